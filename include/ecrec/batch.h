@@ -1,0 +1,92 @@
+/* ecrec/batch.h: schemas (what a record has) and batches (rows of records). */
+#ifndef ECREC_BATCH_H
+#define ECREC_BATCH_H
+
+#include "ecrec/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ecrec_schema ecrec_schema;
+typedef struct ecrec_batch ecrec_batch;
+
+enum {
+    ECREC_FIELD_TEXT = 1,     /* UTF-8; encoded by the model, and as n-grams where asked */
+    ECREC_FIELD_VECTOR = 2,   /* `dimension` float32, made elsewhere or by ecrec_encode */
+    ECREC_FIELD_CATEGORY = 3, /* a string, hashed */
+    ECREC_FIELD_NUMBER = 4    /* a double, standardised */
+};
+
+typedef struct ecrec_field_options {
+    uint32_t size;
+    uint32_t dimension;     /* VECTOR: length, 1..65536 */
+    uint32_t required;      /* 1: a row without it is an error; 0: it may be missing */
+    uint32_t no_encoding;   /* TEXT: 1 = do not run the encoder on it (n-grams only) */
+    uint32_t word_ngrams;   /* TEXT: hashed word 1..k-grams, lower-cased; 0: none; at most 4 */
+    uint32_t char_ngrams;   /* TEXT: hashed character 3..k-grams within words, lower-cased; 0: none; at most 8 */
+    const char *compare;    /* TEXT and VECTOR: an earlier field of the same kind; the cosine of the two is a feature */
+    uint32_t compare_only;  /* 1: the cosine alone, not this field's own dimensions */
+    uint32_t reserved;
+    const char *space;      /* VECTOR: fingerprint of the space its vectors live in (ecrec_model_space), or NULL */
+} ecrec_field_options;
+#define ECREC_FIELD_OPTIONS_INIT { (uint32_t)sizeof(ecrec_field_options), 0, 0, 0, 0, 0, NULL, 0, 0, NULL }
+ECREC_API void ecrec_field_options_init(ecrec_field_options *options);
+
+/* A schema is built, then given to ecrec_ranker_create, which copies it. One thread. */
+ECREC_API int32_t ecrec_schema_create(ecrec_context *context, ecrec_schema **schema, ecrec_error *err);
+/* From JSON: {"fields": [{"name": "title", "kind": "text", "word_ngrams": 2, ...}], "labels": [{"name": "click"}], "hash_bits": 20}.
+ * The members of a field are the options' names above; an unknown member is an error that names it. */
+ECREC_API int32_t ecrec_schema_parse(ecrec_context *context, const char *json, size_t length, ecrec_schema **schema,
+                                     ecrec_error *err);
+ECREC_API void ecrec_schema_release(ecrec_schema *schema);
+/* Append a field or a binary label; *index (may be NULL) is its number for the batch calls: 0, 1, ... each.
+ * Names are unique, 1..255 bytes. Errors: INVALID (the message says which option), NOMEM. */
+ECREC_API int32_t ecrec_schema_add_field(ecrec_schema *schema, const char *name, int32_t kind,
+                                         const ecrec_field_options *options, uint32_t *index, ecrec_error *err);
+ECREC_API int32_t ecrec_schema_add_label(ecrec_schema *schema, const char *name, uint32_t *index, ecrec_error *err);
+/* Size of the hashed table: 2^bits rows a label, 10..28; default 20. */
+ECREC_API int32_t ecrec_schema_set_hash_bits(ecrec_schema *schema, uint32_t bits, ecrec_error *err);
+
+ECREC_API uint32_t ecrec_schema_fields(const ecrec_schema *schema);
+ECREC_API uint32_t ecrec_schema_labels(const ecrec_schema *schema);
+ECREC_API const char *ecrec_schema_field_name(const ecrec_schema *schema, uint32_t field);
+ECREC_API const char *ecrec_schema_label_name(const ecrec_schema *schema, uint32_t label);
+ECREC_API int32_t ecrec_schema_field_kind(const ecrec_schema *schema, uint32_t field); /* 0 when out of range */
+/* Index of a name, or UINT32_MAX. */
+ECREC_API uint32_t ecrec_schema_find_field(const ecrec_schema *schema, const char *name);
+ECREC_API uint32_t ecrec_schema_find_label(const ecrec_schema *schema, const char *name);
+
+/* Rows for a schema (copied by reference: the schema may be released). Plain data, reusable after a reset; one
+ * thread while being set, any number while only read. Setters copy. */
+ECREC_API int32_t ecrec_batch_create(const ecrec_schema *schema, ecrec_batch **batch, ecrec_error *err);
+ECREC_API void ecrec_batch_release(ecrec_batch *batch);
+/* Forget the columns; the next ones have `rows` rows. Memory is kept. */
+ECREC_API int32_t ecrec_batch_reset(ecrec_batch *batch, size_t rows, ecrec_error *err);
+ECREC_API size_t ecrec_batch_rows(const ecrec_batch *batch);
+
+/* Set a whole column. A column never set is missing in all rows. texts[i] == NULL means missing.
+ * valid (may be NULL: all present): one byte a row, 0 = missing. Errors: INVALID (wrong kind; "row 17, field
+ * "price": NaN is not a number"; err->row), NOMEM. A failed setter leaves the column as it was. */
+ECREC_API int32_t ecrec_batch_set_text(ecrec_batch *batch, uint32_t field, const char *const *texts,
+                                       const size_t *lengths, ecrec_error *err);
+ECREC_API int32_t ecrec_batch_set_category(ecrec_batch *batch, uint32_t field, const char *const *values,
+                                           const size_t *lengths, ecrec_error *err);
+/* Categories that are integers: hashed as their decimal spelling, so "17" and 17 are the same. */
+ECREC_API int32_t ecrec_batch_set_category_u64(ecrec_batch *batch, uint32_t field, const uint64_t *values,
+                                               const uint8_t *valid, ecrec_error *err);
+ECREC_API int32_t ecrec_batch_set_number(ecrec_batch *batch, uint32_t field, const double *values,
+                                         const uint8_t *valid, ecrec_error *err);
+/* rows x dimension float32, row i at vectors + i * stride (in floats; 0: dimension). */
+ECREC_API int32_t ecrec_batch_set_vector(ecrec_batch *batch, uint32_t field, const float *vectors, size_t stride,
+                                         const uint8_t *valid, ecrec_error *err);
+/* Labels are 0 or 1. An invalid (missing) label teaches nothing. */
+ECREC_API int32_t ecrec_batch_set_label(ecrec_batch *batch, uint32_t label, const float *values, const uint8_t *valid,
+                                        ecrec_error *err);
+/* How much a row counts in updates and metrics: finite and >= 0; default 1. */
+ECREC_API int32_t ecrec_batch_set_weight(ecrec_batch *batch, const float *weights, ecrec_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

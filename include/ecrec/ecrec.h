@@ -1,0 +1,23 @@
+/* ecrec/ecrec.h: everything. Semantic, personalised recommendation in your own process:
+ * import a pretrained transformer, encode, fuse, score, learn online, make it small.
+ *
+ *   ecrec_context *ctx; ecrec_model *model; ecrec_session *session; ecrec_error err = ECREC_ERROR_INIT;
+ *   ecrec_context_create(NULL, &ctx, &err);
+ *   ecrec_model_load(ctx, "shop.ecrec", NULL, &model, &err);
+ *   ecrec_session_create(model, NULL, &session, &err);
+ *   ecrec_encode(model, session, texts, lengths, n, NULL, vectors, dimension, &err);
+ *   ecrec_score(model, session, batch, NULL, scores, n, &err);
+ *   ecrec_update(model, labelled, NULL, &report, &err);
+ */
+#ifndef ECREC_H
+#define ECREC_H
+
+#include "ecrec/base.h"
+#include "ecrec/batch.h"
+#include "ecrec/compress.h"
+#include "ecrec/learn.h"
+#include "ecrec/model.h"
+#include "ecrec/rank.h"
+#include "ecrec/text.h"
+
+#endif

@@ -1,0 +1,42 @@
+/* ecrec/rank.h: rankers: records in, probabilities out. */
+#ifndef ECREC_RANK_H
+#define ECREC_RANK_H
+
+#include "ecrec/batch.h"
+#include "ecrec/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Make a ranker: a model of its own that has `base`'s tokenizer and encoder (shared, not copied) and fresh weights
+ * for the schema. base may be NULL when no field needs an encoder. It scores 0.5 until it has learned.
+ * Errors: INVALID (a schema without fields or labels), MISMATCH (a text field to encode without an encoder, a vector field of
+ * another space), NOMEM. The caller releases it. Since 0.1. */
+ECREC_API int32_t ecrec_ranker_create(ecrec_context *context, ecrec_model *base, const ecrec_schema *schema,
+                                      ecrec_model **ranker, ecrec_error *err);
+/* The ranker's schema, valid as long as the model; NULL when it is not a ranker. */
+ECREC_API const ecrec_schema *ecrec_model_schema(const ecrec_model *model);
+
+typedef struct ecrec_score_options {
+    uint32_t size;
+    uint32_t logits;         /* 1: write logits instead of probabilities */
+    uint64_t snapshot;       /* score this kept snapshot; 0: the current one */
+    float *contributions;    /* NULL, or rows x labels x (fields + 1) float32: each field's part of the logit, the
+                                bias last; a row's parts add up to its logit (to 1e-5 relative to the largest part) */
+    size_t contributions_capacity; /* in floats */
+} ecrec_score_options;
+#define ECREC_SCORE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_score_options), 0, 0, NULL, 0 }
+ECREC_API void ecrec_score_options_init(ecrec_score_options *options);
+
+/* Score a batch: rows x labels float32 into `scores` (capacity in floats). Never waits for an update; the whole call
+ * uses one snapshot. A row's score does not depend on the other rows, bit for bit.
+ * Errors: INVALID (a required field is missing: row and field named), MISMATCH (batch of another schema),
+ * UNSUPPORTED (not a ranker), NOT_FOUND (snapshot), TOO_SMALL. One thread a session. Since 0.1. */
+ECREC_API int32_t ecrec_score(ecrec_model *model, ecrec_session *session, const ecrec_batch *batch,
+                              const ecrec_score_options *options, float *scores, size_t capacity, ecrec_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

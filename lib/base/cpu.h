@@ -1,0 +1,14 @@
+/* What the processor and the operating system offer, by CPUID/XGETBV or the auxiliary vector. */
+#ifndef ECREC_LIB_BASE_CPU_H
+#define ECREC_LIB_BASE_CPU_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Mask of ECREC_CPU_* levels that can run here; PORTABLE is always in it. */
+uint32_t cpu_levels(void);
+/* A sentence: vendor, family, model, what was found. */
+void cpu_describe(char *text, size_t capacity, uint32_t available, uint32_t chosen);
+const char *cpu_level_name(uint32_t level); /* "portable", "avx2", ... */
+
+#endif

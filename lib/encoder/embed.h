@@ -1,0 +1,43 @@
+/* Texts to vectors: tokenise, pack, encode, pool; in parallel over sequences; nothing allocated. */
+#ifndef ECREC_LIB_ENCODER_EMBED_H
+#define ECREC_LIB_ENCODER_EMBED_H
+
+#include "base/context.h"
+#include "ecrec/text.h"
+#include "encoder/encoder.h"
+#include "text/tokenizer.h"
+
+typedef struct embed embed;
+
+/* Scratch for `threads` parallel tasks of at most `max_tokens` packed tokens each (0: chosen; at least max_length). The
+ * tokenizer may be NULL: ids only. One block from `m`; keeps nothing else alive. */
+int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, uint32_t threads, uint32_t max_tokens, embed **out,
+                     ecrec_error *err);
+void embed_destroy(embed *s);
+
+typedef struct embed_call {
+    const encoder *encoder;
+    const tokenizer *tokenizer;
+    const ecrec_context *context; /* executor and kernels */
+    const char *const *texts;     /* either texts + lengths ... */
+    const size_t *lengths;
+    const uint32_t *ids;          /* ... or ids + starts (+ types) */
+    const uint8_t *types;
+    const uint64_t *starts;
+    size_t n;
+    const char *prompt;           /* its text, or NULL */
+    size_t prompt_length;
+    uint32_t pooling, max_length; /* resolved: no defaults here */
+    int32_t normalize;
+    float *vectors;
+    size_t stride;
+    ecrec_progress_fn progress;
+    void *progress_opaque;
+} embed_call;
+/* Errors: INVALID (row named), CANCELLED. */
+int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err);
+int32_t embed_hidden_states(embed *s, const embed_call *call, float *states, size_t capacity, ecrec_error *err);
+/* One text's tokens through the session's scratch. */
+void *embed_tokenizer_scratch(embed *s);
+
+#endif

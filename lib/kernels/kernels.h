@@ -1,0 +1,104 @@
+/* Kernels: a table of functions, filled once per CPU level; a plain C reference for each. Kernels know arrays, nothing
+ * else. No kernel allocates. Sums over k have one order whatever m is, so a row's result never depends on its batch. */
+#ifndef ECREC_LIB_KERNELS_KERNELS_H
+#define ECREC_LIB_KERNELS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/weights.h"
+
+enum { EPILOGUE_NONE, EPILOGUE_GELU_ERF, EPILOGUE_GELU_TANH, EPILOGUE_GELU_QUICK, EPILOGUE_RELU, EPILOGUE_SILU, EPILOGUE_TANH };
+
+/* out[m x n] = epilogue(x[m x k] W^T + bias) + residual. Strides in elements. bias and residual may be NULL; residual may
+ * be out itself. W is n x k (output channels x input), packed. */
+typedef struct gemm_f32_call {
+    size_t m;
+    const float *x;
+    size_t x_stride;
+    const weights *w; /* WEIGHTS_F32 */
+    const float *bias;
+    const float *residual;
+    size_t residual_stride;
+    float *out;
+    size_t out_stride;
+    int32_t epilogue;
+} gemm_f32_call;
+
+/* The same with x quantised per row by quantize_rows: x[i][j] ~ (q[i][j] - zero[i]) * scale[i]. The integer sum is exact:
+ * out = epilogue(scale[i] * w->scale[n] * (sum_j q[i][j] * w[n][j] - zero[i] * w->sums[n]) + bias) + residual, with the
+ * float operations in the order written in doc/quantisation.md (bit-exact at every level). */
+typedef struct gemm_s8_call {
+    size_t m;
+    const uint8_t *q;  /* m rows of q_stride bytes; columns k .. q_stride are 0; q_stride = weights_k_padded(w) or more */
+    size_t q_stride;
+    const float *scale;
+    const int32_t *zero;
+    const weights *w; /* WEIGHTS_S8 */
+    const float *bias;
+    const float *residual;
+    size_t residual_stride;
+    float *out;
+    size_t out_stride;
+    int32_t epilogue;
+} gemm_s8_call;
+
+/* Attention of one (sequence, head): out[t x size] = softmax(q k^T * scale + bias + mask) v, over t rows of q, k, v with
+ * the given strides (rows of the packed QKV product). */
+typedef struct attention_call {
+    size_t tokens, head_size;
+    const float *q, *k, *v;
+    size_t stride; /* of q, k and v rows, in floats */
+    float *out;
+    size_t out_stride;
+    float scale;
+    const float *bias; /* tokens x tokens added to the logits (relative positions), or NULL */
+    size_t bias_stride;
+    int32_t causal;    /* 1: key j <= query i */
+    uint32_t window;   /* > 0: |i - j| <= window */
+    float *scratch;    /* attention_scratch(tokens, head_size) floats */
+} attention_call;
+
+typedef struct kernels {
+    const char *name; /* "portable", "avx2", ... */
+    uint32_t level;   /* ECREC_CPU_* */
+
+    void (*gemm_f32)(const gemm_f32_call *call);
+    void (*gemm_s8)(const gemm_s8_call *call);
+    /* rows of x (m x k) to u8 with a scale and a zero point each; see doc/quantisation.md. Fills q up to q_stride with 0. */
+    void (*quantize_rows)(size_t m, size_t k, const float *x, size_t x_stride, uint8_t *q, size_t q_stride, float *scale,
+                          int32_t *zero);
+    void (*attention)(const attention_call *call);
+    /* out = (x - mean) / sqrt(variance + eps) * weight + bias, rows of n; bias may be NULL; out may be x. */
+    void (*layer_norm)(size_t rows, size_t n, const float *x, size_t x_stride, const float *weight, const float *bias,
+                       float eps, float *out, size_t out_stride);
+    void (*rms_norm)(size_t rows, size_t n, const float *x, size_t x_stride, const float *weight, float eps, float *out,
+                     size_t out_stride);
+    /* x = activation(x) in place; EPILOGUE_* */
+    void (*activate)(size_t n, float *x, int32_t activation);
+    /* out = softmax(x), n values; -inf entries give 0; all -inf gives zeros. Returns log-sum-exp. */
+    float (*softmax)(size_t n, const float *x, float *out);
+    float (*dot_f32)(size_t n, const float *a, const float *b);
+    int32_t (*dot_s8)(size_t n, const int8_t *a, const int8_t *b);
+    void (*axpy_f32)(size_t n, float a, const float *x, float *y); /* y += a x */
+    /* The inner tile of the blocked product (matmul.h): c[mr x nr] (+)= a panel b panel; a: k x tile_m, b: k x tile_n */
+    uint32_t tile_m, tile_n;
+    void (*tile_f32)(size_t k, const float *a, const float *b, float *c, size_t c_stride, int32_t accumulate);
+} kernels;
+
+/* The best table within `available` (mask of ECREC_CPU_*; portable is always allowed). Each fast s8 and f32 kernel runs
+ * a small tile against the reference first and a level that differs is passed over: `rejected` (may be NULL) gets its bits. */
+const kernels *kernels_select(uint32_t available, uint32_t *rejected);
+const kernels *kernels_portable(void);
+/* All tables compiled in, for tests; NULL-terminated. */
+const kernels *const *kernels_all(void);
+
+size_t attention_scratch(size_t tokens, size_t head_size); /* floats */
+
+/* Scalar functions that all levels' tails use: error bounds are tested. */
+float scalar_exp(float x);      /* <= 2 ulp over its whole range */
+float scalar_gelu_erf(float x); /* absolute error <= 3e-7 */
+float scalar_tanh(float x);
+float scalar_sigmoid(float x);
+
+#endif

@@ -1,0 +1,34 @@
+/* Prepacked weight matrices: as the kernels read them and as they lie in the model file.
+ *
+ * WEIGHTS_F32: panels of 16 output channels; a panel holds, for k = 0, 1, ..., 16 floats (channel 16p .. 16p+15 at input
+ * k). Channels past n are zeros. Size: ceil(n/16) * k * 16 * 4 bytes.
+ * WEIGHTS_S8: panels of 16 output channels; a panel holds, for k = 0, 4, 8, ..., 16 channels x 4 consecutive k of int8.
+ * k is padded with zeros to a multiple of 4. After the panels, each starting 64-byte aligned: scale[n16] float32, sums[n16]
+ * int32 (sum over k of the channel's weights), n16 = n rounded up to 16.
+ */
+#ifndef ECREC_LIB_KERNELS_WEIGHTS_H
+#define ECREC_LIB_KERNELS_WEIGHTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { WEIGHTS_F32 = 1, WEIGHTS_S8 = 4 };
+
+typedef struct weights {
+    int32_t type;
+    size_t n, k; /* output channels, inputs */
+    const void *panels;
+    const float *scale;  /* S8: [n16] */
+    const int32_t *sums; /* S8: [n16] */
+} weights;
+
+size_t weights_bytes(int32_t type, size_t n, size_t k); /* of the whole block; SIZE_MAX on overflow */
+size_t weights_k_padded(int32_t type, size_t k);
+/* A view of a block as it lies in a file or in memory (64-byte aligned). */
+void weights_view(weights *w, int32_t type, size_t n, size_t k, const void *block);
+/* From row-major n x k float32 (row stride in floats). S8: symmetric, scale per channel chosen as doc/quantisation.md says. */
+void weights_pack(int32_t type, size_t n, size_t k, const float *source, size_t stride, void *block);
+/* Back to row-major float32 (S8: dequantised). */
+void weights_unpack(const weights *w, float *out, size_t stride);
+
+#endif

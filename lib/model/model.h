@@ -1,0 +1,77 @@
+/* The model handle: parts that do not change, and the chain of snapshots that do.
+ *
+ * A reader takes no lock: its session publishes which snapshot it is about to read (a hazard pointer, Michael 2004) and
+ * looks again that it is still current. A writer frees a snapshot that nobody keeps only when no session names it. */
+#ifndef ECREC_LIB_MODEL_MODEL_H
+#define ECREC_LIB_MODEL_MODEL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/context.h"
+#include "ecrec/model.h"
+#include "model/parts.h"
+
+typedef struct snapshot {
+    uint64_t number;
+    tensor_set *tensors;  /* the whole state, encoder included (shared) */
+    void *encoder;        /* bound views, made before publishing and freed with the snapshot by the callbacks below; */
+    void *ranker;         /* NULL where the model has none. encoder is usually shared by all snapshots (reference counted) */
+    struct snapshot *next_retired;
+} snapshot;
+
+/* How the upper rooms bind views to a snapshot; set once when the model is made. */
+typedef struct snapshot_binder {
+    int32_t (*bind)(ecrec_model *model, snapshot *s, const snapshot *previous /* or NULL */, ecrec_error *err);
+    void (*unbind)(ecrec_model *model, snapshot *s);
+} snapshot_binder;
+
+typedef struct hazard {
+    _Atomic(snapshot *) reading;
+    struct hazard *next, *previous; /* under the model's mutex */
+} hazard;
+
+struct ecrec_model {
+    _Atomic uint32_t references;
+    ecrec_context *context; /* referenced */
+    parts *fixed;           /* settings and blobs; its tensors are those of the first snapshot */
+    snapshot_binder binder;
+    void *tokenizer; /* text/tokenizer.h, or NULL; freed by release_views */
+    void *schema;    /* rank/schema.h, or NULL */
+    void (*release_views)(ecrec_model *model);
+    char space[40], variant[40];
+
+    _Atomic(snapshot *) current;
+    pthread_mutex_t lock;        /* sessions, kept snapshots: never held while readers read */
+    atomic_flag updating;
+    hazard *hazards;
+    snapshot *kept[64];          /* oldest first; the last is the current one */
+    uint32_t kept_count, kept_limit;
+    uint64_t last_number;        /* numbers are never given twice */
+    snapshot *retired;
+};
+
+/* Takes over `p` (also on failure). `setup` makes tokenizer, schema and sets binder and release_views before the first
+ * snapshot is bound. */
+int32_t model_create(ecrec_context *context, parts *p, uint32_t snapshots, int32_t (*setup)(ecrec_model *, ecrec_error *),
+                     ecrec_model **out, ecrec_error *err);
+void model_reference(ecrec_model *model);
+void model_release(ecrec_model *model);
+
+void model_add_hazard(ecrec_model *model, hazard *h);
+void model_remove_hazard(ecrec_model *model, hazard *h);
+/* Reader: valid until snapshot_done(h). Lock-free. number 0: the current one; else a kept one (takes the mutex), or NULL. */
+const snapshot *snapshot_read(ecrec_model *model, hazard *h, uint64_t number);
+void snapshot_done(hazard *h);
+
+/* Writer. begin: BUSY when another thread updates. The current snapshot stays valid until end. */
+int32_t model_update_begin(ecrec_model *model, const snapshot **current, ecrec_error *err);
+void model_update_end(ecrec_model *model);
+/* Between begin and end: binds a new snapshot of these tensors (taken over on success only) and publishes it with one
+ * atomic store. */
+int32_t model_publish(ecrec_model *model, tensor_set *tensors, uint64_t *number, ecrec_error *err);
+int32_t model_rollback(ecrec_model *model, uint64_t number, ecrec_error *err);
+/* A consistent copy of the parts with the current snapshot's tensors, for saving and for making other models. */
+int32_t model_parts(ecrec_model *model, parts **out, ecrec_error *err);
+
+#endif
