@@ -29,7 +29,7 @@ size_t tokenizer_scratch(const tokenizer *t);
 
 typedef struct token_output {
     uint32_t *ids;
-    uint32_t *begins, *ends; /* byte offsets into the source, or both NULL */
+    uint32_t *offsets; /* 2 x capacity: [begin, end) byte pairs into the source (0, 0 for special tokens), or NULL */
     uint8_t *types;          /* segment of each token, or NULL */
     size_t capacity;
     size_t count; /* how many tokens there are (after truncation); more than capacity: the first `capacity` are written */
