@@ -24,7 +24,7 @@ struct json {
 };
 
 /* Depth at most 64; duplicate keys, trailing bytes, invalid UTF-8 or lone surrogates are errors (FORMAT with
- * the position). `name` is what messages call the text ("config.json"). Memory stays within 12 times the length
+ * the position). `name` is what messages call the text ("config.json"). Memory stays within 64 times the length
  * + 64 KiB: anything that would need more is refused (LIMIT). A leading byte order mark is skipped. */
 int32_t json_parse(arena *a, const char *name, const char *text, size_t length, const json **root, ecrec_error *err);
 

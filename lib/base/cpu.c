@@ -1,0 +1,113 @@
+#include "base/cpu.h"
+
+#include <string.h>
+
+#include "base/format.h"
+#include "ecrec/base.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* What the operating system saves of the vector registers: XGETBV, bits 1-2 SSE and AVX, 5-7 AVX-512. */
+static uint64_t saved_state(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+uint32_t cpu_levels(void)
+{
+    uint32_t a, b, c, d, levels = ECREC_CPU_PORTABLE;
+    if (!__get_cpuid(1, &a, &b, &c, &d))
+        return levels;
+    int osxsave = c >> 27 & 1, fma = c >> 12 & 1, avx = c >> 28 & 1, f16c = c >> 29 & 1;
+    if (!osxsave || !avx || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
+        return levels;
+    uint64_t state = saved_state();
+    int avx2 = b >> 5 & 1, f = b >> 16 & 1, dq = b >> 17 & 1, bw = b >> 30 & 1, vl = b >> 31 & 1, vnni = c >> 11 & 1;
+    if ((state & 6) == 6 && avx2 && fma && f16c)
+        levels |= ECREC_CPU_AVX2;
+    if ((levels & ECREC_CPU_AVX2) && (state & 0xE6) == 0xE6 && f && dq && bw && vl)
+        levels |= ECREC_CPU_AVX512;
+    if ((levels & ECREC_CPU_AVX512) && vnni)
+        levels |= ECREC_CPU_AVX512VNNI;
+    return levels;
+}
+
+static void identity(char *text, size_t capacity)
+{
+    uint32_t a, b, c, d;
+    char vendor[13] = { 0 };
+    if (!__get_cpuid(0, &a, &b, &c, &d)) {
+        format_text(text, capacity, "x86-64");
+        return;
+    }
+    memcpy(vendor, &b, 4);
+    memcpy(vendor + 4, &d, 4);
+    memcpy(vendor + 8, &c, 4);
+    __get_cpuid(1, &a, &b, &c, &d);
+    uint32_t family = a >> 8 & 15, model = a >> 4 & 15;
+    if (family == 15)
+        family += a >> 20 & 255;
+    if (family >= 6)
+        model |= (a >> 16 & 15) << 4;
+    format_text(text, capacity, "%s family 0x%x model 0x%x", vendor, family, model);
+}
+
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+
+uint32_t cpu_levels(void)
+{
+    unsigned long caps = getauxval(AT_HWCAP);
+    uint32_t levels = ECREC_CPU_PORTABLE | ECREC_CPU_NEON; /* Advanced SIMD is part of AArch64 */
+    if (caps >> 20 & 1)                                    /* HWCAP_ASIMDDP */
+        levels |= ECREC_CPU_NEON_DOTPROD;
+    return levels;
+}
+
+static void identity(char *text, size_t capacity)
+{
+    format_text(text, capacity, "AArch64");
+}
+
+#else
+
+uint32_t cpu_levels(void)
+{
+    return ECREC_CPU_PORTABLE;
+}
+
+static void identity(char *text, size_t capacity)
+{
+    format_text(text, capacity, "unknown processor");
+}
+#endif
+
+static const struct {
+    uint32_t level;
+    const char *name;
+} names[] = {
+    { ECREC_CPU_PORTABLE, "portable" },       { ECREC_CPU_AVX2, "avx2" }, { ECREC_CPU_AVX512, "avx512" },
+    { ECREC_CPU_AVX512VNNI, "avx512vnni" }, { ECREC_CPU_NEON, "neon" }, { ECREC_CPU_NEON_DOTPROD, "neon_dotprod" },
+};
+
+const char *cpu_level_name(uint32_t level)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].level == level)
+            return names[i].name;
+    return "unknown";
+}
+
+void cpu_describe(char *text, size_t capacity, uint32_t available, uint32_t chosen)
+{
+    char who[64];
+    identity(who, sizeof who);
+    size_t n = format_text(text, capacity, "%s; may use", who);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (available & names[i].level)
+            n += format_text(text + n, capacity - n, " %s", names[i].name);
+    format_text(text + n, capacity - n, "; chosen %s", cpu_level_name(chosen));
+}
