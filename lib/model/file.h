@@ -30,4 +30,7 @@ int32_t file_write(const parts *p, const ecrec_sink *sink, ecrec_error *err);
 /* write beside, fsync, rename, fsync the directory */
 int32_t file_save(const parts *p, const char *path, ecrec_error *err);
 
+/* Why the system said no, in a few words without the locale. */
+const char *io_reason(int number);
+
 #endif

@@ -34,7 +34,7 @@ typedef struct hazard {
 struct ecrec_model {
     _Atomic uint32_t references;
     ecrec_context *context; /* referenced */
-    parts *fixed;           /* settings and blobs; its tensors are those of the first snapshot */
+    parts *fixed;           /* settings and blobs, no tensors */
     snapshot_binder binder;
     void *tokenizer; /* text/tokenizer.h, or NULL; freed by release_views */
     void *schema;    /* rank/schema.h, or NULL */

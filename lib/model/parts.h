@@ -12,6 +12,7 @@ typedef struct blob {
     size_t length;
     mapping *map;  /* where data lies, or NULL: owned */
     int32_t raw;   /* 1: stored uncompressed and aligned, used where it is mapped (tokenizer); 0: zstd */
+    uint32_t kind;    /* 0, or the kind of an unknown section that is carried on */
     int32_t required; /* readers that do not know the name must refuse the file */
 } blob;
 

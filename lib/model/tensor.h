@@ -22,11 +22,15 @@ enum { TENSOR_MAX_RANK = 4 };
 
 typedef struct mapping mapping; /* file.h: bytes with a reference count */
 
+enum { CHUNK_HEADER = 64, CHUNK_BLOCK = 256 };
 typedef struct chunk {
-    _Atomic uint32_t references;
-    uint32_t reserved;
-    /* the rows follow, 64-byte aligned */
+    _Atomic uint32_t references; /* the rows follow at CHUNK_HEADER */
 } chunk;
+/* Chunks are found through blocks of pointers that forks share too, so that forking a huge table is cheap. */
+typedef struct chunk_block {
+    _Atomic uint32_t references;
+    chunk *chunks[CHUNK_BLOCK]; /* NULL: all zeros */
+} chunk_block;
 
 typedef struct tensor {
     _Atomic uint32_t references;
@@ -36,9 +40,10 @@ typedef struct tensor {
     const void *data; /* dense */
     size_t bytes;     /* dense: of the block, as in the file */
     mapping *map;     /* where data lies, or NULL: owned block */
-    /* chunked: shape {rows, columns}; a NULL chunk is all zeros */
-    uint64_t rows_per_chunk, chunk_count;
-    chunk **chunks;
+    /* chunked: shape {rows, columns}; a NULL block or chunk is all zeros; rows_per_chunk is a power of two */
+    uint64_t rows_per_chunk, chunk_count, block_count, row_bytes;
+    uint32_t chunk_shift;
+    chunk_block **blocks;
 } tensor;
 
 size_t tensor_bytes(int32_t type, int32_t layout, int32_t rank, const uint64_t *shape); /* dense; SIZE_MAX: overflow or unknown */
@@ -53,7 +58,13 @@ void *tensor_edit(tensor *t); /* the owned block of a tensor that nobody else ha
 
 /* Chunked: read a row (NULL: all zeros); a copy that shares all chunks; a row to write in such an unshared copy (its chunk
  * is copied when shared, made when NULL; NULL: no memory). */
-const void *tensor_row(const tensor *t, uint64_t row);
+static inline const void *tensor_row(const tensor *t, uint64_t row)
+{
+    uint64_t index = row >> t->chunk_shift;
+    const chunk_block *b = t->blocks[index / CHUNK_BLOCK];
+    const chunk *c = b != NULL ? b->chunks[index % CHUNK_BLOCK] : NULL;
+    return c != NULL ? (const unsigned char *)c + CHUNK_HEADER + (row & (t->rows_per_chunk - 1)) * t->row_bytes : NULL;
+}
 int32_t tensor_fork(const tensor *t, tensor **out);
 void *tensor_row_edit(tensor *t, uint64_t row);
 /* Bytes of chunks of `t` that `base` does not share (base NULL: all). */
