@@ -1,0 +1,169 @@
+/* What ecrec_model_info tells of a model. */
+#include <string.h>
+
+#include "base/format.h"
+#include "base/report.h"
+#include "session.h"
+
+static const char *layout_name(int32_t layout)
+{
+    switch (layout) {
+    case LAYOUT_ROWS: return "rows";
+    case LAYOUT_PANELS: return "panels";
+    case LAYOUT_ROWS_S8: return "rows with a scale each";
+    case LAYOUT_CHUNKS: return "chunks";
+    default: return "?";
+    }
+}
+
+static void describe_setting(ecrec_report *r, const properties *settings, size_t index)
+{
+    int32_t kind = 0;
+    uint64_t u = 0;
+    double f = 0;
+    const char *text = NULL;
+    const char *name = properties_at(settings, index, &kind, &u, &f, &text);
+    /* "encoder.layers" is a count in the file and a list in a report */
+    if (strcmp(name, "encoder.layers") == 0)
+        name = "encoder.layer_count";
+    if (kind == PROPERTY_STRING)
+        report_string(r, name, text, strlen(text));
+    else
+        report_number(r, name, kind == PROPERTY_U64 ? (double)u : f);
+}
+
+static int starts_with(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* Every setting whose name has the prefix, but for the layers' own, which are told in the order of the layers. */
+static void describe_settings(ecrec_report *r, const properties *settings, const char *prefix, int with_prefix)
+{
+    for (size_t i = 0; i < properties_count(settings); i++) {
+        int32_t kind = 0;
+        uint64_t u = 0;
+        double f = 0;
+        const char *text = NULL;
+        const char *name = properties_at(settings, i, &kind, &u, &f, &text);
+        if (starts_with(name, prefix) == with_prefix && !starts_with(name, "encoder.layers.") &&
+            (with_prefix || !starts_with(name, "licence.")))
+            describe_setting(r, settings, i);
+    }
+}
+
+static void describe_layers(ecrec_report *r, const properties *settings)
+{
+    uint64_t layers = properties_u64(settings, "encoder.layers", 0);
+    char name[64];
+    for (uint64_t l = 0; l < layers; l++) {
+        format_text(name, sizeof name, "encoder.layers.%llu.heads", (unsigned long long)l);
+        report_number(r, name, (double)properties_u64(settings, name, 0));
+        format_text(name, sizeof name, "encoder.layers.%llu.feed_forward", (unsigned long long)l);
+        report_number(r, name, (double)properties_u64(settings, name, 0));
+    }
+}
+
+static void describe_tensor(ecrec_report *r, size_t index, const char *name, const tensor *t)
+{
+    char key[64], value[256];
+    size_t n = 0;
+    uint64_t bytes = t->layout == LAYOUT_CHUNKS ? tensor_own_bytes(t, NULL) : t->bytes;
+    format_text(key, sizeof key, "tensors.%zu.name", index);
+    report_string(r, key, name, strlen(name));
+    for (int32_t d = 0; d < t->rank; d++)
+        n += format_text(value + n, sizeof value - n, d == 0 ? "%llu" : " x %llu", (unsigned long long)t->shape[d]);
+    format_text(key, sizeof key, "tensors.%zu.shape", index);
+    report_string(r, key, value, n);
+    n = format_text(value, sizeof value, "%s %s", type_name(t->type), layout_name(t->layout));
+    format_text(key, sizeof key, "tensors.%zu.type", index);
+    report_string(r, key, value, n);
+    report_numberf(r, (double)bytes, "tensors.%zu.bytes", index);
+}
+
+static void describe_tensors(ecrec_report *r, const tensor_set *set)
+{
+    double total = 0;
+    size_t count = tensor_set_count(set);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = NULL;
+        const tensor *t = tensor_set_at(set, i, &name);
+        total += (double)(t->layout == LAYOUT_CHUNKS ? tensor_own_bytes(t, NULL) : t->bytes);
+    }
+    report_number(r, "size.tensors", (double)count);
+    report_number(r, "size.tensor_bytes", total);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = NULL;
+        const tensor *t = tensor_set_at(set, i, &name);
+        describe_tensor(r, i, name, t);
+    }
+}
+
+static void describe_schema(ecrec_report *r, const ecrec_schema *s)
+{
+    static const char *const kinds[] = { "?", "text", "vector", "category", "number" };
+    char key[64];
+    report_number(r, "schema.hash_bits", s->hash_bits);
+    for (uint32_t i = 0; i < s->field_count; i++) {
+        const schema_field *f = &s->fields[i];
+        const char *kind = kinds[f->kind >= 1 && f->kind <= 4 ? f->kind : 0];
+        format_text(key, sizeof key, "schema.fields.%u.name", i);
+        report_string(r, key, f->name, strlen(f->name));
+        format_text(key, sizeof key, "schema.fields.%u.kind", i);
+        report_string(r, key, kind, strlen(kind));
+        if (f->dimension != 0)
+            report_numberf(r, f->dimension, "schema.fields.%u.dimension", i);
+        if (f->compare != UINT32_MAX) {
+            format_text(key, sizeof key, "schema.fields.%u.compare", i);
+            report_string(r, key, s->fields[f->compare].name, strlen(s->fields[f->compare].name));
+        }
+    }
+    for (uint32_t i = 0; i < s->label_count; i++) {
+        format_text(key, sizeof key, "schema.labels.%u.name", i);
+        report_string(r, key, s->labels[i], strlen(s->labels[i]));
+    }
+}
+
+int32_t model_describe(ecrec_model *model, ecrec_report **report, ecrec_error *err)
+{
+    parts *now = NULL;
+    ecrec_report *r = NULL;
+    encoder *e = NULL;
+    int32_t status = model_parts(model, &now, err);
+    if (status != ECREC_OK)
+        return status;
+    if ((status = report_create(model->context, "model", &r, err)) != ECREC_OK)
+        goto done;
+    describe_settings(r, now->settings, "encoder.", 0);
+    describe_settings(r, now->settings, "encoder.", 1);
+    describe_layers(r, now->settings);
+    if (properties_string(now->settings, "encoder.kind", NULL) != NULL) {
+        if ((status = encoder_create(&model->context->m, now->settings, now->tensors, &e, err)) != ECREC_OK)
+            goto done;
+        report_number(r, "size.encoder_parameters", (double)encoder_parameters(e));
+        report_number(r, "size.flops_per_token", encoder_flops(e, 64));
+        report_string(r, "size.encoder_type", e->quantized ? "s8" : "f32", e->quantized ? 2 : 3);
+    }
+    if (model->tokenizer != NULL) {
+        const blob *image = parts_blob(now, "tokenizer");
+        report_number(r, "tokenizer.pieces", tokenizer_size(model->tokenizer));
+        report_number(r, "tokenizer.bytes", (double)image->length);
+    }
+    report_number(r, "snapshot", (double)now->sequence);
+    if (model->schema != NULL)
+        describe_schema(r, model->schema);
+    describe_tensors(r, now->tensors);
+    const blob *licence = parts_blob(now, "licence");
+    describe_settings(r, now->settings, "licence.", 1);
+    if (licence != NULL)
+        report_string(r, "licence.text", licence->data, licence->length);
+    status = report_finish(r, err);
+done:
+    encoder_release(e);
+    parts_release(now);
+    if (status == ECREC_OK)
+        *report = r;
+    else
+        ecrec_report_release(r);
+    return status;
+}

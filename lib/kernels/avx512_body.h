@@ -1,0 +1,72 @@
+/* AVX-512 F, BW, VL, DQ: 16 floats. Included by avx512.c and avx512vnni.c, which differ in their s8 product. */
+#include <immintrin.h>
+
+#define LANES 16
+#define TILE_ROWS 8
+#define TILE_PANELS 3
+
+typedef __m512 vf;
+typedef __m512i vi;
+#define vf_load _mm512_loadu_ps
+#define vf_store _mm512_storeu_ps
+#define vf_set _mm512_set1_ps
+#define vf_add _mm512_add_ps
+#define vf_sub _mm512_sub_ps
+#define vf_mul _mm512_mul_ps
+#define vf_div _mm512_div_ps
+#define vf_fma _mm512_fmadd_ps
+#define vf_fnma _mm512_fnmadd_ps
+#define vf_max _mm512_max_ps
+#define vf_min _mm512_min_ps
+#define vf_round(x) _mm512_roundscale_ps((x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define vf_first _mm512_cvtss_f32
+#define vf_less(a, b, x, y) _mm512_mask_blend_ps(_mm512_cmp_ps_mask((a), (b), _CMP_LT_OQ), (y), (x))
+#define vf_nan(x, y) _mm512_mask_blend_ps(_mm512_cmp_ps_mask((x), (x), _CMP_UNORD_Q), (y), (x))
+#define vf_scale _mm512_scalef_ps
+#define vi_set _mm512_set1_epi32
+#define vi_sub _mm512_sub_epi32
+#define vi_mul _mm512_mullo_epi32
+#define vi_load(p) _mm512_loadu_si512((const void *)(p))
+#define vi_to_vf _mm512_cvtepi32_ps
+#define first_lanes(n) ((__mmask16)((1u << (n)) - 1))
+#define vf_load_some(p, n) _mm512_maskz_loadu_ps(first_lanes(n), (p))
+#define vf_store_some(p, v, n) _mm512_mask_storeu_ps((p), first_lanes(n), (v))
+
+static inline float vf_sum(vf v)
+{
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+
+static inline float vf_highest(vf v)
+{
+    __m256 h = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+
+static inline void bytes_store(unsigned char *to, vf v, unsigned long n)
+{
+    __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v));
+    _mm_mask_storeu_epi8(to, (__mmask16)((1u << n) - 1), bytes);
+}
+
+#include "kernels/simd.h"
+
+static int32_t dot_s8(size_t n, const int8_t *a, const int8_t *b)
+{
+    __m512i sum = _mm512_setzero_si512();
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        __m512i x = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(a + i)));
+        __m512i y = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(b + i)));
+        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(x, y));
+    }
+    int32_t total = _mm512_reduce_add_epi32(sum);
+    for (; i < n; i++)
+        total += (int32_t)a[i] * b[i];
+    return total;
+}
