@@ -3,7 +3,7 @@
 #include <string.h>
 
 #ifdef ECREC_WITH_BLIS
-#include <blis.h>
+#include ECREC_BLIS_HEADER
 #endif
 
 /* Blocks: a panel of b (KC x NC) stays in L3 or L2, a block of a (MC x KC) in L2, a sliver of b in L1. */
@@ -38,7 +38,9 @@ static int use_blis(inner *in)
     dim_t packed_mr = bli_cntx_get_blksz_max_dt(BLIS_FLOAT, BLIS_MR, context), packed_nr = bli_cntx_get_blksz_max_dt(BLIS_FLOAT, BLIS_NR, context);
     if (mr < 1 || nr < 1 || mr > TILE_MOST || nr > TILE_MOST || packed_mr != mr || packed_nr != nr)
         return 0;
-    in->blis = bli_cntx_get_l3_nat_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, context);
+    union { void *address; sgemm_ukr_ft function; } kernel; /* ISO C has no cast between the two; POSIX gives them one shape */
+    kernel.address = bli_cntx_get_l3_nat_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, context);
+    in->blis = kernel.function;
     in->context = context;
     in->mr = (size_t)mr;
     in->nr = (size_t)nr;
@@ -67,9 +69,10 @@ static void run_inner(const inner *in, size_t k, const float *a, const float *b,
         float one = 1, beta = accumulate ? 1 : 0;
         auxinfo_t data;
         memset(&data, 0, sizeof data);
-        bli_auxinfo_set_next_a(a, &data);
-        bli_auxinfo_set_next_b(b, &data);
-        in->blis((dim_t)in->mr, (dim_t)in->nr, (dim_t)k, &one, (float *)(uintptr_t)a, (float *)(uintptr_t)b, &beta, c,
+        float *from_a = (float *)(uintptr_t)a, *from_b = (float *)(uintptr_t)b; /* its signature lacks const */
+        bli_auxinfo_set_next_a(from_a, &data);
+        bli_auxinfo_set_next_b(from_b, &data);
+        in->blis((dim_t)in->mr, (dim_t)in->nr, (dim_t)k, &one, from_a, from_b, &beta, c,
                  (inc_t)c_stride, 1, &data, in->context);
         return;
     }
