@@ -1,0 +1,147 @@
+/* AVX2 with FMA. */
+#include <immintrin.h>
+
+#define LEVEL_NAME "avx2"
+#define LEVEL_BIT ECREC_CPU_AVX2
+#define LEVEL_TABLE kernels_avx2
+
+#define LANES 8
+#define TILE_ROWS 6
+#define TILE_PANELS 1
+
+typedef __m256 vf;
+typedef __m256i vi;
+#define vf_load _mm256_loadu_ps
+#define vf_store _mm256_storeu_ps
+#define vf_set _mm256_set1_ps
+#define vf_add _mm256_add_ps
+#define vf_sub _mm256_sub_ps
+#define vf_mul _mm256_mul_ps
+#define vf_div _mm256_div_ps
+#define vf_fma _mm256_fmadd_ps
+#define vf_fnma _mm256_fnmadd_ps
+#define vf_max _mm256_max_ps
+#define vf_min _mm256_min_ps
+#define vf_round(x) _mm256_round_ps((x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define vf_first _mm256_cvtss_f32
+#define vf_less(a, b, x, y) _mm256_blendv_ps((y), (x), _mm256_cmp_ps((a), (b), _CMP_LT_OQ))
+#define vf_nan(x, y) _mm256_blendv_ps((y), (x), _mm256_cmp_ps((x), (x), _CMP_UNORD_Q))
+#define vi_set _mm256_set1_epi32
+#define vi_sub _mm256_sub_epi32
+#define vi_mul _mm256_mullo_epi32
+#define vi_load(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define vi_to_vf _mm256_cvtepi32_ps
+
+static inline __m256i first_lanes(unsigned long n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#define vf_load_some(p, n) _mm256_maskload_ps((p), first_lanes(n))
+#define vf_store_some(p, v, n) _mm256_maskstore_ps((p), first_lanes(n), (v))
+
+/* x * 2^n by two factors, each of which is a normal number for |n| <= 252. */
+static inline vf vf_scale(vf x, vf n)
+{
+    __m256i whole = _mm256_cvtps_epi32(n);
+    __m256i half = _mm256_srai_epi32(whole, 1), rest = _mm256_sub_epi32(whole, half), bias = _mm256_set1_epi32(127);
+    vf a = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
+    vf b = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
+    return _mm256_mul_ps(_mm256_mul_ps(x, a), b);
+}
+
+static inline float vf_sum(vf v)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+
+static inline float vf_highest(vf v)
+{
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+
+/* n values in 0 .. 255 as bytes. */
+static inline void bytes_store(unsigned char *to, vf v, unsigned long n)
+{
+    __m256i whole = _mm256_cvtps_epi32(v);
+    __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    unsigned char bytes[16];
+    _mm_storeu_si128((__m128i *)(void *)bytes, _mm_packus_epi16(words, words));
+    __builtin_memcpy(to, bytes, n);
+}
+
+#include "kernels/simd.h"
+
+static int32_t dot_s8(size_t n, const int8_t *a, const int8_t *b)
+{
+    __m256i sum = _mm256_setzero_si256();
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __m256i x = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(a + i)));
+        __m256i y = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(b + i)));
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(x, y));
+    }
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
+    int32_t total = _mm_cvtsi128_si32(s);
+    for (; i < n; i++)
+        total += (int32_t)a[i] * b[i];
+    return total;
+}
+
+#define S8_ROWS 2
+
+/* One panel: 16 channels of 4 bytes a step, 4 channels a vector of 16-bit numbers: exact, where maddubs would saturate. */
+INLINE void tile_s8(const int rows, const gemm_s8_call *c, const store *s, size_t row, size_t column)
+{
+    size_t k = weights_k_padded(WEIGHTS_S8, c->w->k);
+    const int8_t *w = (const int8_t *)c->w->panels + column * k;
+    const uint8_t *q = c->q + row * c->q_stride;
+    __m256i acc[S8_ROWS][4];
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int p = 0; p < 4; p++)
+            acc[r][p] = _mm256_setzero_si256();
+    for (size_t i = 0; i < k; i += 4) {
+        __m256i b[4], a[S8_ROWS];
+        UNROLL
+        for (int p = 0; p < 4; p++)
+            b[p] = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(w + i * PANEL + p * 16)));
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            int32_t four;
+            memcpy(&four, q + (size_t)r * c->q_stride + i, 4);
+            a[r] = _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(four)));
+            UNROLL
+            for (int p = 0; p < 4; p++)
+                acc[r][p] = _mm256_add_epi32(acc[r][p], _mm256_madd_epi16(a[r], b[p]));
+        }
+    }
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        __m256i low = _mm256_permute4x64_epi64(_mm256_hadd_epi32(acc[r][0], acc[r][1]), 0xd8);
+        __m256i high = _mm256_permute4x64_epi64(_mm256_hadd_epi32(acc[r][2], acc[r][3]), 0xd8);
+        store_sums(c, s, row + (size_t)r, column, low);
+        store_sums(c, s, row + (size_t)r, column + 8, high);
+    }
+}
+
+static void gemm_s8(const gemm_s8_call *c)
+{
+    size_t n = c->w->n;
+    const store s = { c->bias, c->residual, c->residual_stride, c->out, c->out_stride, n, c->epilogue };
+    for (size_t column = 0; column < n; column += PANEL) {
+        size_t row = 0;
+        for (; row + S8_ROWS <= c->m; row += S8_ROWS)
+            tile_s8(S8_ROWS, c, &s, row, column);
+        if (row < c->m)
+            tile_s8(1, c, &s, row, column);
+    }
+}
+
+#include "kernels/simd_table.h"

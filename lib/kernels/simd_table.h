@@ -1,4 +1,6 @@
 /* The table of an instruction set's file; included last. */
+extern const kernels LEVEL_TABLE; /* as select.c declares it */
+
 static void attention(const attention_call *call)
 {
     attention_blocked(&LEVEL_TABLE, call);
