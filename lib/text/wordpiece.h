@@ -1,0 +1,34 @@
+/* BERT's normalizer, pre-tokenizer and WordPiece in one pass over the text. Inside the text room only. */
+#ifndef ECREC_LIB_TEXT_WORDPIECE_H
+#define ECREC_LIB_TEXT_WORDPIECE_H
+
+#include "text/image.h"
+
+/* Where tokens go. Positions are bytes of the source. */
+typedef struct token_sink {
+    uint32_t *ids, *offsets;
+    uint8_t *types;
+    size_t capacity, count;
+    size_t limit; /* nothing past this many tokens is wanted; SIZE_MAX: no limit */
+    uint8_t type;
+} token_sink;
+
+static inline void sink_put(token_sink *s, uint32_t id, uint32_t begin, uint32_t end)
+{
+    const size_t i = s->count++;
+    if (i >= s->capacity)
+        return;
+    s->ids[i] = id;
+    if (s->offsets != NULL) {
+        s->offsets[2 * i] = begin;
+        s->offsets[2 * i + 1] = end;
+    }
+    if (s->types != NULL)
+        s->types[i] = s->type;
+}
+
+size_t wordpiece_scratch(const image_settings *settings);
+/* Tokens of source[from .. to). May stop once the sink holds `limit`; the sink may then hold a few more. */
+void wordpiece_run(const tokenizer *t, void *scratch, const char *source, size_t from, size_t to, token_sink *sink);
+
+#endif
