@@ -1,0 +1,392 @@
+#include "import/folder.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/format.h"
+#include "text/compile.h"
+#include "text/tokenizer.h"
+
+enum { MOST_PATH = 4096, MOST_LICENCE = 1 << 20 };
+
+int32_t folder_file(const folder *f, const char *name, mapping **out, ecrec_error *err)
+{
+    char path[MOST_PATH];
+    const size_t a = strlen(f->path), b = strlen(name);
+    if (a + b + 2 > sizeof path)
+        return error_set(err, ECREC_ERR_LIMIT, "the path of %s is longer than %d bytes", name, MOST_PATH - 1);
+    memcpy(path, f->path, a);
+    path[a] = '/';
+    memcpy(path + a + 1, name, b + 1);
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        return ECREC_ERR_NOT_FOUND;
+    return mapping_open(f->context, path, out, err);
+}
+
+int32_t folder_json(folder *f, const char *name, const json **out, ecrec_error *err)
+{
+    mapping *map = NULL;
+    *out = NULL;
+    int32_t status = folder_file(f, name, &map, err);
+    if (status != ECREC_OK)
+        return status;
+    const char *text = arena_copy(&f->a, (const char *)map->data, map->length); /* nodes point into the text */
+    status = text == NULL ? error_nomem(err, name, map->length) : json_parse(&f->a, name, text, map->length, out, err);
+    mapping_release(map);
+    return status;
+}
+
+static int32_t optional_json(folder *f, const char *name, const json **out, ecrec_error *err)
+{
+    const int32_t status = folder_json(f, name, out, err);
+    return status == ECREC_ERR_NOT_FOUND ? ECREC_OK : status;
+}
+
+static int32_t set_u64(folder *f, const char *name, uint64_t value, ecrec_error *err)
+{
+    return properties_set_u64(f->settings, name, value) == ECREC_OK ? ECREC_OK : error_nomem(err, "a setting", 0);
+}
+
+static int32_t set_string(folder *f, const char *name, const char *value, ecrec_error *err)
+{
+    return properties_set_string(f->settings, name, value, strlen(value)) == ECREC_OK ? ECREC_OK : error_nomem(err, "a setting", 0);
+}
+
+/* ---- config.json ---- */
+
+static int32_t needed(folder *f, const char *key, uint64_t most, uint64_t *out, ecrec_error *err)
+{
+    const int32_t status = json_get_u64(f->config, "config.json", key, 0, out, err);
+    if (status == ECREC_OK && (*out == 0 || *out > most))
+        return error_set(err, ECREC_ERR_FORMAT, "config.json: \"%s\" is %s; it must be 1 .. %llu", key,
+                         json_get(f->config, key) == NULL ? "missing" : "out of range", (unsigned long long)most);
+    return status;
+}
+
+static int32_t read_activation(folder *f, ecrec_error *err)
+{
+    static const char *const names[][2] = { { "gelu", "gelu" },           { "gelu_new", "gelu_tanh" },
+                                            { "gelu_fast", "gelu_tanh" }, { "gelu_pytorch_tanh", "gelu_tanh" },
+                                            { "quick_gelu", "gelu_quick" }, { "relu", "relu" },
+                                            { "silu", "silu" },           { "swish", "silu" } };
+    const char *value = NULL;
+    const int32_t status = json_get_string(f->config, "config.json", "hidden_act", "gelu", &value, err);
+    if (status != ECREC_OK)
+        return status;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i][0], value) == 0)
+            return set_string(f, "encoder.activation", names[i][1], err);
+    return error_set(err, ECREC_ERR_UNSUPPORTED, "config.json: hidden_act \"%s\" is not supported (supported: gelu, gelu_new, "
+                     "gelu_pytorch_tanh, quick_gelu, relu, silu)", value);
+}
+
+static int32_t read_config(folder *f, ecrec_error *err)
+{
+    const char *type = NULL, *position = NULL;
+    int decoder = 0;
+    double eps = 0;
+    int32_t status = json_get_string(f->config, "config.json", "model_type", "", &type, err);
+    if (status != ECREC_OK)
+        return status;
+    if (strcmp(type, "bert") != 0)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "config.json: model_type \"%s\" is not supported (supported: bert)", type);
+    if ((status = json_get_string(f->config, "config.json", "position_embedding_type", "absolute", &position, err)) != ECREC_OK ||
+        (status = json_get_bool(f->config, "config.json", "is_decoder", 0, &decoder, err)) != ECREC_OK ||
+        (status = json_get_double(f->config, "config.json", "layer_norm_eps", 1e-12, &eps, err)) != ECREC_OK)
+        return status;
+    if (strcmp(position, "absolute") != 0)
+        return error_set(err, ECREC_ERR_UNSUPPORTED,
+                         "config.json: position_embedding_type \"%s\" is not supported (supported: absolute)", position);
+    if (decoder)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "config.json: is_decoder true is not supported");
+    if (!(eps > 0 && eps < 1))
+        return error_set(err, ECREC_ERR_FORMAT, "config.json: layer_norm_eps %g is not between 0 and 1", eps);
+    if ((status = needed(f, "hidden_size", 65536, &f->hidden, err)) != ECREC_OK ||
+        (status = needed(f, "num_hidden_layers", 1024, &f->layers, err)) != ECREC_OK ||
+        (status = needed(f, "num_attention_heads", 4096, &f->heads, err)) != ECREC_OK ||
+        (status = needed(f, "intermediate_size", 65536, &f->feed_forward, err)) != ECREC_OK ||
+        (status = needed(f, "vocab_size", 1 << 24, &f->vocabulary, err)) != ECREC_OK ||
+        (status = needed(f, "max_position_embeddings", 1 << 20, &f->positions, err)) != ECREC_OK ||
+        (status = json_get_u64(f->config, "config.json", "type_vocab_size", 2, &f->types, err)) != ECREC_OK)
+        return status;
+    if (f->hidden % f->heads != 0 || f->types > 256)
+        return error_set(err, ECREC_ERR_FORMAT, "config.json: hidden_size %llu is not a multiple of num_attention_heads %llu, or "
+                         "type_vocab_size %llu is above 256", (unsigned long long)f->hidden, (unsigned long long)f->heads,
+                         (unsigned long long)f->types);
+    if (properties_set_f64(f->settings, "encoder.norm_eps", eps) != ECREC_OK)
+        return error_nomem(err, "a setting", 0);
+    if ((status = set_string(f, "encoder.kind", "bert", err)) != ECREC_OK || (status = set_string(f, "encoder.norm", "layer", err)) != ECREC_OK ||
+        (status = set_string(f, "encoder.norm_place", "post", err)) != ECREC_OK ||
+        (status = set_string(f, "encoder.position", "absolute", err)) != ECREC_OK ||
+        (status = set_u64(f, "encoder.layers", f->layers, err)) != ECREC_OK ||
+        (status = set_u64(f, "encoder.hidden_size", f->hidden, err)) != ECREC_OK ||
+        (status = set_u64(f, "encoder.dimension", f->hidden, err)) != ECREC_OK ||
+        (status = set_u64(f, "encoder.head_size", f->hidden / f->heads, err)) != ECREC_OK ||
+        (status = set_u64(f, "encoder.vocabulary", f->vocabulary, err)) != ECREC_OK ||
+        (status = set_u64(f, "encoder.positions", f->positions, err)) != ECREC_OK ||
+        (status = set_u64(f, "encoder.token_types", f->types, err)) != ECREC_OK)
+        return status;
+    for (uint64_t i = 0; i < f->layers; i++) {
+        char name[64];
+        format_text(name, sizeof name, "encoder.layers.%llu.heads", (unsigned long long)i);
+        if ((status = set_u64(f, name, f->heads, err)) != ECREC_OK)
+            return status;
+        format_text(name, sizeof name, "encoder.layers.%llu.feed_forward", (unsigned long long)i);
+        if ((status = set_u64(f, name, f->feed_forward, err)) != ECREC_OK)
+            return status;
+    }
+    return read_activation(f, err);
+}
+
+/* ---- sentence-transformers ---- */
+
+static int32_t read_pooling(folder *f, const char *path, ecrec_error *err)
+{
+    static const char *const modes[][3] = { { "pooling_mode_mean_tokens", "mean", "mean" }, { "pooling_mode_cls_token", "cls", "cls" },
+                                            { "pooling_mode_max_tokens", "max", "max" }, { "pooling_mode_lasttoken", "lasttoken", "last" } };
+    static const char *const others[] = { "pooling_mode_mean_sqrt_len_tokens", "pooling_mode_weightedmean_tokens" };
+    char name[512];
+    const json *config = NULL;
+    const char *chosen = NULL, *mode = NULL;
+    int count = 0, on = 0, include = 1;
+    format_text(name, sizeof name, "%s%sconfig.json", path, *path != 0 ? "/" : "");
+    int32_t status = folder_json(f, name, &config, err);
+    if (status != ECREC_OK)
+        return status == ECREC_ERR_NOT_FOUND ? error_set(err, ECREC_ERR_IO, "%s: no such file or folder, but modules.json names it", name) : status;
+    if ((status = json_get_string(config, name, "pooling_mode", NULL, &mode, err)) != ECREC_OK ||
+        (status = json_get_bool(config, name, "include_prompt", 1, &include, err)) != ECREC_OK)
+        return status;
+    if (!include)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "%s: include_prompt false is not supported", name);
+    for (size_t i = 0; i < 4; i++) {
+        if ((status = json_get_bool(config, name, modes[i][0], 0, &on, err)) != ECREC_OK)
+            return status;
+        if (on || (mode != NULL && strcmp(mode, modes[i][1]) == 0)) {
+            chosen = modes[i][2];
+            count++;
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if ((status = json_get_bool(config, name, others[i], 0, &on, err)) != ECREC_OK)
+            return status;
+        if (on)
+            return error_set(err, ECREC_ERR_UNSUPPORTED, "%s: %s is not supported (supported: mean, cls, max, last)", name, others[i]);
+    }
+    if (count != 1)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "%s: %d poolings at once are not supported (exactly one of mean, cls, max, last is)", name, count);
+    return set_string(f, "encoder.pooling", chosen, err);
+}
+
+static int ends_with(const char *text, const char *tail)
+{
+    const size_t n = strlen(text), t = strlen(tail);
+    return n >= t && strcmp(text + n - t, tail) == 0;
+}
+
+static int32_t read_modules(folder *f, ecrec_error *err)
+{
+    const json *modules = NULL;
+    int32_t status = optional_json(f, "modules.json", &modules, err);
+    int normalize = 0;
+    if (status == ECREC_OK)
+        status = set_string(f, "encoder.pooling", "mean", err);
+    if (status != ECREC_OK)
+        return status;
+    for (const json *v = json_is(modules, JSON_ARRAY) ? modules->first : NULL; v != NULL; v = v->next) {
+        const char *type = NULL, *path = NULL;
+        if ((status = json_get_string(v, "modules.json", "type", "", &type, err)) != ECREC_OK ||
+            (status = json_get_string(v, "modules.json", "path", "", &path, err)) != ECREC_OK)
+            return status;
+        if (strstr(path, "..") != NULL || path[0] == '/')
+            return error_set(err, ECREC_ERR_FORMAT, "modules.json: the path \"%s\" leaves the folder", path);
+        if (ends_with(type, ".Transformer")) {
+            if (*path != 0)
+                return error_set(err, ECREC_ERR_UNSUPPORTED, "modules.json: a transformer in the folder \"%s\" is not supported (import that folder)", path);
+        } else if (ends_with(type, ".Pooling")) {
+            if ((status = read_pooling(f, path, err)) != ECREC_OK)
+                return status;
+        } else if (ends_with(type, ".Normalize")) {
+            normalize = 1;
+        } else {
+            return error_set(err, ECREC_ERR_UNSUPPORTED, "modules.json: module type \"%s\" is not supported (supported: Transformer, Pooling, Normalize)", type);
+        }
+    }
+    return set_u64(f, "encoder.normalize", (uint64_t)normalize, err);
+}
+
+static int32_t read_lengths(folder *f, uint32_t wanted, ecrec_error *err)
+{
+    const json *bert = NULL, *tokenizer = NULL;
+    uint64_t length = 0;
+    double most = 0;
+    int lower = 0;
+    int32_t status = optional_json(f, "sentence_bert_config.json", &bert, err);
+    if (status == ECREC_OK)
+        status = optional_json(f, "tokenizer_config.json", &tokenizer, err);
+    if (status == ECREC_OK)
+        status = json_get_u64(bert, "sentence_bert_config.json", "max_seq_length", 0, &length, err);
+    if (status == ECREC_OK)
+        status = json_get_bool(bert, "sentence_bert_config.json", "do_lower_case", 0, &lower, err);
+    if (status == ECREC_OK) /* "no limit" is spelt as 1e30 */
+        status = json_get_double(tokenizer, "tokenizer_config.json", "model_max_length", 0, &most, err);
+    if (status != ECREC_OK)
+        return status;
+    if (lower)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "sentence_bert_config.json: do_lower_case true is not supported");
+    if (length == 0) /* what sentence-transformers does then */
+        length = most >= 1 && most < (double)f->positions ? (uint64_t)most : f->positions;
+    if (wanted != 0)
+        length = wanted;
+    if (length > f->positions)
+        length = f->positions;
+    f->max_length = length;
+    return set_u64(f, "encoder.max_length", length, err);
+}
+
+static int32_t read_prompts(folder *f, ecrec_error *err)
+{
+    const json *config = NULL;
+    const char *usual = NULL;
+    int32_t status = optional_json(f, "config_sentence_transformers.json", &config, err);
+    if (status == ECREC_OK)
+        status = json_get_string(config, "config_sentence_transformers.json", "default_prompt_name", NULL, &usual, err);
+    const json *prompts = json_get(config, "prompts");
+    for (const json *v = json_is(prompts, JSON_OBJECT) ? prompts->first : NULL; v != NULL && status == ECREC_OK; v = v->next) {
+        char name[128];
+        if (!json_is(v, JSON_STRING) || v->key_length > 100 || v->key_length == 0)
+            return error_at(err, ECREC_ERR_FORMAT, v->position, "config_sentence_transformers.json: a prompt is no text or has no usable name");
+        format_text(name, sizeof name, "prompt.%s", v->key);
+        if (properties_set_string(f->settings, name, v->text, v->length) != ECREC_OK)
+            return error_nomem(err, "a prompt", v->length);
+    }
+    if (status == ECREC_OK && usual != NULL) {
+        if (!json_is(json_get(prompts, usual), JSON_STRING))
+            return error_set(err, ECREC_ERR_FORMAT, "config_sentence_transformers.json: the default prompt \"%s\" is not among the prompts", usual);
+        status = set_string(f, "prompt_default", usual, err);
+    }
+    return status;
+}
+
+int32_t folder_settings(folder *f, uint32_t max_length, ecrec_error *err)
+{
+    int32_t status = folder_json(f, "config.json", &f->config, err);
+    if (status == ECREC_ERR_NOT_FOUND)
+        return error_set(err, ECREC_ERR_IO, "%s/config.json: no such file or folder (a Hugging Face model folder is needed)", f->path);
+    if (status == ECREC_OK && (status = read_config(f, err)) == ECREC_OK && (status = read_modules(f, err)) == ECREC_OK &&
+        (status = read_lengths(f, max_length, err)) == ECREC_OK)
+        status = read_prompts(f, err);
+    return status;
+}
+
+/* ---- tokenizer ---- */
+
+static const char *token_text(const json *config, const char *key)
+{
+    const json *v = json_get(config, key), *content = json_get(v, "content");
+    return json_is(v, JSON_STRING) ? v->text : json_is(content, JSON_STRING) ? content->text : NULL;
+}
+
+static int32_t compile_vocab(folder *f, const mapping *map, buffer *image, ecrec_error *err)
+{
+    const json *config = NULL;
+    wordpiece_settings s = { 1, -1, 1, NULL, NULL, NULL, NULL, NULL };
+    int32_t status = optional_json(f, "tokenizer_config.json", &config, err);
+    if (status == ECREC_OK)
+        status = json_get_bool(config, "tokenizer_config.json", "do_lower_case", 1, &s.lower_case, err);
+    if (status == ECREC_OK)
+        status = json_get_bool(config, "tokenizer_config.json", "tokenize_chinese_chars", 1, &s.chinese_characters, err);
+    if (status == ECREC_OK)
+        status = json_get_bool(config, "tokenizer_config.json", "strip_accents", -1, &s.strip_accents, err);
+    if (status != ECREC_OK)
+        return status;
+    s.unknown = token_text(config, "unk_token");
+    s.cls = token_text(config, "cls_token");
+    s.sep = token_text(config, "sep_token");
+    s.pad = token_text(config, "pad_token");
+    s.mask = token_text(config, "mask_token");
+    return tokenizer_compile_vocab(&f->context->m, (const char *)map->data, map->length, &s, image, err);
+}
+
+int32_t folder_tokenizer(folder *f, parts *p, ecrec_error *err)
+{
+    mapping *map = NULL;
+    buffer image;
+    tokenizer t;
+    buffer_init(&image, &f->context->m);
+    const char *from = "tokenizer.json";
+    int32_t status = folder_file(f, from, &map, err);
+    if (status == ECREC_OK) {
+        status = tokenizer_compile_json(&f->context->m, (const char *)map->data, map->length, &image, err);
+    } else if (status == ECREC_ERR_NOT_FOUND) {
+        from = "vocab.txt";
+        if ((status = folder_file(f, from, &map, err)) == ECREC_ERR_NOT_FOUND)
+            return ECREC_OK; /* ids can still be encoded */
+        if (status == ECREC_OK)
+            status = compile_vocab(f, map, &image, err);
+    }
+    if (status == ECREC_OK)
+        status = tokenizer_open(&t, image.data, image.length, err);
+    if (status == ECREC_OK && tokenizer_size(&t) > f->vocabulary)
+        status = error_set(err, ECREC_ERR_MISMATCH, "%s has token ids up to %u, but config.json a vocabulary of %llu", from,
+                           tokenizer_size(&t) - 1, (unsigned long long)f->vocabulary);
+    if (status == ECREC_OK && parts_set_blob(p, "tokenizer", image.data, image.length, 1, 1) != ECREC_OK)
+        status = error_nomem(err, "the tokenizer", image.length);
+    if (status == ECREC_OK)
+        status = set_string(f, "source.tokenizer", from, err);
+    f->has_tokenizer = status == ECREC_OK;
+    buffer_release(&image);
+    mapping_release(map);
+    return status;
+}
+
+/* The "license:" of a README's front matter, "---" lines around it. */
+static int32_t licence_name(folder *f, ecrec_error *err)
+{
+    mapping *map = NULL;
+    int32_t status = folder_file(f, "README.md", &map, err);
+    if (status != ECREC_OK)
+        return status == ECREC_ERR_NOT_FOUND ? ECREC_OK : status;
+    const char *text = (const char *)map->data;
+    const size_t length = map->length < 65536 ? map->length : 65536;
+    size_t line = 0;
+    for (size_t at = 0; at < length && status == ECREC_OK; line++) {
+        const char *end = memchr(text + at, '\n', length - at);
+        const size_t n = end != NULL ? (size_t)(end - text) - at : length - at;
+        const int fence = n >= 3 && memcmp(text + at, "---", 3) == 0;
+        if ((line == 0 && !fence) || (line > 0 && fence))
+            break;
+        if (n > 8 && memcmp(text + at, "license:", 8) == 0) {
+            size_t from = at + 8, to = at + n;
+            while (from < to && (text[from] == ' ' || text[from] == '"' || text[from] == '\''))
+                from++;
+            while (to > from && (text[to - 1] == ' ' || text[to - 1] == '"' || text[to - 1] == '\'' || text[to - 1] == '\r'))
+                to--;
+            if (to > from && to - from < 100 && properties_set_string(f->settings, "licence.name", text + from, to - from) != ECREC_OK)
+                status = error_nomem(err, "a setting", to - from);
+        }
+        at += n + 1;
+    }
+    mapping_release(map);
+    return status;
+}
+
+int32_t folder_licence(folder *f, parts *p, ecrec_error *err)
+{
+    static const char *const names[] = { "LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        mapping *map = NULL;
+        int32_t status = folder_file(f, names[i], &map, err);
+        if (status == ECREC_ERR_NOT_FOUND)
+            continue;
+        if (status == ECREC_OK && map->length <= MOST_LICENCE &&
+            parts_set_blob(p, "licence", map->data, map->length, 0, 0) != ECREC_OK)
+            status = error_nomem(err, "the licence", map->length);
+        mapping_release(map);
+        if (status != ECREC_OK)
+            return status;
+        break;
+    }
+    return licence_name(f, err);
+}
