@@ -227,7 +227,8 @@ static int spelt(const tokenizer *t, const unsigned char *text, size_t from, siz
     return 0;
 }
 
-static void run_text(const tokenizer *t, void *scratch, const char *source, size_t length, token_sink *sink)
+static void run_text(const tokenizer *t, void *scratch, const char *before, size_t before_length, const char *source,
+                     size_t length, token_sink *sink)
 {
     const image_added *added = image_part(t, PART_ADDED);
     const size_t count = image_count(t, PART_ADDED, sizeof *added);
@@ -252,12 +253,13 @@ static void run_text(const tokenizer *t, void *scratch, const char *source, size
             at++;
             continue;
         }
-        wordpiece_run(t, scratch, source, done, found.begin, sink);
+        wordpiece_run(t, scratch, before, before_length, source, done, found.begin, sink);
+        before_length = 0;
         sink_put(sink, found.id, (uint32_t)found.begin, (uint32_t)found.end);
         at = done = found.end;
     }
     if (sink->count < sink->limit)
-        wordpiece_run(t, scratch, source, done, length, sink);
+        wordpiece_run(t, scratch, before, before_length, source, done, length, sink);
 }
 
 /* How many tokens of each text stay: longest first (transformers' "longest_first" as the reference computes it). */
@@ -279,10 +281,13 @@ static void share(size_t room, size_t *a, size_t *b)
     *b = swapped ? n1 : n2;
 }
 
-static size_t count_tokens(const tokenizer *t, void *scratch, const char *text, size_t length, size_t enough)
+static size_t count_tokens(const tokenizer *t, void *scratch, const tokenize_call *call, int second)
 {
-    token_sink sink = { .limit = enough };
-    run_text(t, scratch, text, length, &sink);
+    token_sink sink = { .limit = SIZE_MAX };
+    if (second)
+        run_text(t, scratch, NULL, 0, call->pair, call->pair_length, &sink);
+    else
+        run_text(t, scratch, call->prompt, call->prompt_length, call->text, call->length, &sink);
     return sink.count;
 }
 
@@ -298,8 +303,8 @@ int32_t tokenizer_run(const tokenizer *t, void *scratch, const tokenize_call *ca
         const size_t most = call->max_length > specials ? call->max_length - specials : 0;
         room[0] = most;
         if (pair) {
-            room[0] = count_tokens(t, scratch, call->text, call->length, SIZE_MAX);
-            room[1] = count_tokens(t, scratch, call->pair, call->pair_length, SIZE_MAX);
+            room[0] = count_tokens(t, scratch, call, 0);
+            room[1] = count_tokens(t, scratch, call, 1);
             share(most, &room[0], &room[1]);
         }
     }
@@ -317,7 +322,8 @@ int32_t tokenizer_run(const tokenizer *t, void *scratch, const tokenize_call *ca
         }
         sink.limit = room[second] < SIZE_MAX - sink.count ? sink.count + room[second] : SIZE_MAX;
         if (room[second] != 0)
-            run_text(t, scratch, second ? call->pair : call->text, second ? call->pair_length : call->length, &sink);
+            run_text(t, scratch, second ? NULL : call->prompt, second ? 0 : call->prompt_length, second ? call->pair : call->text,
+                     second ? call->pair_length : call->length, &sink);
         if (sink.count > sink.limit)
             sink.count = sink.limit;
     }

@@ -40,6 +40,8 @@ typedef struct tokenize_call {
     size_t length;
     const char *pair; /* or NULL */
     size_t pair_length;
+    const char *prompt; /* stands in front of the text as if it were part of it, or NULL; not searched for added tokens */
+    size_t prompt_length;
     int32_t special;   /* 1: add special tokens */
     size_t max_length; /* 0: no truncation; special tokens count. Pairs are cut longest first, as the reference does */
 } tokenize_call;

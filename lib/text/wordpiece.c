@@ -235,47 +235,56 @@ static size_t letters(run *r, const unsigned char *text, size_t i, size_t to)
     return i;
 }
 
-void wordpiece_run(const tokenizer *t, void *scratch, const char *source, size_t from, size_t to, token_sink *sink)
+static void feed(run *r, const unsigned char *text, size_t from, size_t to)
+{
+    const int clean = (r->settings->normalizer & NORMALIZE_CLEAN) != 0;
+    size_t i = from;
+    while (i < to) {
+        switch (class_of[text[i]]) {
+        case WORD:
+            i = letters(r, text, i, to);
+            break;
+        case SPACE:
+            flush(r);
+            i++;
+            break;
+        case PUNCTUATION:
+            flush(r);
+            r->bytes[0] = text[i];
+            r->length = r->characters = 1;
+            r->first = (uint32_t)i++;
+            r->last = (uint32_t)i;
+            flush(r);
+            break;
+        case CONTROL:
+            if (!clean)
+                wide(r, text[i], (uint32_t)i, (uint32_t)i + 1);
+            i++;
+            break;
+        default: {
+            uint32_t c;
+            const size_t n = utf8_next(text + i, to - i, &c);
+            wide(r, c, (uint32_t)i, (uint32_t)(i + n));
+            i += n;
+        }
+        }
+        if (r->sink->count >= r->sink->limit && r->characters == 0)
+            return;
+    }
+}
+
+void wordpiece_run(const tokenizer *t, void *scratch, const char *before, size_t before_length, const char *source, size_t from,
+                   size_t to, token_sink *sink)
 {
     const image_settings *settings = image_of(t);
     const size_t block = word_bytes(settings);
     unsigned char *memory = scratch;
     run r = { .units = image_part(t, PART_TRIE), .settings = settings, .sink = sink, .bytes = memory,
               .begin = (uint32_t *)(void *)(memory + block), .end = (uint32_t *)(void *)(memory + 5 * block), .straight = 1 };
-    const unsigned char *text = (const unsigned char *)source;
-    const int clean = (settings->normalizer & NORMALIZE_CLEAN) != 0;
-    size_t i = from;
-    while (i < to) {
-        switch (class_of[text[i]]) {
-        case WORD:
-            i = letters(&r, text, i, to);
-            break;
-        case SPACE:
-            flush(&r);
-            i++;
-            break;
-        case PUNCTUATION:
-            flush(&r);
-            r.bytes[0] = text[i];
-            r.length = r.characters = 1;
-            r.first = (uint32_t)i++;
-            r.last = (uint32_t)i;
-            flush(&r);
-            break;
-        case CONTROL:
-            if (!clean)
-                wide(&r, text[i], (uint32_t)i, (uint32_t)i + 1);
-            i++;
-            break;
-        default: {
-            uint32_t c;
-            const size_t n = utf8_next(text + i, to - i, &c);
-            wide(&r, c, (uint32_t)i, (uint32_t)(i + n));
-            i += n;
-        }
-        }
-        if (sink->count >= sink->limit && r.characters == 0)
-            return;
-    }
+    if (before_length != 0)
+        feed(&r, (const unsigned char *)before, 0, before_length);
+    if (r.characters != 0) /* a word that goes on in the source */
+        bend(&r);
+    feed(&r, (const unsigned char *)source, from, to);
     flush(&r);
 }

@@ -28,7 +28,9 @@ static inline void sink_put(token_sink *s, uint32_t id, uint32_t begin, uint32_t
 }
 
 size_t wordpiece_scratch(const image_settings *settings);
-/* Tokens of source[from .. to). May stop once the sink holds `limit`; the sink may then hold a few more. */
-void wordpiece_run(const tokenizer *t, void *scratch, const char *source, size_t from, size_t to, token_sink *sink);
+/* Tokens of source[from .. to). May stop once the sink holds `limit`; the sink may then hold a few more. `before`: text
+ * that stands in front, as if it were part of the source (its tokens' offsets count from its own beginning). */
+void wordpiece_run(const tokenizer *t, void *scratch, const char *before, size_t before_length, const char *source, size_t from,
+                   size_t to, token_sink *sink);
 
 #endif
