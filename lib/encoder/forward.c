@@ -78,7 +78,7 @@ static void add_row(const tensor *t, size_t row, size_t n, float *out)
     }
 }
 
-void pass_embed(const encoder *e, const kernels *table, const packed *p, float *hidden)
+void pass_embed_sum(const encoder *e, const packed *p, float *hidden)
 {
     const size_t h = e->hidden, first = p->starts[0];
     for (size_t s = 0; s < p->sequences; s++)
@@ -91,7 +91,12 @@ void pass_embed(const encoder *e, const kernels *table, const packed *p, float *
             if (e->position_table != NULL)
                 add_row(e->position_table, i - p->starts[s] + e->position_offset, h, row);
         }
-    const size_t tokens = p->starts[p->sequences] - first;
+}
+
+static void embed_tokens(const encoder *e, const kernels *table, const packed *p, float *hidden)
+{
+    const size_t h = e->hidden, tokens = p->starts[p->sequences] - p->starts[0];
+    pass_embed_sum(e, p, hidden);
     if (tokens != 0)
         table->layer_norm(tokens, h, hidden, h, e->embedding_norm.weight, e->embedding_norm.bias, e->norm_eps, hidden, h);
 }
@@ -142,7 +147,7 @@ void encoder_forward(const encoder *e, const kernels *table, void *workspace, co
     const size_t tokens = p->starts[p->sequences] - p->starts[0];
     (void)pass_take(&pass, e, table, tokens, workspace);
     pass.tokens = tokens;
-    pass_embed(e, table, p, hidden);
+    embed_tokens(e, table, p, hidden);
     if (layer_out != NULL)
         layer_out(opaque, 0, hidden, tokens);
     for (uint32_t i = 0; i < e->layers; i++) {
