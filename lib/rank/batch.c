@@ -1,0 +1,290 @@
+#include "rank/batch.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/format.h"
+
+enum { MOST_ROWS = 1 << 28 };
+
+int32_t ecrec_batch_create(const ecrec_schema *schema, ecrec_batch **batch, ecrec_error *err)
+{
+    if (schema == NULL || batch == NULL)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_create: %s is NULL", schema == NULL ? "schema" : "batch");
+    memory *m = &schema->context->m;
+    ecrec_batch *b = memory_zero(m, sizeof *b);
+    if (b == NULL)
+        return error_nomem(err, "a batch", sizeof *b);
+    b->m = m;
+    b->column_count = schema->field_count + schema->label_count + 1;
+    b->columns = memory_zero(m, b->column_count * sizeof *b->columns);
+    if (b->columns == NULL) {
+        memory_release(m, b, sizeof *b);
+        return error_nomem(err, "a batch", schema->field_count * sizeof *b->columns);
+    }
+    b->schema = schema_reference((ecrec_schema *)(uintptr_t)schema); /* the count is not part of what a reader sees */
+    *batch = b;
+    return ECREC_OK;
+}
+
+static void drop(memory *m, batch_block *block)
+{
+    memory_release(m, block->data, block->capacity);
+    *block = (batch_block){ NULL, 0 };
+}
+
+void ecrec_batch_release(ecrec_batch *b)
+{
+    if (b == NULL)
+        return;
+    for (uint32_t i = 0; i < b->column_count; i++) {
+        drop(b->m, &b->columns[i].valid);
+        drop(b->m, &b->columns[i].values);
+        drop(b->m, &b->columns[i].starts);
+    }
+    ecrec_schema *schema = b->schema;
+    memory_release(b->m, b->columns, b->column_count * sizeof *b->columns);
+    memory_release(b->m, b, sizeof *b);
+    ecrec_schema_release(schema);
+}
+
+int32_t ecrec_batch_reset(ecrec_batch *b, size_t rows, ecrec_error *err)
+{
+    if (b == NULL)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_reset: batch is NULL");
+    if (rows > MOST_ROWS)
+        return error_set(err, ECREC_ERR_LIMIT, "%zu rows are too many for a batch (at most %d)", rows, MOST_ROWS);
+    b->rows = rows;
+    for (uint32_t i = 0; i < b->column_count; i++)
+        b->columns[i].set = 0;
+    return ECREC_OK;
+}
+
+size_t ecrec_batch_rows(const ecrec_batch *b)
+{
+    return b != NULL ? b->rows : 0;
+}
+
+/* Room for a column's next content beside what it holds, so that a refused one leaves it as it was. */
+typedef struct room { batch_block valid, values, starts; } room;
+
+static int32_t reserve(ecrec_batch *b, batch_block *block, size_t bytes)
+{
+    block->data = memory_allocate(b->m, bytes != 0 ? bytes : 1);
+    block->capacity = block->data != NULL ? (bytes != 0 ? bytes : 1) : 0;
+    return block->data != NULL ? ECREC_OK : ECREC_ERR_NOMEM;
+}
+
+/* Blocks that are large enough: the column's own, or new ones in `fresh`. */
+static int32_t make_room(ecrec_batch *b, const batch_column *c, room *fresh, size_t values, size_t starts, ecrec_error *err)
+{
+    memset(fresh, 0, sizeof *fresh);
+    if ((c->valid.capacity >= b->rows && c->valid.data != NULL) || reserve(b, &fresh->valid, b->rows) == ECREC_OK)
+        if ((c->values.capacity >= values && c->values.data != NULL) || reserve(b, &fresh->values, values) == ECREC_OK)
+            if (starts == 0 || c->starts.capacity >= starts || reserve(b, &fresh->starts, starts) == ECREC_OK)
+                return ECREC_OK;
+    drop(b->m, &fresh->valid);
+    drop(b->m, &fresh->values);
+    drop(b->m, &fresh->starts);
+    return error_nomem(err, "a column", values + starts + b->rows);
+}
+
+static void adopt(ecrec_batch *b, batch_block *own, batch_block *fresh)
+{
+    if (fresh->data == NULL)
+        return;
+    drop(b->m, own);
+    *own = *fresh;
+}
+
+static void take_room(ecrec_batch *b, batch_column *c, room *fresh)
+{
+    adopt(b, &c->valid, &fresh->valid);
+    adopt(b, &c->values, &fresh->values);
+    adopt(b, &c->starts, &fresh->starts);
+    c->set = 1;
+}
+
+static int32_t find(const ecrec_batch *b, uint32_t field, int32_t kind, const void *values, const char *call, ecrec_error *err)
+{
+    static const char *const kinds[] = { "", "text", "vector", "category", "number" };
+    if (b == NULL)
+        return error_set(err, ECREC_ERR_INVALID, "%s: batch is NULL", call);
+    if (field >= b->schema->field_count)
+        return error_set(err, ECREC_ERR_INVALID, "%s: field %u is not below %u", call, field, b->schema->field_count);
+    const schema_field *f = &b->schema->fields[field];
+    if (f->kind != kind)
+        return error_set(err, ECREC_ERR_INVALID, "field \"%s\" is a %s field, not a %s field", f->name, kinds[f->kind], kinds[kind]);
+    if (values == NULL && b->rows != 0)
+        return error_set(err, ECREC_ERR_INVALID, "%s: the values of field \"%s\" are NULL", call, f->name);
+    return ECREC_OK;
+}
+
+static int32_t set_strings(ecrec_batch *b, uint32_t field, const char *const *texts, const size_t *lengths, ecrec_error *err)
+{
+    batch_column *c = &b->columns[field];
+    size_t bytes = 0;
+    room fresh;
+    if (lengths == NULL && b->rows != 0)
+        return error_set(err, ECREC_ERR_INVALID, "the lengths of field \"%s\" are NULL", b->schema->fields[field].name);
+    for (size_t i = 0; i < b->rows; i++)
+        if (texts[i] != NULL && (lengths[i] >= UINT32_MAX || !size_add(bytes, lengths[i], &bytes)))
+            return error_row(err, ECREC_ERR_LIMIT, i, "row %zu, field \"%s\": the text has more than 4 GiB", i, b->schema->fields[field].name);
+    const int32_t status = make_room(b, c, &fresh, bytes, (b->rows + 1) * sizeof(uint64_t), err);
+    if (status != ECREC_OK)
+        return status;
+    take_room(b, c, &fresh);
+    uint64_t *starts = (uint64_t *)(void *)c->starts.data;
+    size_t at = 0;
+    for (size_t i = 0; i < b->rows; i++) {
+        const size_t n = texts[i] != NULL ? lengths[i] : 0;
+        starts[i] = at;
+        c->valid.data[i] = texts[i] != NULL;
+        if (n != 0)
+            memcpy(c->values.data + at, texts[i], n);
+        at += n;
+    }
+    starts[b->rows] = at;
+    return ECREC_OK;
+}
+
+int32_t ecrec_batch_set_text(ecrec_batch *batch, uint32_t field, const char *const *texts, const size_t *lengths, ecrec_error *err)
+{
+    const int32_t status = find(batch, field, ECREC_FIELD_TEXT, texts, "ecrec_batch_set_text", err);
+    return status == ECREC_OK ? set_strings(batch, field, texts, lengths, err) : status;
+}
+
+int32_t ecrec_batch_set_category(ecrec_batch *batch, uint32_t field, const char *const *values, const size_t *lengths, ecrec_error *err)
+{
+    const int32_t status = find(batch, field, ECREC_FIELD_CATEGORY, values, "ecrec_batch_set_category", err);
+    return status == ECREC_OK ? set_strings(batch, field, values, lengths, err) : status;
+}
+
+int32_t ecrec_batch_set_category_u64(ecrec_batch *batch, uint32_t field, const uint64_t *values, const uint8_t *valid, ecrec_error *err)
+{
+    room fresh;
+    int32_t status = find(batch, field, ECREC_FIELD_CATEGORY, values, "ecrec_batch_set_category_u64", err);
+    if (status != ECREC_OK)
+        return status;
+    batch_column *c = &batch->columns[field];
+    if ((status = make_room(batch, c, &fresh, batch->rows * 20, (batch->rows + 1) * sizeof(uint64_t), err)) != ECREC_OK)
+        return status;
+    take_room(batch, c, &fresh);
+    uint64_t *starts = (uint64_t *)(void *)c->starts.data;
+    size_t at = 0;
+    for (size_t i = 0; i < batch->rows; i++) {
+        starts[i] = at;
+        c->valid.data[i] = valid == NULL || valid[i] != 0;
+        if (!c->valid.data[i])
+            continue;
+        char text[24];
+        const size_t n = format_text(text, sizeof text, "%llu", (unsigned long long)values[i]);
+        memcpy(c->values.data + at, text, n);
+        at += n;
+    }
+    starts[batch->rows] = at;
+    return ECREC_OK;
+}
+
+static void take_valid(ecrec_batch *b, batch_column *c, const uint8_t *valid)
+{
+    for (size_t i = 0; i < b->rows; i++)
+        c->valid.data[i] = valid == NULL || valid[i] != 0;
+}
+
+int32_t ecrec_batch_set_number(ecrec_batch *batch, uint32_t field, const double *values, const uint8_t *valid, ecrec_error *err)
+{
+    room fresh;
+    int32_t status = find(batch, field, ECREC_FIELD_NUMBER, values, "ecrec_batch_set_number", err);
+    if (status != ECREC_OK)
+        return status;
+    for (size_t i = 0; i < batch->rows; i++)
+        if ((valid == NULL || valid[i]) && !isfinite(values[i]))
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": %g is not a number", i, batch->schema->fields[field].name, values[i]);
+    batch_column *c = &batch->columns[field];
+    if ((status = make_room(batch, c, &fresh, batch->rows * sizeof *values, 0, err)) != ECREC_OK)
+        return status;
+    take_room(batch, c, &fresh);
+    take_valid(batch, c, valid);
+    if (batch->rows != 0)
+        memcpy(c->values.data, values, batch->rows * sizeof *values);
+    return ECREC_OK;
+}
+
+int32_t ecrec_batch_set_vector(ecrec_batch *batch, uint32_t field, const float *vectors, size_t stride, const uint8_t *valid, ecrec_error *err)
+{
+    room fresh;
+    size_t bytes = 0;
+    int32_t status = find(batch, field, ECREC_FIELD_VECTOR, vectors, "ecrec_batch_set_vector", err);
+    if (status != ECREC_OK)
+        return status;
+    const schema_field *f = &batch->schema->fields[field];
+    const size_t d = f->dimension;
+    if (stride == 0)
+        stride = d;
+    if (stride < d)
+        return error_set(err, ECREC_ERR_INVALID, "field \"%s\": the stride %zu is below the dimension %zu", f->name, stride, d);
+    for (size_t i = 0; i < batch->rows; i++)
+        for (size_t j = 0; j < d && (valid == NULL || valid[i]); j++)
+            if (!isfinite(vectors[i * stride + j]))
+                return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": value %zu of the vector, %g, is not a number", i, f->name, j,
+                                 (double)vectors[i * stride + j]);
+    batch_column *c = &batch->columns[field];
+    if (!size_multiply(batch->rows, d * sizeof *vectors, &bytes))
+        bytes = SIZE_MAX;
+    if ((status = make_room(batch, c, &fresh, bytes, 0, err)) != ECREC_OK)
+        return status;
+    take_room(batch, c, &fresh);
+    take_valid(batch, c, valid);
+    for (size_t i = 0; i < batch->rows; i++)
+        memcpy(c->values.data + i * d * sizeof *vectors, vectors + i * stride, d * sizeof *vectors);
+    return ECREC_OK;
+}
+
+static int32_t set_floats(ecrec_batch *b, batch_column *c, const float *values, const uint8_t *valid, ecrec_error *err)
+{
+    room fresh;
+    const int32_t status = make_room(b, c, &fresh, b->rows * sizeof *values, 0, err);
+    if (status != ECREC_OK)
+        return status;
+    take_room(b, c, &fresh);
+    take_valid(b, c, valid);
+    if (b->rows != 0)
+        memcpy(c->values.data, values, b->rows * sizeof *values);
+    return ECREC_OK;
+}
+
+int32_t ecrec_batch_set_label(ecrec_batch *batch, uint32_t label, const float *values, const uint8_t *valid, ecrec_error *err)
+{
+    if (batch == NULL || (values == NULL && batch->rows != 0))
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_label: %s is NULL", batch == NULL ? "batch" : "values");
+    if (label >= batch->schema->label_count)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_label: label %u is not below %u", label, batch->schema->label_count);
+    for (size_t i = 0; i < batch->rows; i++)
+        if ((valid == NULL || valid[i]) && values[i] != 0.0f && values[i] != 1.0f)
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, label \"%s\": %g is neither 0 nor 1", i, batch->schema->labels[label], (double)values[i]);
+    return set_floats(batch, &batch->columns[batch->schema->field_count + label], values, valid, err);
+}
+
+int32_t ecrec_batch_set_weight(ecrec_batch *batch, const float *weights, ecrec_error *err)
+{
+    if (batch == NULL || (weights == NULL && batch->rows != 0))
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_weight: %s is NULL", batch == NULL ? "batch" : "weights");
+    for (size_t i = 0; i < batch->rows; i++)
+        if (!(weights[i] >= 0 && isfinite(weights[i])))
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the weight %g is not a finite number >= 0", i, (double)weights[i]);
+    return set_floats(batch, &batch->columns[batch->column_count - 1], weights, NULL, err);
+}
+
+int32_t batch_check(const ecrec_batch *b, const ecrec_schema *s, ecrec_error *err)
+{
+    if (b->schema->fingerprint != s->fingerprint)
+        return error_set(err, ECREC_ERR_MISMATCH, "the batch was made for another schema than the model's");
+    for (uint32_t f = 0; f < s->field_count; f++)
+        for (size_t i = 0; s->fields[f].required && i < b->rows; i++)
+            if (!column_has(&b->columns[f], i))
+                return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the required field \"%s\" is missing", i, s->fields[f].name);
+    return ECREC_OK;
+}

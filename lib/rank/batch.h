@@ -1,0 +1,55 @@
+/* The columns of a batch, as scoring and learning read them. */
+#ifndef ECREC_LIB_RANK_BATCH_H
+#define ECREC_LIB_RANK_BATCH_H
+
+#include "rank/schema.h"
+
+typedef struct batch_block { unsigned char *data; size_t capacity; } batch_block;
+
+typedef struct batch_column {
+    int set;           /* 0: missing in every row */
+    batch_block valid; /* one byte a row */
+    batch_block values; /* text, category: bytes; number: double; vector: float x dimension; label: float */
+    batch_block starts; /* text, category: uint64_t [rows + 1] into values */
+} batch_column;
+
+struct ecrec_batch {
+    ecrec_schema *schema; /* referenced */
+    memory *m;
+    size_t rows;
+    batch_column *columns; /* fields, then labels, then the weight */
+    uint32_t column_count;
+};
+
+static inline const batch_column *batch_label(const ecrec_batch *b, uint32_t label)
+{
+    return &b->columns[b->schema->field_count + label];
+}
+static inline int column_has(const batch_column *c, size_t row)
+{
+    return c->set && c->valid.data[row];
+}
+static inline const char *column_text(const batch_column *c, size_t row, size_t *length)
+{
+    const uint64_t *starts = (const uint64_t *)(const void *)c->starts.data;
+    *length = (size_t)(starts[row + 1] - starts[row]);
+    return (const char *)c->values.data + starts[row];
+}
+static inline double column_number(const batch_column *c, size_t row)
+{
+    return ((const double *)(const void *)c->values.data)[row];
+}
+static inline float column_float(const batch_column *c, size_t row)
+{
+    return ((const float *)(const void *)c->values.data)[row];
+}
+static inline float batch_weight(const ecrec_batch *b, size_t row)
+{
+    const batch_column *c = &b->columns[b->column_count - 1];
+    return c->set ? column_float(c, row) : 1.0f;
+}
+
+/* The batch belongs to this schema, and required fields are there. MISMATCH, INVALID (row and field named). */
+int32_t batch_check(const ecrec_batch *b, const ecrec_schema *s, ecrec_error *err);
+
+#endif
