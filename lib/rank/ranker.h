@@ -16,6 +16,9 @@ int32_t ranker_create(memory *m, const ecrec_schema *s, uint32_t dimension, cons
                       ecrec_error *err);
 void ranker_release(ranker *r);
 
+/* Look through the hashed tables of a file for what is no number: linear in the table, so done at load only. */
+int32_t ranker_check_tables(const tensor_set *tensors, ecrec_error *err);
+
 /* Scratch of a session that scores (one block; sized for the schema). */
 typedef struct score_scratch score_scratch;
 int32_t score_scratch_create(memory *m, const ecrec_schema *s, uint32_t dimension, score_scratch **out, ecrec_error *err);

@@ -1,8 +1,8 @@
 /* The schema: fields and labels, and where each field's weights lie.
  *
- * A ranker's tensors: "rank.dense" f32 {labels, dense_width} (number slopes and intercepts, text and vector dimensions, cosines, per
- * field; then the bias), "rank.hashed" f32 chunked {labels * 2^bits, 1}, "rank.numbers" f64 {number fields, 3} (count, mean, sum of squared
- * deviations; and the frozen mean and scale beside, see features.h), and for each the AdaGrad sums under "learn.*". */
+ * A ranker's tensors: "rank.dense" f32 {labels, width}, "rank.hashed" f32 chunked {labels * 2^bits, 1}, "rank.numbers" f64 {number
+ * fields, 6} (rank/features.h says what lies where), and the AdaGrad sums of the first two under "learn.dense" and "learn.hashed".
+ */
 #ifndef ECREC_LIB_RANK_SCHEMA_H
 #define ECREC_LIB_RANK_SCHEMA_H
 

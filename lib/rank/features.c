@@ -1,0 +1,182 @@
+#include "rank/features.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "text/words.h"
+
+#define MISSING_SEED 0x6D697373696E6721u
+
+double logistic(double logit)
+{
+    if (logit >= 0)
+        return 1 / (1 + exp(-logit));
+    const double e = exp(logit);
+    return e / (1 + e);
+}
+
+const float *record_vector(const ranker *r, const kernels *table, uint32_t field, const record *rec, float *inverse)
+{
+    const field_plan *p = &r->plan[field];
+    const float *v = NULL;
+    if (p->slot != NO_INDEX)
+        v = rec->texts[p->slot];
+    else if (p->kind == ECREC_FIELD_VECTOR && column_has(&rec->batch->columns[field], rec->row))
+        v = (const float *)(const void *)rec->batch->columns[field].values.data + rec->row * p->vector;
+    if (v != NULL) {
+        const float length = sqrtf(table->dot_f32(p->vector, v, v));
+        *inverse = length > 1e-20f && isfinite(length) ? 1 / length : 0;
+    }
+    return v;
+}
+
+int record_cosine(const ranker *r, const kernels *table, uint32_t field, const record *rec, float *cosine)
+{
+    float a = 0, b = 0;
+    const float *v = record_vector(r, table, field, rec, &a), *w = record_vector(r, table, r->plan[field].compare, rec, &b);
+    if (v == NULL || w == NULL)
+        return 0;
+    *cosine = table->dot_f32(r->plan[field].vector, v, w) * a * b;
+    return 1;
+}
+
+typedef struct gram_visit {
+    uint64_t seed, mask, count;
+    float value;
+    hashed_visit visit;
+    void *opaque;
+} gram_visit;
+
+static void count_gram(void *opaque, uint32_t kind, const char *bytes, size_t length)
+{
+    gram_visit *g = opaque;
+    (void)kind;
+    (void)bytes;
+    (void)length;
+    g->count++;
+}
+
+static void visit_gram(void *opaque, uint32_t kind, const char *bytes, size_t length)
+{
+    const gram_visit *g = opaque;
+    g->visit(g->opaque, hash64(bytes, length, g->seed + kind) & g->mask, g->value);
+}
+
+void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_visit visit, void *opaque)
+{
+    const field_plan *p = &r->plan[field];
+    const batch_column *c = &rec->batch->columns[field];
+    const uint64_t mask = ((uint64_t)1 << r->hash_bits) - 1;
+    size_t n = 0;
+    if (p->kind != ECREC_FIELD_CATEGORY && p->word_ngrams == 0 && p->char_ngrams == 0)
+        return;
+    if (!column_has(c, rec->row)) {
+        visit(opaque, hash64("", 0, p->seed ^ MISSING_SEED) & mask, 1);
+        return;
+    }
+    const char *text = column_text(c, rec->row, &n);
+    if (p->kind == ECREC_FIELD_CATEGORY) {
+        visit(opaque, hash64(text, n, p->seed) & mask, 1);
+        return;
+    }
+    gram_visit g = { .seed = p->seed, .mask = mask, .visit = visit, .opaque = opaque };
+    text_ngrams(text, n, p->word_ngrams, p->char_ngrams, count_gram, &g);
+    if (g.count == 0)
+        return;
+    g.value = 1 / sqrtf((float)g.count);
+    text_ngrams(text, n, p->word_ngrams, p->char_ngrams, visit_gram, &g);
+}
+
+double number_standard(const double *statistics, double value)
+{
+    return (value - statistics[NUMBER_FROZEN_MEAN]) * statistics[NUMBER_FROZEN_SCALE];
+}
+
+typedef struct sum_state { const tensor *table; uint64_t first; double sum; } sum_state;
+
+static void add_weight(void *opaque, uint64_t slot, float value)
+{
+    sum_state *s = opaque;
+    const float *w = tensor_row(s->table, s->first + slot);
+    if (w != NULL)
+        s->sum += (double)*w * value;
+}
+
+static double field_part(const ranker *r, const kernels *table, const record *rec, uint32_t label, uint32_t field)
+{
+    const field_plan *p = &r->plan[field];
+    const float *w = (const float *)r->dense->data + (size_t)label * r->width;
+    double sum = 0;
+    if (p->kind == ECREC_FIELD_NUMBER) {
+        const batch_column *c = &rec->batch->columns[field];
+        if (!column_has(c, rec->row))
+            return w[p->missing];
+        const double *statistics = (const double *)r->statistics->data + (size_t)p->number * NUMBER_COLUMNS;
+        return w[p->dense] * number_standard(statistics, column_number(c, rec->row)) + w[p->dense + 1];
+    }
+    if (p->vector != 0) {
+        float inverse = 0, cosine = 0;
+        const float *v = record_vector(r, table, field, rec, &inverse);
+        if (v == NULL && p->missing != NO_INDEX)
+            sum += w[p->missing];
+        else if (v != NULL && p->dims != 0)
+            sum += (double)table->dot_f32(p->dims, v, w + p->dense) * inverse;
+        if (p->cosine != NO_INDEX)
+            sum += record_cosine(r, table, field, rec, &cosine) ? (double)w[p->cosine] * cosine : (double)w[p->cosine + 1];
+    }
+    sum_state s = { r->table, (uint64_t)label << r->hash_bits, 0 };
+    record_hashed(r, field, rec, add_weight, &s);
+    return sum + s.sum;
+}
+
+double record_logit(const ranker *r, const kernels *table, const record *rec, uint32_t label, float *parts)
+{
+    const float bias = ((const float *)r->dense->data)[(size_t)label * r->width + r->width - 1];
+    double logit = bias;
+    for (uint32_t f = 0; f < r->fields; f++) {
+        const double part = field_part(r, table, rec, label, f);
+        if (parts != NULL)
+            parts[f] = (float)part;
+        logit += part;
+    }
+    if (parts != NULL)
+        parts[r->fields] = bias;
+    return logit;
+}
+
+size_t text_block_take(text_block *b, const ranker *r, size_t rows, void *memory)
+{
+    scratch s = { memory, 0, SIZE_MAX };
+    const size_t n = rows * (r->slots != 0 ? r->slots : 1);
+    b->texts = scratch_take(&s, n * sizeof *b->texts);
+    b->lengths = scratch_take(&s, n * sizeof *b->lengths);
+    b->pointers = scratch_take(&s, n * sizeof *b->pointers);
+    b->vectors = scratch_take(&s, memory_product(n * sizeof(float), r->slots != 0 ? r->dimension : 1));
+    return s.used;
+}
+
+int32_t text_block_encode(text_block *b, const ranker *r, const score_call *call, size_t first, size_t rows, ecrec_error *err)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < rows; i++)
+        for (uint32_t f = 0; f < r->fields; f++) {
+            const uint32_t slot = r->plan[f].slot;
+            const batch_column *c = &call->batch->columns[f];
+            if (slot == NO_INDEX)
+                continue;
+            b->pointers[i * r->slots + slot] = NULL;
+            if (!column_has(c, first + i))
+                continue;
+            b->texts[n] = column_text(c, first + i, &b->lengths[n]);
+            b->pointers[i * r->slots + slot] = b->vectors + n * r->dimension;
+            n++;
+        }
+    if (n == 0)
+        return ECREC_OK;
+    const embed_call encode = { .encoder = call->encoder, .tokenizer = call->tokenizer, .context = call->context, .texts = b->texts,
+                                .lengths = b->lengths, .n = n, .prompt = call->prompt, .prompt_length = call->prompt_length,
+                                .pooling = call->encoder->pooling, .max_length = call->encoder->max_length, .normalize = 1,
+                                .vectors = b->vectors, .stride = r->dimension };
+    return embed_run(call->embed, &encode, err);
+}

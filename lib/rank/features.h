@@ -1,0 +1,69 @@
+/* A record's features and the weights they meet. Inside the rank and learn rooms.
+ *
+ * Dense weights of a label, field by field, then the bias:
+ *   number: slope, present, missing. The value is standardised with the frozen mean and scale of "rank.numbers".
+ *   text (encoded), vector: `dims` weights of the unit-length vector, missing; with compare: cosine, cosine missing.
+ * Hashed: one weight a category (value 1; missing is a category of its own) and one an n-gram (value 1 / sqrt(number of
+ * n-grams of the text)). Index: label * 2^bits + (hash mod 2^bits).
+ * "rank.numbers" f64 {number fields, 6}: count, mean and sum of squared deviations as seen so far; frozen mean, frozen scale
+ * (1 / standard deviation), count when frozen. */
+#ifndef ECREC_LIB_RANK_FEATURES_H
+#define ECREC_LIB_RANK_FEATURES_H
+
+#include "kernels/kernels.h"
+#include "rank/batch.h"
+#include "rank/ranker.h"
+
+#define NO_INDEX UINT32_MAX
+enum { NUMBER_COUNT, NUMBER_MEAN, NUMBER_SQUARES, NUMBER_FROZEN_MEAN, NUMBER_FROZEN_SCALE, NUMBER_FROZEN_COUNT, NUMBER_COLUMNS };
+enum { HASHED_CHUNK = 64 };
+
+typedef struct field_plan {
+    int32_t kind;
+    uint32_t dense;    /* first dense weight */
+    uint32_t dims;     /* how many of the vector's own */
+    uint32_t vector;   /* length of the field's vector, 0: none */
+    uint32_t slot;     /* encoded texts: which vector of the record; or NO_INDEX */
+    uint32_t missing;  /* dense weight of "it is missing", or NO_INDEX */
+    uint32_t cosine;   /* dense weight of the cosine (the next one: it cannot be computed), or NO_INDEX */
+    uint32_t compare;  /* the other field */
+    uint32_t number;   /* row of rank.numbers */
+    uint32_t word_ngrams, char_ngrams;
+    uint64_t seed;
+} field_plan;
+
+struct ranker {
+    memory *m;
+    uint32_t fields, labels, width /* dense weights of a label, bias last */, slots, numbers, dimension, hash_bits, hashed;
+    tensor *dense, *table, *statistics; /* referenced; table and statistics may be NULL */
+    field_plan plan[];
+};
+
+typedef struct record {
+    const ecrec_batch *batch;
+    size_t row;
+    const float *const *texts; /* [slots]: vector of each encoded text, NULL: missing */
+} record;
+
+/* The vector of a field in a record and the inverse of its length; NULL: missing. */
+const float *record_vector(const ranker *r, const kernels *table, uint32_t field, const record *rec, float *inverse);
+/* The cosine that a field asks for; 0 when one side is missing. */
+int record_cosine(const ranker *r, const kernels *table, uint32_t field, const record *rec, float *cosine);
+typedef void (*hashed_visit)(void *opaque, uint64_t slot /* below 2^bits */, float value);
+void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_visit visit, void *opaque);
+double number_standard(const double *statistics, double value);
+/* The logit; parts (may be NULL): fields + 1 floats. */
+double record_logit(const ranker *r, const kernels *table, const record *rec, uint32_t label, float *parts);
+double logistic(double logit);
+
+/* Encoded texts of rows [first, first + rows) of a batch: pointers[i * slots + s]. */
+typedef struct text_block {
+    const char **texts;
+    size_t *lengths;
+    float *vectors;         /* rows x slots x dimension */
+    const float **pointers; /* rows x slots */
+} text_block;
+size_t text_block_take(text_block *b, const ranker *r, size_t rows, void *memory); /* bytes */
+int32_t text_block_encode(text_block *b, const ranker *r, const score_call *call, size_t first, size_t rows, ecrec_error *err);
+
+#endif
