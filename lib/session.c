@@ -41,6 +41,11 @@ static int32_t bind_snapshot(ecrec_model *model, snapshot *s, const snapshot *pr
         encoder_release(e);
         return status;
     }
+    if (r != NULL && previous == NULL && (status = ranker_check_tables(s->tensors, err)) != ECREC_OK) {
+        ranker_release(r);
+        encoder_release(e);
+        return status;
+    }
     s->encoder = e;
     s->ranker = r;
     return ECREC_OK;

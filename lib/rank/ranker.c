@@ -127,6 +127,10 @@ static int32_t check_finite(const char *name, const float *values, size_t n, int
 static int32_t check_table(const char *name, const tensor *t, int positive, ecrec_error *err)
 {
     for (uint64_t row = 0; row < t->shape[0]; row += t->rows_per_chunk) {
+        if (t->blocks[(row >> t->chunk_shift) / CHUNK_BLOCK] == NULL) { /* all zeros */
+            row += (CHUNK_BLOCK - 1) * t->rows_per_chunk;
+            continue;
+        }
         const uint64_t left = t->shape[0] - row, n = left < t->rows_per_chunk ? left : t->rows_per_chunk;
         const int32_t status = check_finite(name, tensor_row(t, row), (size_t)n, positive, err);
         if (status != ECREC_OK)

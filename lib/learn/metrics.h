@@ -1,0 +1,20 @@
+/* Metrics of probabilities against binary labels. */
+#ifndef ECREC_LIB_LEARN_METRICS_H
+#define ECREC_LIB_LEARN_METRICS_H
+
+#include "base/memory.h"
+#include "ecrec/base.h"
+
+typedef struct scored { float probability, label, weight; uint32_t reserved; } scored;
+
+typedef struct metrics {
+    double rows, weight, positives; /* positives: weight of label 1 */
+    double log_loss, accuracy, auc, ece;
+    double right[2], predicted[2], support[2]; /* weight per class, at 0.5 */
+} metrics;
+
+double log_loss_of(double probability, double label); /* nats; probabilities are kept 1e-7 away from 0 and 1 */
+/* Sorts the items. auc is NaN with one class only; the rest NaN without weight. */
+void metrics_compute(scored *items, size_t n, metrics *out);
+
+#endif
