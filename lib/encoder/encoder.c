@@ -144,7 +144,7 @@ static int32_t check_finite(binder *b, const char *name, const char *what, const
 
 static int32_t bind_vector(binder *b, const char *prefix, const char *suffix, size_t n, const float **out)
 {
-    tensor *t;
+    tensor *t = NULL;
     format_text(b->name, sizeof b->name, "%s%s", prefix, suffix);
     int32_t status = bind_tensor(b, b->name, 0, 0, n, &t);
     if (status != ECREC_OK)
@@ -167,7 +167,7 @@ static int32_t bind_linear(binder *b, const char *prefix, size_t n, size_t k, en
         return ECREC_OK;
     if ((status = bind_vector(b, prefix, ".bias", n, &linear->bias)) || k == 0)
         return status;
-    tensor *t;
+    tensor *t = NULL;
     format_text(b->name, sizeof b->name, "%s.weight", prefix);
     if ((status = bind_tensor(b, b->name, 1, n, k, &t)))
         return status;
@@ -187,7 +187,7 @@ static const float *row_scales(const tensor *t)
 
 static int32_t bind_table(binder *b, const char *name, size_t rows, const tensor **out)
 {
-    tensor *t;
+    tensor *t = NULL;
     int32_t status = bind_tensor(b, name, 0, rows, b->e->hidden, &t);
     if (status)
         return status;
@@ -258,7 +258,7 @@ static size_t encoder_size(uint32_t layers)
 int32_t encoder_create(memory *m, const properties *settings, const tensor_set *tensors, encoder **out, ecrec_error *err)
 {
     binder b = {NULL, settings, tensors, err, {0}};
-    uint32_t layers;
+    uint32_t layers = 0;
     int32_t status = setting(&b, "encoder.layers", 0, LARGEST_LAYERS, UINT64_MAX, &layers);
     if (status)
         return status;
