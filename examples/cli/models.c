@@ -1,0 +1,322 @@
+/* import, info, tokenize, encode, prune, quantize */
+#include "tool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int command_import(int argc, char **argv)
+{
+    static const char *const known[] = { "output=", "max-length=", "check", "json", "threads=", NULL };
+    arguments a;
+    double length = 0;
+    progress p;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_import_options options = ECREC_IMPORT_OPTIONS_INIT;
+    ecrec_model *model = NULL;
+    ecrec_report *report = NULL;
+    int code = arguments_parse(&a, argc, argv, known, 1, 1);
+    if (code == 0)
+        code = argument_number(&a, "max-length", 0, 1, 1 << 20, &length);
+    if (code != 0)
+        return code;
+    const char *to = argument(&a, "output", NULL);
+    options.check_only = has(&a, "check");
+    if (to == NULL && !options.check_only)
+        return usage_error("import", "-o MODEL.ecrec is missing");
+    ecrec_context *context = open_context(&a);
+    if (context == NULL)
+        return EXIT_FAILED;
+    options.max_length = (uint32_t)length;
+    options.progress = progress_step;
+    options.progress_opaque = &p;
+    progress_begin(&p, "import", "MB", 1e-6);
+    int32_t status = ecrec_model_import(context, a.positional[0], &options, &model, &report, &err);
+    progress_end(&p);
+    if (status == ECREC_OK && model != NULL)
+        status = ecrec_model_save(model, to, &err);
+    code = status == ECREC_OK ? print_report(&a, report) : failed_with(&err);
+    ecrec_model_release(model);
+    ecrec_context_release(context);
+    return code;
+}
+
+int command_info(int argc, char **argv)
+{
+    static const char *const known[] = { "json", "threads=", NULL };
+    arguments a;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_report *report = NULL;
+    int code = arguments_parse(&a, argc, argv, known, 1, 1);
+    if (code != 0)
+        return code;
+    ecrec_context *context = open_context(&a);
+    ecrec_model *model = context != NULL ? open_model(context, a.positional[0]) : NULL;
+    code = EXIT_FAILED;
+    if (model != NULL)
+        code = ecrec_model_info(model, &report, &err) == ECREC_OK ? print_report(&a, report) : failed_with(&err);
+    ecrec_model_release(model);
+    ecrec_context_release(context);
+    return code;
+}
+
+static int print_tokens(ecrec_model *model, const uint32_t *ids, const uint32_t *offsets, size_t n)
+{
+    fputs("{\"ids\":[", stdout);
+    for (size_t i = 0; i < n; i++)
+        printf("%s%u", i != 0 ? "," : "", ids[i]);
+    fputs("],\"tokens\":[", stdout);
+    for (size_t i = 0; i < n; i++) {
+        size_t length = 0;
+        const char *piece = ecrec_token_text(model, ids[i], &length);
+        fputs(i != 0 ? "," : "", stdout);
+        print_json_string(stdout, piece != NULL ? piece : "", length);
+    }
+    fputs("],\"offsets\":[", stdout);
+    for (size_t i = 0; i < n; i++)
+        printf("%s[%u,%u]", i != 0 ? "," : "", offsets[2 * i], offsets[2 * i + 1]);
+    puts("]}");
+    return 0;
+}
+
+int command_tokenize(int argc, char **argv)
+{
+    static const char *const known[] = { "input=", "max-length=", "no-special", "threads=", NULL };
+    arguments a;
+    double length = 0;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_tokenize_options options = ECREC_TOKENIZE_OPTIONS_INIT;
+    ecrec_session *session = NULL;
+    lines input;
+    int code = arguments_parse(&a, argc, argv, known, 1, 1), more = 0;
+    if (code == 0)
+        code = argument_number(&a, "max-length", 0, 1, 4e9, &length);
+    if (code != 0)
+        return code;
+    options.max_length = (uint32_t)length;
+    options.no_special = (uint32_t)has(&a, "no-special");
+    ecrec_context *context = open_context(&a);
+    ecrec_model *model = context != NULL ? open_model(context, a.positional[0]) : NULL;
+    uint32_t *ids = NULL, *offsets = NULL;
+    size_t room = 0;
+    code = EXIT_FAILED;
+    if (model == NULL || lines_open(&input, argument(&a, "input", NULL)) != 0)
+        goto done;
+    int32_t status = ecrec_session_create(model, NULL, &session, &err);
+    while (status == ECREC_OK && (more = lines_next(&input)) == 1) {
+        size_t n = 0;
+        status = ecrec_tokenize(model, session, input.line, input.length, &options, ids, offsets, NULL, room, &n, &err);
+        if ((status == ECREC_OK || status == ECREC_ERR_TOO_SMALL) && n > room) { /* the first look told how much is needed */
+            room = 2 * n;
+            ids = realloc(ids, room * sizeof *ids);
+            offsets = realloc(offsets, 2 * room * sizeof *offsets);
+            if (ids == NULL || offsets == NULL) {
+                more = failed("no memory for %zu tokens", n) - 2;
+                break;
+            }
+            status = ecrec_tokenize(model, session, input.line, input.length, &options, ids, offsets, NULL, room, &n, &err);
+        }
+        if (status == ECREC_OK)
+            (void)print_tokens(model, ids, offsets, n);
+    }
+    if (status != ECREC_OK)
+        (void)failed("%s:%llu: %s", input.name, (unsigned long long)input.number, err.message);
+    else if (more == 0)
+        code = output_close(stdout, NULL);
+    lines_close(&input);
+done:
+    free(ids);
+    free(offsets);
+    ecrec_session_release(session);
+    ecrec_model_release(model);
+    ecrec_context_release(context);
+    return code;
+}
+
+/* NumPy's format, version 1.0: a magic, a header of Python's literal syntax padded to 64 bytes, the values. */
+static void npy_header(FILE *f, size_t rows, uint32_t columns)
+{
+    char text[118];
+    const int n = snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %u), }", rows, columns);
+    memset(text + n, ' ', sizeof text - (size_t)n);
+    text[sizeof text - 1] = '\n';
+    fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, f);
+    fwrite(text, 1, sizeof text, f);
+}
+
+static void write_vectors(FILE *f, const char *format, const float *vectors, size_t n, uint32_t d)
+{
+    if (strcmp(format, "jsonl") == 0) {
+        for (size_t i = 0; i < n; i++) {
+            for (uint32_t j = 0; j < d; j++)
+                fprintf(f, "%c%.9g", j != 0 ? ',' : '[', (double)vectors[i * d + j]);
+            fputs("]\n", f);
+        }
+        return;
+    }
+    if (strcmp(format, "npy") == 0)
+        npy_header(f, n, d);
+    fwrite(vectors, sizeof *vectors, n * d, f);
+}
+
+static uint32_t pooling_of(const char *name)
+{
+    static const char *const names[] = { "default", "mean", "cls", "last", "max" };
+    for (uint32_t i = 0; i < 5; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return UINT32_MAX;
+}
+
+int command_encode(int argc, char **argv)
+{
+    static const char *const known[] = { "input=", "output=", "format=", "prompt=", "pooling=", "no-normalize", "max-length=", "threads=", NULL };
+    arguments a;
+    double length = 0;
+    progress p;
+    texts t = { NULL, NULL, NULL, 0 };
+    float *vectors = NULL;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_encode_options options = ECREC_ENCODE_OPTIONS_INIT;
+    ecrec_session *session = NULL;
+    int code = arguments_parse(&a, argc, argv, known, 1, 1);
+    if (code == 0)
+        code = argument_number(&a, "max-length", 0, 1, 1 << 20, &length);
+    if (code != 0)
+        return code;
+    const char *to = argument(&a, "output", NULL), *format = argument(&a, "format", to != NULL ? "npy" : "jsonl");
+    if (strcmp(format, "npy") != 0 && strcmp(format, "jsonl") != 0 && strcmp(format, "f32") != 0)
+        return usage_error("encode", "--format is \"%s\"; it must be npy, jsonl or f32", format);
+    options.pooling = pooling_of(argument(&a, "pooling", "default"));
+    if (options.pooling == UINT32_MAX)
+        return usage_error("encode", "--pooling must be mean, cls, last or max");
+    options.normalize = has(&a, "no-normalize") ? 2 : 0;
+    options.max_length = (uint32_t)length;
+    options.prompt = argument(&a, "prompt", NULL);
+    options.progress = progress_step;
+    options.progress_opaque = &p;
+    ecrec_context *context = open_context(&a);
+    ecrec_model *model = context != NULL ? open_model(context, a.positional[0]) : NULL;
+    code = EXIT_FAILED;
+    if (model == NULL || texts_read(argument(&a, "input", NULL), &t) != 0)
+        goto done;
+    const uint32_t d = ecrec_model_dimension(model);
+    vectors = malloc((t.count * d + 1) * sizeof *vectors);
+    int32_t status = ecrec_session_create(model, NULL, &session, &err);
+    progress_begin(&p, "encode", "texts", 1);
+    if (status == ECREC_OK && vectors != NULL)
+        status = ecrec_encode(model, session, t.at, t.lengths, t.count, &options, vectors, d, &err);
+    progress_end(&p);
+    if (status != ECREC_OK || vectors == NULL) {
+        code = vectors == NULL ? failed("no memory for %zu vectors", t.count) : failed_with(&err);
+        goto done;
+    }
+    FILE *f = output_open(to);
+    if (f != NULL) {
+        write_vectors(f, format, vectors, t.count, d);
+        code = output_close(f, to);
+    }
+done:
+    free(vectors);
+    texts_free(&t);
+    ecrec_session_release(session);
+    ecrec_model_release(model);
+    ecrec_context_release(context);
+    return code;
+}
+
+static int finish_smaller(const arguments *a, int32_t status, ecrec_model *smaller, ecrec_report *report, ecrec_error *err)
+{
+    if (status == ECREC_OK)
+        status = ecrec_model_save(smaller, argument(a, "output", NULL), err);
+    if (status != ECREC_OK)
+        ecrec_report_release(report);
+    ecrec_model_release(smaller);
+    return status == ECREC_OK ? print_report(a, report) : failed_with(err);
+}
+
+int command_prune(int argc, char **argv)
+{
+    static const char *const known[] = { "heads=", "ffn=", "layers=", "importance=", "parameters=", "flops=", "input=", "output=", "json", "threads=", NULL };
+    static const char *const kinds[] = { "default", "magnitude", "activation", "taylor" };
+    arguments a;
+    double layers = 0;
+    progress p;
+    texts t = { NULL, NULL, NULL, 0 };
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_prune_options options = ECREC_PRUNE_OPTIONS_INIT;
+    ecrec_model *smaller = NULL;
+    ecrec_report *report = NULL;
+    int code = arguments_parse(&a, argc, argv, known, 1, 1);
+    if (code != 0 || (code = argument_number(&a, "heads", 0, 0, 1, &options.heads)) != 0 || (code = argument_number(&a, "ffn", 0, 0, 1, &options.feed_forward)) != 0 ||
+        (code = argument_number(&a, "layers", 0, 0, 1000, &layers)) != 0 || (code = argument_number(&a, "parameters", 0, 0, 1e15, &options.target_parameters)) != 0 ||
+        (code = argument_number(&a, "flops", 0, 0, 1e18, &options.target_flops)) != 0)
+        return code;
+    const char *kind = argument(&a, "importance", "default");
+    options.importance = -1;
+    for (int i = 0; i < 4; i++)
+        if (strcmp(kinds[i], kind) == 0)
+            options.importance = i;
+    if (options.importance < 0)
+        return usage_error("prune", "--importance must be magnitude, activation or taylor");
+    if (!has(&a, "output"))
+        return usage_error("prune", "-o MODEL.ecrec is missing");
+    options.layers = (uint32_t)layers;
+    ecrec_context *context = open_context(&a);
+    ecrec_model *model = context != NULL ? open_model(context, a.positional[0]) : NULL;
+    code = EXIT_FAILED;
+    if (model == NULL || (has(&a, "input") && texts_read(argument(&a, "input", NULL), &t) != 0))
+        goto done;
+    options.texts = t.at;
+    options.lengths = t.lengths;
+    options.count = t.count;
+    options.progress = progress_step;
+    options.progress_opaque = &p;
+    progress_begin(&p, "prune", "steps", 1);
+    const int32_t status = ecrec_prune(model, &options, &smaller, &report, &err);
+    progress_end(&p);
+    code = finish_smaller(&a, status, smaller, report, &err);
+done:
+    texts_free(&t);
+    ecrec_model_release(model);
+    ecrec_context_release(context);
+    return code;
+}
+
+int command_quantize(int argc, char **argv)
+{
+    static const char *const known[] = { "type=", "input=", "output=", "json", "threads=", NULL };
+    arguments a;
+    progress p;
+    texts t = { NULL, NULL, NULL, 0 };
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_quantize_options options = ECREC_QUANTIZE_OPTIONS_INIT;
+    ecrec_model *smaller = NULL;
+    ecrec_report *report = NULL;
+    int code = arguments_parse(&a, argc, argv, known, 1, 1);
+    if (code != 0)
+        return code;
+    if (strcmp(argument(&a, "type", "s8"), "s8") != 0)
+        return usage_error("quantize", "--type is \"%s\"; s8 is what there is", argument(&a, "type", ""));
+    if (!has(&a, "output"))
+        return usage_error("quantize", "-o MODEL.ecrec is missing");
+    ecrec_context *context = open_context(&a);
+    ecrec_model *model = context != NULL ? open_model(context, a.positional[0]) : NULL;
+    code = EXIT_FAILED;
+    if (model == NULL || (has(&a, "input") && texts_read(argument(&a, "input", NULL), &t) != 0))
+        goto done;
+    options.type = ECREC_TYPE_S8;
+    options.texts = t.at;
+    options.lengths = t.lengths;
+    options.count = t.count;
+    options.progress = progress_step;
+    options.progress_opaque = &p;
+    progress_begin(&p, "quantize", "steps", 1);
+    const int32_t status = ecrec_quantize(model, &options, &smaller, &report, &err);
+    progress_end(&p);
+    code = finish_smaller(&a, status, smaller, report, &err);
+done:
+    texts_free(&t);
+    ecrec_model_release(model);
+    ecrec_context_release(context);
+    return code;
+}

@@ -1,0 +1,368 @@
+/* Records from JSONL or TSV into batches. */
+#define _POSIX_C_SOURCE 200809L
+#include "tool.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+typedef struct column {
+    const char *name;
+    int32_t kind; /* ECREC_FIELD_*; 0: a label, -1: the weight */
+    uint32_t index;
+    int at; /* TSV: its cell, or -1 */
+    size_t *starts, *lengths; /* text, category: into bytes */
+    uint8_t *valid;
+    double *numbers;
+    float *floats;
+    const char **texts;
+    size_t dimension; /* vector: known from the first row that has one */
+} column;
+
+struct records {
+    lines input;
+    column *columns;
+    size_t count, most, labels_at;
+    uint32_t labels;
+    int format; /* 0: not known yet, 1: JSONL, 2: TSV */
+    int need_labels;
+    char *bytes;
+    size_t used, room;
+    uint64_t first_line;
+};
+
+static int bad(const records *r, const column *c, const char *what)
+{
+    return failed("%s:%llu: field \"%s\": %s", r->input.name, (unsigned long long)r->input.number, c->name, what);
+}
+
+records *records_open(const ecrec_schema *schema, const char *path, int need_labels)
+{
+    records *r = calloc(1, sizeof *r);
+    const uint32_t fields = ecrec_schema_fields(schema);
+    if (r == NULL || lines_open(&r->input, path) != 0) {
+        free(r);
+        return NULL;
+    }
+    r->labels = ecrec_schema_labels(schema);
+    r->labels_at = fields;
+    r->count = fields + r->labels + 1;
+    r->need_labels = need_labels;
+    r->columns = calloc(r->count, sizeof *r->columns);
+    if (r->columns == NULL) {
+        records_close(r);
+        (void)failed("no memory");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < r->count; i++) {
+        column *c = &r->columns[i];
+        *c = (column){ .index = i, .at = -1, .kind = -1, .name = "weight" };
+        if (i < fields) {
+            c->kind = ecrec_schema_field_kind(schema, i);
+            c->name = ecrec_schema_field_name(schema, i);
+        } else if (i < fields + r->labels) {
+            c->kind = 0;
+            c->index = i - fields;
+            c->name = ecrec_schema_label_name(schema, i - fields);
+        }
+    }
+    return r;
+}
+
+void records_close(records *r)
+{
+    if (r == NULL)
+        return;
+    for (size_t i = 0; r->columns != NULL && i < r->count; i++) {
+        column *c = &r->columns[i];
+        free(c->starts);
+        free(c->lengths);
+        free(c->valid);
+        free(c->numbers);
+        free(c->floats);
+        free(c->texts);
+    }
+    free(r->columns);
+    free(r->bytes);
+    lines_close(&r->input);
+    free(r);
+}
+
+static int make_room(records *r, size_t most)
+{
+    if (most <= r->most)
+        return 0;
+    for (size_t i = 0; i < r->count; i++) {
+        column *c = &r->columns[i];
+        c->starts = realloc(c->starts, most * sizeof *c->starts);
+        c->lengths = realloc(c->lengths, most * sizeof *c->lengths);
+        c->valid = realloc(c->valid, most);
+        c->numbers = realloc(c->numbers, most * sizeof *c->numbers);
+        c->texts = realloc(c->texts, most * sizeof *c->texts);
+        c->floats = c->kind == ECREC_FIELD_VECTOR ? c->floats : realloc(c->floats, most * sizeof *c->floats);
+        if (!c->starts || !c->lengths || !c->valid || !c->numbers || !c->texts)
+            return failed("no memory for %zu rows", most);
+    }
+    r->most = most;
+    return 0;
+}
+
+static int put_text(records *r, column *c, size_t row, const char *text, size_t length)
+{
+    if (r->used + length + 1 > r->room) {
+        r->room = 2 * (r->used + length + 1);
+        r->bytes = realloc(r->bytes, r->room);
+        if (r->bytes == NULL)
+            return failed("no memory for the rows of %s", r->input.name);
+    }
+    memcpy(r->bytes + r->used, text, length);
+    c->starts[row] = r->used;
+    c->lengths[row] = length;
+    c->valid[row] = 1;
+    r->used += length;
+    return 0;
+}
+
+static int put_number(records *r, column *c, size_t row, double value)
+{
+    if (!isfinite(value))
+        return bad(r, c, "it is not a finite number");
+    if (c->kind == 0 && value != 0 && value != 1)
+        return bad(r, c, "a label must be 0 or 1");
+    if (c->kind == -1 && value < 0)
+        return bad(r, c, "a weight must not be below 0");
+    c->numbers[row] = value;
+    c->valid[row] = 1;
+    return 0;
+}
+
+static int put_vector(records *r, column *c, size_t row, const double *values, size_t n)
+{
+    if (n == 0)
+        return bad(r, c, "the vector is empty");
+    if (c->dimension == 0) {
+        c->dimension = n;
+        c->floats = malloc(r->most * n * sizeof *c->floats);
+        if (c->floats == NULL)
+            return failed("no memory for the vectors of %s", r->input.name);
+    }
+    if (n != c->dimension) {
+        char text[96];
+        snprintf(text, sizeof text, "the vector has %zu values, earlier ones had %zu", n, c->dimension);
+        return bad(r, c, text);
+    }
+    for (size_t i = 0; i < n; i++)
+        c->floats[row * n + i] = (float)values[i];
+    c->valid[row] = 1;
+    return 0;
+}
+
+/* "1.5 2 3" or "1.5,2,3" or "[1.5, 2, 3]" */
+static int parse_vector(records *r, column *c, size_t row, const char *text)
+{
+    double *values = NULL;
+    size_t n = 0, room = 0;
+    int status = 0;
+    while (status == 0) {
+        text += strspn(text, " ,[]");
+        if (*text == 0)
+            break;
+        char *end = NULL;
+        const double v = strtod(text, &end);
+        if (end == text) {
+            status = bad(r, c, "it is not a list of numbers");
+            break;
+        }
+        if (n == room) {
+            room = room != 0 ? 2 * room : 64;
+            values = realloc(values, room * sizeof *values);
+        }
+        values[n++] = v;
+        text = end;
+    }
+    if (status == 0)
+        status = put_vector(r, c, row, values, n);
+    free(values);
+    return status;
+}
+
+static int put_cell(records *r, column *c, size_t row, char *cell)
+{
+    char *end = NULL;
+    if (*cell == 0)
+        return 0; /* missing */
+    if (c->kind == ECREC_FIELD_TEXT || c->kind == ECREC_FIELD_CATEGORY)
+        return put_text(r, c, row, cell, strlen(cell));
+    if (c->kind == ECREC_FIELD_VECTOR)
+        return parse_vector(r, c, row, cell);
+    const double value = strtod(cell, &end);
+    return *end != 0 ? bad(r, c, "it is not a number") : put_number(r, c, row, value);
+}
+
+static int put_json(records *r, column *c, size_t row, const json_t *v)
+{
+    if (v == NULL || json_is_null(v))
+        return 0;
+    if (c->kind == ECREC_FIELD_VECTOR) {
+        if (!json_is_array(v))
+            return bad(r, c, "a vector must be an array of numbers");
+        const size_t n = json_array_size(v);
+        double *values = malloc((n + 1) * sizeof *values);
+        int status = 0;
+        for (size_t i = 0; i < n && status == 0; i++) {
+            const json_t *one = json_array_get(v, i);
+            values[i] = json_number_value(one);
+            if (!json_is_number(one))
+                status = bad(r, c, "a vector must be an array of numbers");
+        }
+        if (status == 0)
+            status = put_vector(r, c, row, values, n);
+        free(values);
+        return status;
+    }
+    if (c->kind == ECREC_FIELD_TEXT || c->kind == ECREC_FIELD_CATEGORY) {
+        char spelt[64];
+        if (json_is_string(v))
+            return put_text(r, c, row, json_string_value(v), json_string_length(v));
+        if (c->kind == ECREC_FIELD_TEXT || json_is_array(v) || json_is_object(v))
+            return bad(r, c, c->kind == ECREC_FIELD_TEXT ? "it must be a string" : "a category must be a string, a number, true or false");
+        if (json_is_integer(v))
+            snprintf(spelt, sizeof spelt, "%lld", (long long)json_integer_value(v));
+        else if (json_is_real(v))
+            snprintf(spelt, sizeof spelt, "%.17g", json_real_value(v));
+        else
+            snprintf(spelt, sizeof spelt, "%s", json_is_true(v) ? "true" : "false");
+        return put_text(r, c, row, spelt, strlen(spelt));
+    }
+    if (json_is_boolean(v))
+        return put_number(r, c, row, json_is_true(v));
+    return json_is_number(v) ? put_number(r, c, row, json_number_value(v)) : bad(r, c, "it must be a number");
+}
+
+static int read_header(records *r)
+{
+    int cell = 0;
+    for (char *at = r->input.line, *next; at != NULL; at = next, cell++) {
+        next = strchr(at, '\t');
+        if (next != NULL)
+            *next++ = 0;
+        for (size_t i = 0; i < r->count; i++)
+            if (strcmp(r->columns[i].name, at) == 0)
+                r->columns[i].at = cell;
+    }
+    size_t found = 0;
+    for (size_t i = 0; i < r->labels_at; i++)
+        found += r->columns[i].at >= 0;
+    if (found == 0)
+        return failed("%s:1: the header line names none of the schema's fields (first field: \"%s\")", r->input.name, r->columns[0].name);
+    for (size_t i = r->labels_at; r->need_labels && i < r->labels_at + r->labels; i++)
+        if (r->columns[i].at < 0)
+            return failed("%s:1: the header line lacks the label \"%s\"", r->input.name, r->columns[i].name);
+    return 0;
+}
+
+static int read_row(records *r, size_t row)
+{
+    for (size_t i = 0; i < r->count; i++)
+        r->columns[i].valid[row] = 0;
+    if (r->format == 1) {
+        json_error_t error;
+        json_t *v = json_loadb(r->input.line, r->input.length, JSON_REJECT_DUPLICATES, &error);
+        int status = 0;
+        if (!json_is_object(v)) {
+            json_decref(v);
+            return failed("%s:%llu: it is not a JSON object: %s", r->input.name, (unsigned long long)r->input.number, v != NULL ? "another value" : error.text);
+        }
+        for (size_t i = 0; i < r->count && status == 0; i++)
+            status = put_json(r, &r->columns[i], row, json_object_get(v, r->columns[i].name));
+        json_decref(v);
+        return status;
+    }
+    int cell = 0;
+    for (char *at = r->input.line, *next; at != NULL; at = next, cell++) {
+        next = strchr(at, '\t');
+        if (next != NULL)
+            *next++ = 0;
+        for (size_t i = 0; i < r->count; i++)
+            if (r->columns[i].at == cell && put_cell(r, &r->columns[i], row, at) != 0)
+                return EXIT_FAILED;
+    }
+    return 0;
+}
+
+static int32_t fill_column(records *r, column *c, ecrec_batch *batch, size_t rows, ecrec_error *err)
+{
+    for (size_t i = 0; i < rows; i++) {
+        c->texts[i] = c->valid[i] ? r->bytes + c->starts[i] : NULL;
+        if (c->kind <= 0)
+            c->floats[i] = c->valid[i] ? (float)c->numbers[i] : c->kind == 0 ? 0.0f : 1.0f;
+    }
+    switch (c->kind) {
+    case ECREC_FIELD_TEXT: return ecrec_batch_set_text(batch, c->index, c->texts, c->lengths, err);
+    case ECREC_FIELD_CATEGORY: return ecrec_batch_set_category(batch, c->index, c->texts, c->lengths, err);
+    case ECREC_FIELD_NUMBER: return ecrec_batch_set_number(batch, c->index, c->numbers, c->valid, err);
+    case ECREC_FIELD_VECTOR: return c->dimension == 0 ? ECREC_OK : ecrec_batch_set_vector(batch, c->index, c->floats, c->dimension, c->valid, err);
+    case 0: return ecrec_batch_set_label(batch, c->index, c->floats, c->valid, err);
+    default: return ecrec_batch_set_weight(batch, c->floats, err);
+    }
+}
+
+long records_next(records *r, ecrec_batch *batch, size_t most)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    size_t rows = 0;
+    if (make_room(r, most) != 0)
+        return -1;
+    r->used = 0;
+    while (rows < most) {
+        const int more = lines_next(&r->input);
+        if (more < 0)
+            return -1;
+        if (more == 0)
+            break;
+        if (r->input.line[strspn(r->input.line, " \t")] == 0 && (r->format != 2 || r->input.length == 0))
+            continue;
+        if (r->format == 0) {
+            r->format = r->input.line[strspn(r->input.line, " ")] == '{' ? 1 : 2;
+            if (r->format == 2) {
+                if (read_header(r) != 0)
+                    return -1;
+                continue;
+            }
+        }
+        if (rows == 0)
+            r->first_line = r->input.number;
+        if (read_row(r, rows) != 0)
+            return -1;
+        for (size_t i = r->labels_at; r->need_labels && i < r->labels_at + r->labels; i++)
+            if (r->labels == 1 && !r->columns[i].valid[rows]) {
+                (void)bad(r, &r->columns[i], "the label is missing");
+                return -1;
+            }
+        rows++;
+    }
+    if (rows == 0)
+        return 0;
+    int32_t status = ecrec_batch_reset(batch, rows, &err);
+    for (size_t i = 0; i < r->count && status == ECREC_OK; i++)
+        status = fill_column(r, &r->columns[i], batch, rows, &err);
+    for (size_t i = 0; i < r->labels; i++)
+        for (size_t row = 0; row < rows; row++)
+            if (!r->columns[r->labels_at + i].valid[row])
+                r->columns[r->labels_at + i].floats[row] = NAN;
+    if (status != ECREC_OK) {
+        if (err.row != UINT64_MAX)
+            (void)failed("%s:%llu: %s", r->input.name, (unsigned long long)(r->first_line + err.row), err.message);
+        else
+            (void)failed("%s: %s", r->input.name, err.message);
+        return -1;
+    }
+    return (long)rows;
+}
+
+const float *records_label(const records *r, uint32_t label)
+{
+    return r->columns[r->labels_at + label].floats;
+}

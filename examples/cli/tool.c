@@ -1,0 +1,296 @@
+#define _POSIX_C_SOURCE 200809L
+#include "tool.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+int usage_error(const char *command, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    fprintf(stderr, "ecrec %s: ", command);
+    vfprintf(stderr, format, list);
+    fprintf(stderr, " (see: ecrec help %s)\n", command);
+    va_end(list);
+    return EXIT_USAGE;
+}
+
+int failed(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    fputs("ecrec: ", stderr);
+    vfprintf(stderr, format, list);
+    fputc('\n', stderr);
+    va_end(list);
+    return EXIT_FAILED;
+}
+
+int failed_with(const ecrec_error *err)
+{
+    return failed("%s", err->message);
+}
+
+static const char *long_name(const char *option)
+{
+    static const char *const shorts[][2] = { { "-i", "input" }, { "-o", "output" }, { "-n", "threads" } };
+    if (strncmp(option, "--", 2) == 0)
+        return option + 2;
+    for (size_t i = 0; i < sizeof shorts / sizeof *shorts; i++)
+        if (strcmp(option, shorts[i][0]) == 0)
+            return shorts[i][1];
+    return NULL;
+}
+
+int arguments_parse(arguments *a, int argc, char **argv, const char *const *known, int least, int most)
+{
+    memset(a, 0, sizeof *a);
+    a->command = argv[0];
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i][0] == '-' && argv[i][1] != 0 ? long_name(argv[i]) : NULL;
+        if (name == NULL && argv[i][0] == '-' && argv[i][1] != 0)
+            return usage_error(a->command, "the option %s is not known", argv[i]);
+        if (name == NULL) {
+            if (a->positionals == most)
+                return usage_error(a->command, "\"%s\" is one argument too many", argv[i]);
+            a->positional[a->positionals++] = argv[i];
+            continue;
+        }
+        const char *equals = strchr(name, '=');
+        const size_t n = equals != NULL ? (size_t)(equals - name) : strlen(name);
+        int found = 0;
+        for (const char *const *k = known; *k != NULL && !found; k++) {
+            const size_t length = strlen(*k), takes = (*k)[length - 1] == '=';
+            if (length - takes != n || strncmp(*k, name, n) != 0)
+                continue;
+            found = 1;
+            if (a->count == 32)
+                return usage_error(a->command, "too many options");
+            a->names[a->count] = *k;
+            if (takes && equals == NULL && ++i == argc)
+                return usage_error(a->command, "%s needs a value", argv[argc - 1]);
+            a->values[a->count++] = !takes ? "" : equals != NULL ? equals + 1 : argv[i];
+        }
+        if (!found)
+            return usage_error(a->command, "the option %s is not known", argv[i]);
+    }
+    if (a->positionals < least)
+        return usage_error(a->command, "an argument is missing");
+    return 0;
+}
+
+const char *argument(const arguments *a, const char *name, const char *missing)
+{
+    const size_t n = strlen(name);
+    for (int i = a->count - 1; i >= 0; i--)
+        if (strncmp(a->names[i], name, n) == 0 && (a->names[i][n] == 0 || a->names[i][n] == '='))
+            return a->values[i];
+    return missing;
+}
+
+int has(const arguments *a, const char *name)
+{
+    return argument(a, name, NULL) != NULL;
+}
+
+int argument_number(const arguments *a, const char *name, double missing, double least, double most, double *out)
+{
+    const char *text = argument(a, name, NULL);
+    char *end = NULL;
+    *out = missing;
+    if (text == NULL)
+        return 0;
+    *out = strtod(text, &end);
+    if (*text == 0 || *end != 0 || !(*out >= least && *out <= most))
+        return usage_error(a->command, "--%s is \"%s\"; it must be a number from %g to %g", name, text, least, most);
+    return 0;
+}
+
+ecrec_context *open_context(const arguments *a)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context_options options = ECREC_CONTEXT_OPTIONS_INIT;
+    ecrec_context *context = NULL;
+    double threads = 0;
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (argument_number(a, "threads", cores > 0 && cores < 256 ? (double)cores : 1, 1, 256, &threads) != 0)
+        return NULL;
+    options.threads = (uint32_t)threads;
+    if (ecrec_context_create(&options, &context, &err) != ECREC_OK)
+        (void)failed_with(&err);
+    return context;
+}
+
+ecrec_model *open_model(ecrec_context *context, const char *path)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_model *model = NULL;
+    if (ecrec_model_load(context, path, NULL, &model, &err) != ECREC_OK)
+        (void)failed_with(&err);
+    return model;
+}
+
+int print_report(const arguments *a, ecrec_report *report)
+{
+    puts(has(a, "json") ? ecrec_report_json(report) : ecrec_report_text(report));
+    ecrec_report_release(report);
+    return fflush(stdout) == 0 ? EXIT_DONE : failed("the output cannot be written: %s", strerror(errno));
+}
+
+/* ---- progress ---- */
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void progress_begin(progress *p, const char *what, const char *unit, double scale)
+{
+    *p = (progress){ what, unit, seconds(), 0, scale, 0 };
+    if (!isatty(STDERR_FILENO))
+        p->what = NULL;
+}
+
+int32_t progress_step(void *opaque, uint64_t done, uint64_t total)
+{
+    enum { WIDTH = 30 };
+    progress *p = opaque;
+    const double now = seconds(), spent = now - p->started;
+    if (p->what == NULL || (now - p->shown < 0.1 && done != total))
+        return 0;
+    p->shown = now;
+    const double share = total != 0 ? (double)done / (double)total : 0, rate = spent > 0 ? (double)done * p->scale / spent : 0;
+    char bar[WIDTH + 1];
+    for (int i = 0; i < WIDTH; i++)
+        bar[i] = (double)i < share * WIDTH ? '#' : '.';
+    bar[WIDTH] = 0;
+    fprintf(stderr, "\r%s [%s] %3.0f %%  %.0f %s/s", p->what, bar, 100 * share, rate, p->unit);
+    if (done < total && done != 0)
+        fprintf(stderr, "  %.0f s left ", spent * (double)(total - done) / (double)done);
+    else
+        fprintf(stderr, "  %.1f s      ", spent);
+    return 0;
+}
+
+void progress_end(progress *p)
+{
+    if (p->what != NULL && p->shown != 0)
+        fputc('\n', stderr);
+}
+
+/* ---- input ---- */
+
+int lines_open(lines *l, const char *path)
+{
+    memset(l, 0, sizeof *l);
+    const int standard = path == NULL || strcmp(path, "-") == 0;
+    l->name = standard ? "stdin" : path;
+    l->file = standard ? stdin : fopen(path, "r");
+    return l->file != NULL ? 0 : failed("%s: %s", path, strerror(errno));
+}
+
+int lines_next(lines *l)
+{
+    const ssize_t n = getline(&l->line, &l->capacity, l->file);
+    if (n < 0) {
+        if (!ferror(l->file))
+            return 0;
+        (void)failed("%s: %s", l->name, strerror(errno));
+        return -1;
+    }
+    l->number++;
+    l->length = (size_t)n;
+    while (l->length > 0 && (l->line[l->length - 1] == '\n' || l->line[l->length - 1] == '\r'))
+        l->line[--l->length] = 0;
+    return 1;
+}
+
+void lines_close(lines *l)
+{
+    if (l->file != NULL && l->file != stdin)
+        fclose(l->file);
+    free(l->line);
+}
+
+int texts_read(const char *path, texts *out)
+{
+    lines l;
+    size_t bytes = 0, room = 0, rows = 0;
+    int more;
+    memset(out, 0, sizeof *out);
+    if (lines_open(&l, path) != 0)
+        return EXIT_FAILED;
+    while ((more = lines_next(&l)) == 1) {
+        if (bytes + l.length + 1 > room) {
+            room = 2 * (bytes + l.length + 1);
+            out->bytes = realloc(out->bytes, room);
+        }
+        if (out->count == rows) {
+            rows = rows != 0 ? rows * 2 : 1024;
+            out->lengths = realloc(out->lengths, rows * sizeof *out->lengths);
+        }
+        if (out->bytes == NULL || out->lengths == NULL) {
+            more = failed("no memory for the texts of %s", l.name) - 2;
+            break;
+        }
+        memcpy(out->bytes + bytes, l.line, l.length);
+        out->lengths[out->count++] = l.length;
+        bytes += l.length;
+    }
+    lines_close(&l);
+    out->at = malloc((out->count + 1) * sizeof *out->at);
+    if (out->at == NULL || more < 0) {
+        texts_free(out);
+        return EXIT_FAILED;
+    }
+    for (size_t i = 0, at = 0; i < out->count; at += out->lengths[i++])
+        out->at[i] = out->bytes + at;
+    return 0;
+}
+
+void texts_free(texts *t)
+{
+    free(t->bytes);
+    free(t->at);
+    free(t->lengths);
+    memset(t, 0, sizeof *t);
+}
+
+/* ---- output ---- */
+
+FILE *output_open(const char *path)
+{
+    if (path == NULL || strcmp(path, "-") == 0)
+        return stdout;
+    FILE *f = fopen(path, "wb");
+    if (f == NULL)
+        (void)failed("%s: %s", path, strerror(errno));
+    return f;
+}
+
+int output_close(FILE *f, const char *path)
+{
+    const int bad = fflush(f) != 0 || ferror(f), closed = f != stdout ? fclose(f) : 0;
+    return bad || closed != 0 ? failed("%s: %s", path != NULL ? path : "stdout", strerror(errno)) : EXIT_DONE;
+}
+
+void print_json_string(FILE *f, const char *text, size_t length)
+{
+    fputc('"', f);
+    for (size_t i = 0; i < length; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        if (c == '"' || c == '\\')
+            fprintf(f, "\\%c", c);
+        else if (c < 0x20)
+            fprintf(f, "\\u%04x", c);
+        else
+            fputc(c, f);
+    }
+    fputc('"', f);
+}

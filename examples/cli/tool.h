@@ -1,0 +1,88 @@
+/* The ecrec tool: what its commands share. Everything here is built on the public header alone. */
+#ifndef ECREC_TOOL_H
+#define ECREC_TOOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <ecrec/ecrec.h>
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* ---- arguments ---- */
+typedef struct arguments {
+    const char *command;
+    const char *positional[4];
+    int positionals;
+    const char *names[32], *values[32]; /* --name value; value NULL for a switch */
+    int count;
+} arguments;
+/* Options that the command knows: names with a trailing '=' take a value ("threads="). Prints what is wrong; 0 or EXIT_USAGE. */
+int arguments_parse(arguments *a, int argc, char **argv, const char *const *known, int least, int most);
+const char *argument(const arguments *a, const char *name, const char *missing);
+int has(const arguments *a, const char *name);
+int argument_number(const arguments *a, const char *name, double missing, double least, double most, double *out);
+int usage_error(const char *command, const char *format, ...);
+int failed(const char *format, ...);       /* prints "ecrec: ..." ; EXIT_FAILED */
+int failed_with(const ecrec_error *err);
+
+/* ---- the library ---- */
+ecrec_context *open_context(const arguments *a); /* NULL: told */
+ecrec_model *open_model(ecrec_context *context, const char *path);
+int print_report(const arguments *a, ecrec_report *report); /* releases it */
+
+/* ---- progress: on a terminal only ---- */
+typedef struct progress {
+    const char *what, *unit;
+    double started, shown, scale; /* scale: units of the display in one of the library's */
+    uint64_t total;
+} progress;
+void progress_begin(progress *p, const char *what, const char *unit, double scale);
+int32_t progress_step(void *opaque, uint64_t done, uint64_t total); /* an ecrec_progress_fn */
+void progress_end(progress *p);
+
+/* ---- input: lines of -i FILE or stdin ---- */
+typedef struct lines {
+    FILE *file;
+    const char *name;
+    char *line;
+    size_t capacity, length;
+    uint64_t number; /* of the line just read, from 1 */
+} lines;
+int lines_open(lines *l, const char *path);
+int lines_next(lines *l); /* 1: one more; 0: end; -1: failed, told */
+void lines_close(lines *l);
+
+/* All lines of the input as texts. */
+typedef struct texts { char *bytes; const char **at; size_t *lengths; size_t count; } texts;
+int texts_read(const char *path, texts *out);
+void texts_free(texts *t);
+
+/* ---- records: JSONL or TSV with a header line, told by the first character ---- */
+typedef struct records records;
+records *records_open(const ecrec_schema *schema, const char *path, int need_labels);
+/* Next rows, at most `most`, into the batch; the number, 0 at the end, -1: failed, told. */
+long records_next(records *r, ecrec_batch *batch, size_t most);
+/* What the last rows had for a label (NaN: missing); valid till the next call. */
+const float *records_label(const records *r, uint32_t label);
+void records_close(records *r);
+
+/* ---- output ---- */
+FILE *output_open(const char *path); /* NULL path or "-": stdout */
+int output_close(FILE *f, const char *path);
+void print_json_string(FILE *f, const char *text, size_t length);
+
+/* ---- commands ---- */
+int command_import(int argc, char **argv);
+int command_info(int argc, char **argv);
+int command_tokenize(int argc, char **argv);
+int command_encode(int argc, char **argv);
+int command_new(int argc, char **argv);
+int command_score(int argc, char **argv);
+int command_update(int argc, char **argv);
+int command_eval(int argc, char **argv);
+int command_prune(int argc, char **argv);
+int command_quantize(int argc, char **argv);
+
+#endif
