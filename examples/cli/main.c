@@ -1,0 +1,92 @@
+/* ecrec: the library from the command line, for people who look before they program. */
+#include "tool.h"
+
+#include <string.h>
+
+typedef struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *line, *help;
+} command;
+
+static const command commands[] = {
+    { "import", command_import, "make a model of a Hugging Face folder",
+      "ecrec import FOLDER -o MODEL.ecrec [--max-length TOKENS] [--check] [--json]\n"
+      "  FOLDER        config.json, model.safetensors, tokenizer.json or vocab.txt, sentence-transformers files\n"
+      "  --max-length  cut texts to so many tokens (default: what the folder says)\n"
+      "  --check       only say what would happen\n" },
+    { "info", command_info, "what a model is: shapes, sizes, fingerprint, source, licence",
+      "ecrec info MODEL.ecrec [--json]\n" },
+    { "tokenize", command_tokenize, "texts to token ids, one JSON object a line",
+      "ecrec tokenize MODEL.ecrec [-i TEXTS] [--max-length TOKENS] [--no-special]\n"
+      "  prints {\"ids\":[...],\"tokens\":[...],\"offsets\":[[begin,end],...]}; offsets are bytes of the text\n" },
+    { "encode", command_encode, "texts to vectors",
+      "ecrec encode MODEL.ecrec [-i TEXTS] [-o OUT] [--format npy|jsonl|f32] [--prompt NAME] [--pooling mean|cls|last|max]\n"
+      "             [--no-normalize] [--max-length TOKENS]\n"
+      "  one text a line; npy is a NumPy file of n x d float32 (the default with -o), jsonl one array a line\n" },
+    { "new", command_new, "make a ranker: a model that scores records and learns",
+      "ecrec new [MODEL.ecrec] --schema SCHEMA.json -o RANKER.ecrec [--json]\n"
+      "  without MODEL the ranker has no texts to encode (categories, numbers, vectors, n-grams)\n"
+      "  SCHEMA.json   {\"fields\":[{\"name\":\"title\",\"kind\":\"text\"},{\"name\":\"shop\",\"kind\":\"category\"},\n"
+      "                {\"name\":\"price\",\"kind\":\"number\"}],\"labels\":[{\"name\":\"click\"}]}\n" },
+    { "score", command_score, "a probability for each record and label",
+      "ecrec score RANKER.ecrec [-i ROWS] [-o OUT] [--format tsv|jsonl] [--explain] [--logits]\n"
+      "  ROWS          JSONL (an object a line) or TSV with a header line; what a row lacks is missing\n"
+      "  --explain     each field's part of the logit\n" },
+    { "update", command_update, "learn from labelled records, in their order",
+      "ecrec update RANKER.ecrec -i ROWS -o RANKER2.ecrec [--batch ROWS] [--passes N] [--rate ETA] [--decay LAMBDA]\n"
+      "             [--max-loss-growth NATS] [--json]\n"
+      "  --batch       rows an update (default 256; 1: one row an update)\n" },
+    { "eval", command_eval, "AUC, log loss, accuracy, calibration, precision, recall, F1 on labelled records",
+      "ecrec eval RANKER.ecrec -i ROWS [--plot CALIBRATION.svg] [--json]\n" },
+    { "prune", command_prune, "a smaller model: fewer heads, feed-forward channels, layers",
+      "ecrec prune MODEL.ecrec [--heads SHARE] [--ffn SHARE] [--layers N] [--parameters N] [--flops N]\n"
+      "            [--importance magnitude|activation|taylor] [-i TEXTS] -o OUT.ecrec [--json]\n"
+      "  --heads, --ffn  share to remove, 0 .. 1; --parameters, --flops: remove until so many are left\n"
+      "  -i TEXTS        sample texts: importance and the report's agreement are measured on them\n" },
+    { "quantize", command_quantize, "a smaller model: weights in 8 bits",
+      "ecrec quantize MODEL.ecrec [--type s8] [-i TEXTS] -o OUT.ecrec [--json]\n" },
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static int help(const char *name)
+{
+    for (int i = 0; name != NULL && i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0) {
+            printf("%s: %s\n\n%s", commands[i].name, commands[i].line, commands[i].help);
+            puts("  --threads N   (default: all cores); -i - and -o - are stdin and stdout");
+            return EXIT_DONE;
+        }
+    if (name != NULL)
+        return usage_error("help", "\"%s\" is no command", name);
+    puts("ecrec COMMAND ...\n");
+    for (int i = 0; i < COMMANDS; i++)
+        printf("  %-9s %s\n", commands[i].name, commands[i].line);
+    puts("  help      this, or help COMMAND\n\nExit: 0 done, 1 failed, 2 wrong usage.");
+    return EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : NULL;
+    if (name == NULL) {
+        (void)help(NULL);
+        return EXIT_USAGE;
+    }
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help(argc > 2 ? argv[2] : NULL);
+    if (strcmp(name, "--version") == 0) {
+        const uint32_t v = ecrec_version();
+        printf("ecrec %u.%u.%u\n", v / 1000000, v / 1000 % 1000, v % 1000);
+        return EXIT_DONE;
+    }
+    for (int i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0) {
+            for (int k = 2; k < argc; k++)
+                if (strcmp(argv[k], "--help") == 0 || strcmp(argv[k], "-h") == 0)
+                    return help(name);
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    fprintf(stderr, "ecrec: \"%s\" is no command (see: ecrec help)\n", name);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,435 @@
+/* new, score, update, eval */
+#define _POSIX_C_SOURCE 200809L
+#include "tool.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { SCORE_ROWS = 1024 };
+
+static char *whole_file(const char *path, size_t *length)
+{
+    FILE *f = fopen(path, "rb");
+    size_t room = 1 << 16, n = 0, got;
+    char *text = f != NULL ? malloc(room) : NULL;
+    if (text == NULL) {
+        (void)failed("%s: it cannot be read", path);
+        return NULL;
+    }
+    while ((got = fread(text + n, 1, room - n, f)) > 0)
+        if ((n += got) == room && (text = realloc(text, room *= 2)) == NULL)
+            break;
+    fclose(f);
+    *length = n;
+    return text;
+}
+
+int command_new(int argc, char **argv)
+{
+    static const char *const known[] = { "schema=", "output=", "json", "threads=", NULL };
+    arguments a;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_model *base = NULL, *ranker = NULL;
+    ecrec_schema *schema = NULL;
+    ecrec_report *report = NULL;
+    size_t length = 0;
+    int code = arguments_parse(&a, argc, argv, known, 0, 1);
+    if (code != 0)
+        return code;
+    const char *path = argument(&a, "schema", NULL), *to = argument(&a, "output", NULL);
+    if (path == NULL || to == NULL)
+        return usage_error("new", "%s is missing", path == NULL ? "--schema SCHEMA.json" : "-o RANKER.ecrec");
+    char *text = whole_file(path, &length);
+    ecrec_context *context = text != NULL ? open_context(&a) : NULL;
+    code = EXIT_FAILED;
+    if (context == NULL)
+        goto done;
+    if (ecrec_schema_parse(context, text, length, &schema, &err) != ECREC_OK) {
+        size_t line = 1;
+        for (size_t i = 0; i < length && i < err.position && err.position != UINT64_MAX; i++)
+            line += text[i] == '\n';
+        (void)failed("%s:%zu: %s", path, line, err.message);
+        goto done;
+    }
+    if (a.positionals == 1 && (base = open_model(context, a.positional[0])) == NULL)
+        goto done;
+    int32_t status = ecrec_ranker_create(context, base, schema, &ranker, &err);
+    if (status == ECREC_OK)
+        status = ecrec_model_save(ranker, to, &err);
+    if (status == ECREC_OK)
+        status = ecrec_model_info(ranker, &report, &err);
+    code = status == ECREC_OK ? print_report(&a, report) : failed_with(&err);
+done:
+    free(text);
+    ecrec_schema_release(schema);
+    ecrec_model_release(base);
+    ecrec_model_release(ranker);
+    ecrec_context_release(context);
+    return code;
+}
+
+/* What score, update and eval begin with. */
+typedef struct job {
+    arguments a;
+    ecrec_context *context;
+    ecrec_model *model;
+    const ecrec_schema *schema;
+    ecrec_session *session;
+    ecrec_batch *batch;
+    records *rows;
+} job;
+
+static void job_close(job *j)
+{
+    records_close(j->rows);
+    ecrec_batch_release(j->batch);
+    ecrec_session_release(j->session);
+    ecrec_model_release(j->model);
+    ecrec_context_release(j->context);
+}
+
+static int job_open(job *j, int need_labels)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    j->context = open_context(&j->a);
+    j->model = j->context != NULL ? open_model(j->context, j->a.positional[0]) : NULL;
+    if (j->model == NULL)
+        return EXIT_FAILED;
+    j->schema = ecrec_model_schema(j->model);
+    if (j->schema == NULL)
+        return failed("%s: it is not a ranker (make one with ecrec new)", j->a.positional[0]);
+    if (ecrec_session_create(j->model, NULL, &j->session, &err) != ECREC_OK || ecrec_batch_create(j->schema, &j->batch, &err) != ECREC_OK)
+        return failed_with(&err);
+    j->rows = records_open(j->schema, argument(&j->a, "input", NULL), need_labels);
+    return j->rows != NULL ? 0 : EXIT_FAILED;
+}
+
+static void print_scores(const job *j, FILE *f, const float *scores, const float *parts, size_t rows, int jsonl)
+{
+    const uint32_t labels = ecrec_schema_labels(j->schema), fields = ecrec_schema_fields(j->schema);
+    for (size_t i = 0; i < rows; i++) {
+        if (jsonl)
+            fputc('{', f);
+        for (uint32_t l = 0; l < labels; l++) {
+            const char *name = ecrec_schema_label_name(j->schema, l);
+            if (!jsonl) {
+                fprintf(f, "%s%.7g", l != 0 ? "\t" : "", (double)scores[i * labels + l]);
+                continue;
+            }
+            if (l != 0)
+                fputc(',', f);
+            print_json_string(f, name, strlen(name));
+            fprintf(f, ":%.7g", (double)scores[i * labels + l]);
+        }
+        for (uint32_t l = 0; parts != NULL && l < labels; l++) {
+            const char *name = ecrec_schema_label_name(j->schema, l);
+            fputs(l == 0 ? ",\"why\":{" : ",", f);
+            print_json_string(f, name, strlen(name));
+            for (uint32_t k = 0; k <= fields; k++) {
+                const char *field = k < fields ? ecrec_schema_field_name(j->schema, k) : "bias";
+                fputc(k == 0 ? ':' : ',', f);
+                if (k == 0)
+                    fputc('{', f);
+                print_json_string(f, field, strlen(field));
+                fprintf(f, ":%.7g", (double)parts[(i * labels + l) * (fields + 1) + k]);
+            }
+            fputs(l + 1 == labels ? "}}" : "}", f);
+        }
+        fputs(jsonl ? "}\n" : "\n", f);
+    }
+}
+
+int command_score(int argc, char **argv)
+{
+    static const char *const known[] = { "input=", "output=", "format=", "explain", "logits", "threads=", NULL };
+    job j = { .context = NULL };
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_score_options options = ECREC_SCORE_OPTIONS_INIT;
+    float *scores = NULL, *parts = NULL;
+    FILE *f = NULL;
+    long n = 0;
+    int code = arguments_parse(&j.a, argc, argv, known, 1, 1);
+    if (code != 0)
+        return code;
+    const int explain = has(&j.a, "explain");
+    const char *format = argument(&j.a, "format", explain ? "jsonl" : "tsv"), *to = argument(&j.a, "output", NULL);
+    const int jsonl = strcmp(format, "jsonl") == 0;
+    if ((!jsonl && strcmp(format, "tsv") != 0) || (explain && !jsonl))
+        return usage_error("score", "--format must be tsv or jsonl%s", explain ? " (jsonl with --explain)" : "");
+    code = EXIT_FAILED;
+    if (job_open(&j, 0) != 0 || (f = output_open(to)) == NULL)
+        goto done;
+    const uint32_t labels = ecrec_schema_labels(j.schema), fields = ecrec_schema_fields(j.schema);
+    scores = malloc(SCORE_ROWS * labels * sizeof *scores);
+    parts = explain ? malloc(SCORE_ROWS * labels * (fields + 1) * sizeof *parts) : NULL;
+    if (scores == NULL || (explain && parts == NULL)) {
+        (void)failed("no memory for the scores");
+        goto done;
+    }
+    options.logits = (uint32_t)has(&j.a, "logits");
+    options.contributions = parts;
+    options.contributions_capacity = explain ? SCORE_ROWS * labels * (fields + 1) : 0;
+    if (!jsonl)
+        for (uint32_t l = 0; l < labels; l++)
+            fprintf(f, "%s%s", ecrec_schema_label_name(j.schema, l), l + 1 < labels ? "\t" : "\n");
+    while ((n = records_next(j.rows, j.batch, SCORE_ROWS)) > 0) {
+        if (ecrec_score(j.model, j.session, j.batch, &options, scores, SCORE_ROWS * labels, &err) != ECREC_OK) {
+            (void)failed_with(&err);
+            n = -1;
+            break;
+        }
+        print_scores(&j, f, scores, parts, (size_t)n, jsonl);
+    }
+    if (n == 0)
+        code = output_close(f, to);
+    else if (f != stdout)
+        fclose(f);
+done:
+    free(scores);
+    free(parts);
+    job_close(&j);
+    return code;
+}
+
+/* ---- update ---- */
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Sums over the chunks of what each update told of its rows before it learned from them. */
+typedef struct told { double rows, log_loss, right; } told;
+
+static void add_report(told *sums, const ecrec_schema *schema, const ecrec_report *report)
+{
+    for (uint32_t l = 0; l < ecrec_schema_labels(schema); l++) {
+        char name[400], label[256];
+        double rows = 0, loss = 0, accuracy = 0;
+        snprintf(label, sizeof label, "%s", ecrec_schema_label_name(schema, l));
+        for (char *c = label; *c != 0; c++)
+            *c = *c == '.' ? '_' : *c;
+        snprintf(name, sizeof name, "labels.%s.rows", label);
+        (void)ecrec_report_number(report, name, &rows, NULL);
+        snprintf(name, sizeof name, "labels.%s.log_loss", label);
+        (void)ecrec_report_number(report, name, &loss, NULL);
+        snprintf(name, sizeof name, "labels.%s.accuracy", label);
+        (void)ecrec_report_number(report, name, &accuracy, NULL);
+        if (rows > 0 && isfinite(loss)) {
+            sums[l].rows += rows;
+            sums[l].log_loss += rows * loss;
+            sums[l].right += rows * accuracy;
+        }
+    }
+}
+
+static int print_update(const job *j, const told *sums, double rows, double updates, double spent)
+{
+    const int json = has(&j->a, "json");
+    const uint32_t labels = ecrec_schema_labels(j->schema);
+    printf(json ? "{\"rows\":%.0f,\"updates\":%.0f,\"snapshot\":%llu,\"seconds\":%.3f,\"labels\":{" :
+                  "update\n  rows      %.0f\n  updates   %.0f\n  snapshot  %llu\n  seconds   %.3f\n",
+           rows, updates, (unsigned long long)ecrec_model_snapshot(j->model), spent);
+    for (uint32_t l = 0; l < labels; l++) {
+        const char *name = ecrec_schema_label_name(j->schema, l);
+        const double n = sums[l].rows > 0 ? sums[l].rows : 1;
+        if (json) {
+            fputs(l != 0 ? "," : "", stdout);
+            print_json_string(stdout, name, strlen(name));
+            printf(":{\"rows\":%.0f,\"log_loss\":%.6f,\"accuracy\":%.6f}", sums[l].rows, sums[l].log_loss / n, sums[l].right / n);
+        } else {
+            printf("%s, each row scored before it was learned from\n  rows      %.0f\n  log loss  %.4f nats\n  accuracy  %.4f\n", name, sums[l].rows,
+                   sums[l].log_loss / n, sums[l].right / n);
+        }
+    }
+    if (json)
+        puts("}}");
+    return fflush(stdout) == 0 ? EXIT_DONE : failed("the output cannot be written");
+}
+
+int command_update(int argc, char **argv)
+{
+    static const char *const known[] = { "input=", "output=", "batch=", "passes=", "rate=", "decay=", "max-loss-growth=", "json", "threads=", NULL };
+    job j = { .context = NULL };
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_update_options options = ECREC_UPDATE_OPTIONS_INIT;
+    double size = 0, passes = 0, rows = 0, updates = 0, shown = 0;
+    long n = 0;
+    int code = arguments_parse(&j.a, argc, argv, known, 1, 1);
+    if (code != 0 || (code = argument_number(&j.a, "batch", 256, 1, 1e7, &size)) != 0 || (code = argument_number(&j.a, "passes", 1, 1, 1000, &passes)) != 0 ||
+        (code = argument_number(&j.a, "rate", 0, 0, 100, &options.learning_rate)) != 0 || (code = argument_number(&j.a, "decay", 0, 0, 10, &options.decay)) != 0 ||
+        (code = argument_number(&j.a, "max-loss-growth", 0, 0, 1e9, &options.max_loss_growth)) != 0)
+        return code;
+    const char *to = argument(&j.a, "output", NULL), *from = argument(&j.a, "input", NULL);
+    if (to == NULL)
+        return usage_error("update", "-o RANKER2.ecrec is missing");
+    if (passes > 1 && (from == NULL || strcmp(from, "-") == 0))
+        return usage_error("update", "--passes needs -i FILE: stdin can be read once only");
+    code = EXIT_FAILED;
+    told *sums = NULL;
+    if (job_open(&j, 1) != 0 || (sums = calloc(ecrec_schema_labels(j.schema), sizeof *sums)) == NULL)
+        goto done;
+    const double started = seconds();
+    progress p;
+    progress_begin(&p, "update", "rows", 1);
+    for (int pass = 0; pass < (int)passes && n >= 0; pass++) {
+        if (pass > 0) {
+            records_close(j.rows);
+            if ((j.rows = records_open(j.schema, from, 1)) == NULL)
+                goto done;
+        }
+        while ((n = records_next(j.rows, j.batch, (size_t)size)) > 0) {
+            ecrec_report *report = NULL;
+            if (ecrec_update(j.model, j.batch, &options, pass == 0 ? &report : NULL, &err) != ECREC_OK) {
+                (void)failed("rows %.0f to %.0f: %s", rows + 1, rows + (double)n, err.message);
+                n = -1;
+                break;
+            }
+            if (report != NULL)
+                add_report(sums, j.schema, report);
+            ecrec_report_release(report);
+            rows += (double)n;
+            updates++;
+            const double now = seconds();
+            if (p.what != NULL && now - shown > 0.2) {
+                fprintf(stderr, "\rupdate: %.0f rows, %.0f rows/s, log loss %.4f ", rows, rows / (now - started), sums[0].log_loss / (sums[0].rows > 0 ? sums[0].rows : 1));
+                shown = p.shown = now;
+            }
+        }
+    }
+    progress_end(&p);
+    if (n < 0)
+        goto done;
+    if (ecrec_model_save(j.model, to, &err) != ECREC_OK)
+        (void)failed_with(&err);
+    else
+        code = print_update(&j, sums, rows, updates, seconds() - started);
+done:
+    free(sums);
+    job_close(&j);
+    return code;
+}
+
+/* ---- eval ---- */
+
+typedef struct outcomes { float *scores, *labels; size_t count, room; } outcomes;
+
+static int keep(outcomes *o, float score, float label)
+{
+    if (o->count == o->room) {
+        o->room = o->room != 0 ? 2 * o->room : 4096;
+        o->scores = realloc(o->scores, o->room * sizeof *o->scores);
+        o->labels = realloc(o->labels, o->room * sizeof *o->labels);
+        if (o->scores == NULL || o->labels == NULL)
+            return failed("no memory for %zu rows", o->room);
+    }
+    o->scores[o->count] = score;
+    o->labels[o->count++] = label;
+    return 0;
+}
+
+/* How often it came true against what was said, in ten bins: the closer to the diagonal, the better calibrated. */
+static int plot(const char *path, const job *j, const outcomes *all)
+{
+    enum { BINS = 10, SIZE = 400, EDGE = 50 };
+    FILE *f = output_open(path);
+    if (f == NULL)
+        return EXIT_FAILED;
+    fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" font-size=\"12\">\n", SIZE + 2 * EDGE, SIZE + 2 * EDGE);
+    fprintf(f, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"none\" stroke=\"#888\"/>\n", EDGE, EDGE, SIZE, SIZE);
+    fprintf(f, "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#bbb\" stroke-dasharray=\"4\"/>\n", EDGE, EDGE + SIZE, EDGE + SIZE, EDGE);
+    fprintf(f, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">probability said</text>\n", EDGE + SIZE / 2, SIZE + 2 * EDGE - 10);
+    fprintf(f, "<text x=\"15\" y=\"%d\" text-anchor=\"middle\" transform=\"rotate(-90 15 %d)\">share that came true</text>\n", EDGE + SIZE / 2, EDGE + SIZE / 2);
+    for (int i = 0; i <= 10; i += 5)
+        fprintf(f, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%.1f</text><text x=\"%d\" y=\"%d\" text-anchor=\"end\">%.1f</text>\n",
+                EDGE + SIZE * i / 10, EDGE + SIZE + 16, i / 10.0, EDGE - 6, EDGE + SIZE - SIZE * i / 10 + 4, i / 10.0);
+    static const char *const colours[] = { "#1f6fb2", "#c4541d", "#2d8a4e", "#7b4fa3" };
+    for (uint32_t l = 0; l < ecrec_schema_labels(j->schema); l++) {
+        double said[BINS] = { 0 }, came[BINS] = { 0 }, count[BINS] = { 0 };
+        for (size_t i = 0; i < all[l].count; i++) {
+            int b = (int)(all[l].scores[i] * BINS);
+            b = b < BINS ? b : BINS - 1;
+            said[b] += all[l].scores[i];
+            came[b] += all[l].labels[i];
+            count[b]++;
+        }
+        fprintf(f, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"", colours[l % 4]);
+        for (int b = 0; b < BINS; b++)
+            if (count[b] > 0)
+                fprintf(f, "%.1f,%.1f ", EDGE + SIZE * said[b] / count[b], EDGE + SIZE - SIZE * came[b] / count[b]);
+        fprintf(f, "\"/>\n<text x=\"%d\" y=\"%u\" fill=\"%s\">%s (%zu rows)</text>\n", EDGE + 8, EDGE + 18 + 16 * l, colours[l % 4], ecrec_schema_label_name(j->schema, l), all[l].count);
+        for (int b = 0; b < BINS; b++)
+            if (count[b] > 0)
+                fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" fill=\"%s\"><title>%.0f rows</title></circle>\n", EDGE + SIZE * said[b] / count[b],
+                        EDGE + SIZE - SIZE * came[b] / count[b], 2 + 6 * sqrt(count[b] / (double)all[l].count), colours[l % 4], count[b]);
+    }
+    fputs("</svg>\n", f);
+    return output_close(f, path);
+}
+
+int command_eval(int argc, char **argv)
+{
+    static const char *const known[] = { "input=", "plot=", "json", "threads=", NULL };
+    job j = { .context = NULL };
+    ecrec_error err = ECREC_ERROR_INIT;
+    outcomes *all = NULL;
+    float *scores = NULL;
+    long n = 0;
+    uint32_t labels = 0;
+    int code = arguments_parse(&j.a, argc, argv, known, 1, 1);
+    if (code != 0)
+        return code;
+    code = EXIT_FAILED;
+    if (job_open(&j, 1) != 0)
+        goto done;
+    labels = ecrec_schema_labels(j.schema);
+    all = calloc(labels, sizeof *all);
+    scores = malloc(SCORE_ROWS * labels * sizeof *scores);
+    if (all == NULL || scores == NULL)
+        goto done;
+    while ((n = records_next(j.rows, j.batch, SCORE_ROWS)) > 0) {
+        if (ecrec_score(j.model, j.session, j.batch, NULL, scores, SCORE_ROWS * labels, &err) != ECREC_OK) {
+            (void)failed_with(&err);
+            goto done;
+        }
+        for (uint32_t l = 0; l < labels; l++)
+            for (long i = 0; i < n; i++)
+                if (!isnan(records_label(j.rows, l)[i]) && keep(&all[l], scores[(size_t)i * labels + l], records_label(j.rows, l)[i]) != 0)
+                    goto done;
+    }
+    if (n < 0)
+        goto done;
+    const int json = has(&j.a, "json");
+    for (uint32_t l = 0; l < labels; l++) {
+        ecrec_report *report = NULL;
+        const char *name = ecrec_schema_label_name(j.schema, l);
+        if (ecrec_evaluate(j.context, all[l].scores, all[l].labels, NULL, all[l].count, &report, &err) != ECREC_OK) {
+            (void)failed_with(&err);
+            goto done;
+        }
+        if (json) {
+            fputs(l == 0 ? "{" : ",", stdout);
+            print_json_string(stdout, name, strlen(name));
+            printf(":%s%s", ecrec_report_json(report), l + 1 == labels ? "}\n" : "");
+        } else {
+            printf("%s\n%s", name, ecrec_report_text(report));
+        }
+        ecrec_report_release(report);
+    }
+    code = fflush(stdout) == 0 ? EXIT_DONE : failed("the output cannot be written");
+    if (code == EXIT_DONE && has(&j.a, "plot"))
+        code = plot(argument(&j.a, "plot", NULL), &j, all);
+done:
+    for (uint32_t l = 0; all != NULL && l < labels; l++) {
+        free(all[l].scores);
+        free(all[l].labels);
+    }
+    free(all);
+    free(scores);
+    job_close(&j);
+    return code;
+}
