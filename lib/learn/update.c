@@ -17,7 +17,7 @@
 #define SUM_START 0.05f
 /* A unit vector of d dimensions has values of about 1 / sqrt(d): the steps of its coordinates are scaled alike, or the first
  * row would move the logit by eta * sqrt(d). */
-#define VECTOR_STEP 4.0
+#define VECTOR_STEP 16.0
 enum { BLOCK_ROWS = 256, PROGRESS_ROWS = 1024 };
 
 void ecrec_update_options_init(ecrec_update_options *options)
