@@ -1,0 +1,120 @@
+#define _GNU_SOURCE
+#include "tiny.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "support.h"
+
+static const char *const pieces[] = { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "green", "shoe", "shoes", "shirt", "run", "##ning", "##ning2",
+                                      "the", "a", "##s", "##e", "##r", "s", "h", "o", "##h", "##o", "!", ",", "new", "old", "warm", "cold" };
+enum { PIECES = sizeof pieces / sizeof *pieces };
+
+static FILE *create(const char *folder, const char *name)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    return f;
+}
+
+static void text(const char *folder, const char *name, const char *content)
+{
+    FILE *f = create(folder, name);
+    fputs(content, f);
+    fclose(f);
+}
+
+typedef struct writer { char header[16384]; size_t length, offset; float *data; unsigned state; } writer;
+
+static void add(writer *w, const char *name, size_t rows, size_t columns, float scale, float shift)
+{
+    const size_t n = rows * (columns != 0 ? columns : 1);
+    w->length += (size_t)snprintf(w->header + w->length, sizeof w->header - w->length, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%zu", w->length > 1 ? "," : "", name, rows);
+    if (columns != 0)
+        w->length += (size_t)snprintf(w->header + w->length, sizeof w->header - w->length, ",%zu", columns);
+    w->length += (size_t)snprintf(w->header + w->length, sizeof w->header - w->length, "],\"data_offsets\":[%zu,%zu]}", w->offset * 4, (w->offset + n) * 4);
+    for (size_t i = 0; i < n; i++) {
+        w->state = w->state * 1664525u + 1013904223u;
+        w->data[w->offset++] = shift + scale * ((float)(w->state >> 8) / 8388608.0f - 1.0f);
+    }
+}
+
+static void weights(const char *folder)
+{
+    writer w = { .header = "{", .length = 1, .data = malloc(1 << 20), .state = 7 };
+    char name[128];
+    add(&w, "embeddings.word_embeddings.weight", PIECES, TINY_HIDDEN, 1, 0);
+    add(&w, "embeddings.position_embeddings.weight", TINY_POSITIONS, TINY_HIDDEN, 0.3f, 0);
+    add(&w, "embeddings.token_type_embeddings.weight", 2, TINY_HIDDEN, 0.1f, 0);
+    add(&w, "embeddings.LayerNorm.weight", TINY_HIDDEN, 0, 0.2f, 1);
+    add(&w, "embeddings.LayerNorm.bias", TINY_HIDDEN, 0, 0.1f, 0);
+    for (int l = 0; l < TINY_LAYERS; l++) {
+        static const struct { const char *name; int rows, columns; float shift; } parts[] = {
+            { "attention.self.query", TINY_HIDDEN, TINY_HIDDEN, 0 }, { "attention.self.key", TINY_HIDDEN, TINY_HIDDEN, 0 },
+            { "attention.self.value", TINY_HIDDEN, TINY_HIDDEN, 0 }, { "attention.output.dense", TINY_HIDDEN, TINY_HIDDEN, 0 },
+            { "attention.output.LayerNorm", TINY_HIDDEN, 0, 1 },     { "intermediate.dense", TINY_FEED_FORWARD, TINY_HIDDEN, 0 },
+            { "output.dense", TINY_HIDDEN, TINY_FEED_FORWARD, 0 },   { "output.LayerNorm", TINY_HIDDEN, 0, 1 } };
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+            snprintf(name, sizeof name, "encoder.layer.%d.%s.weight", l, parts[i].name);
+            add(&w, name, (size_t)parts[i].rows, (size_t)parts[i].columns, 0.4f, parts[i].shift);
+            snprintf(name, sizeof name, "encoder.layer.%d.%s.bias", l, parts[i].name);
+            add(&w, name, (size_t)parts[i].rows, 0, 0.1f, 0);
+        }
+    }
+    w.header[w.length++] = '}';
+    while (w.length % 8 != 0)
+        w.header[w.length++] = ' ';
+    FILE *f = create(folder, "model.safetensors");
+    const unsigned long long n = w.length;
+    fwrite(&n, 8, 1, f);
+    fwrite(w.header, 1, w.length, f);
+    fwrite(w.data, 4, w.offset, f);
+    fclose(f);
+    free(w.data);
+}
+
+static void tokenizer(const char *folder)
+{
+    FILE *f = create(folder, "tokenizer.json");
+    fputs("{\"added_tokens\":[", f);
+    for (int i = 0; i < 5; i++)
+        fprintf(f, "%s{\"id\":%d,\"content\":\"%s\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true}", i ? "," : "", i, pieces[i]);
+    fputs("],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":true},"
+          "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",3],\"cls\":[\"[CLS]\",2]},"
+          "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\",\"max_input_chars_per_word\":100,\"vocab\":{", f);
+    for (int i = 0; i < PIECES; i++)
+        fprintf(f, "%s\"%s\":%d", i ? "," : "", pieces[i], i);
+    fputs("}}}", f);
+    fclose(f);
+}
+
+const char *tiny_folder(void)
+{
+    static char folder[512];
+    if (folder[0] != 0)
+        return folder;
+    snprintf(folder, sizeof folder, "%s", temporary("tiny"));
+    assert_int_equal(mkdir(folder, 0700), 0);
+    char config[512], pooling[600];
+    snprintf(config, sizeof config,
+             "{\"model_type\":\"bert\",\"hidden_size\":%d,\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"intermediate_size\":%d,\"hidden_act\":\"gelu\","
+             "\"vocab_size\":%d,\"max_position_embeddings\":%d,\"type_vocab_size\":2,\"layer_norm_eps\":1e-12}",
+             TINY_HIDDEN, TINY_LAYERS, TINY_HEADS, TINY_FEED_FORWARD, (int)PIECES, TINY_POSITIONS);
+    text(folder, "config.json", config);
+    text(folder, "modules.json", "[{\"idx\":0,\"name\":\"0\",\"path\":\"\",\"type\":\"sentence_transformers.models.Transformer\"},"
+                                 "{\"idx\":1,\"name\":\"1\",\"path\":\"1_Pooling\",\"type\":\"sentence_transformers.models.Pooling\"},"
+                                 "{\"idx\":2,\"name\":\"2\",\"path\":\"2_Normalize\",\"type\":\"sentence_transformers.models.Normalize\"}]");
+    text(folder, "sentence_bert_config.json", "{\"max_seq_length\":24}");
+    text(folder, "config_sentence_transformers.json", "{\"prompts\":{\"query\":\"new \"}}");
+    text(folder, "LICENSE", "Made for these tests; do as you like.\n");
+    snprintf(pooling, sizeof pooling, "%s/1_Pooling", folder);
+    assert_int_equal(mkdir(pooling, 0700), 0);
+    text(pooling, "config.json", "{\"pooling_mode_mean_tokens\":true,\"pooling_mode_cls_token\":false}");
+    tokenizer(folder);
+    weights(folder);
+    return folder;
+}

@@ -1,0 +1,8 @@
+/* A tiny BERT folder of our own making: seeded random weights, 30 pieces. Written to the temporary folder once. */
+#ifndef ECREC_TESTS_TINY_H
+#define ECREC_TESTS_TINY_H
+
+enum { TINY_HIDDEN = 16, TINY_HEADS = 4, TINY_FEED_FORWARD = 24, TINY_LAYERS = 2, TINY_POSITIONS = 32 };
+const char *tiny_folder(void);
+
+#endif
