@@ -178,7 +178,15 @@ static void refreeze(learner *l, const field_plan *p, double *s)
     s[NUMBER_FROZEN_COUNT] = s[NUMBER_COUNT];
 }
 
-/* Welford's update; the frozen statistics follow each time the count has doubled. */
+/* Whether the frozen statistics are too old: when the count has grown by half (doubled, from 256 on), or when this value
+ * lies so far out that a step on it would throw the weight. */
+static int outdated(const double *s, double x)
+{
+    const double grown = s[NUMBER_COUNT] < 256 ? 1.5 : 2;
+    return s[NUMBER_COUNT] >= grown * s[NUMBER_FROZEN_COUNT] || fabs(number_standard(s, x)) > 6;
+}
+
+/* Welford's update. */
 static void see_numbers(learner *l, size_t row)
 {
     for (uint32_t f = 0; f < l->now->fields; f++) {
@@ -191,7 +199,7 @@ static void see_numbers(learner *l, size_t row)
         s[NUMBER_COUNT] += 1;
         s[NUMBER_MEAN] += d / s[NUMBER_COUNT];
         s[NUMBER_SQUARES] += d * (x - s[NUMBER_MEAN]);
-        if (s[NUMBER_COUNT] >= 2 * s[NUMBER_FROZEN_COUNT] && s[NUMBER_COUNT] >= 2)
+        if (outdated(s, x))
             refreeze(l, p, s);
     }
 }
