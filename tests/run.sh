@@ -32,6 +32,7 @@ if [ -f "$fetch" ]; then
 fi
 # the reference tokenizer and NumPy, for differential and binding tests
 "$top/tests/peers.sh" test >&2 || echo "run.sh: no peers: tests against them are skipped" >&2
+[ ! -x "$ECREC_PEERS/bin/python" ] || setup+=("-Dpeers_python=$ECREC_PEERS/bin/python")
 
 if [ -f "$build/build.ninja" ]; then
     meson configure "$build" "${setup[@]}" >/dev/null

@@ -1,0 +1,385 @@
+"""libecrec from Python: ctypes over NumPy buffers, nothing compiled.
+
+    import ecrec
+    with ecrec.Context(threads=2) as context, ecrec.Model.load(context, "minilm.ecrec") as model:
+        vectors = model.encode(["red shoes", "blue shirt"])        # numpy float32, 2 x 384, unit length
+
+Every failure raises ecrec.Error with the library's sentence, its code and, where there is one, the row. Objects free what
+they hold at the end of a `with` block, by close(), or when they are collected. A Model may be used by several threads, each of which gets a
+session of its own.
+
+The library is found as libecrec.so.0 by the system, or at the path in the environment variable ECREC_LIBRARY.
+"""
+
+import ctypes as c
+import json
+import os
+import threading
+
+import numpy as np
+
+__all__ = ["Context", "Model", "Schema", "Batch", "Error", "evaluate", "version"]
+
+_lib = c.CDLL(os.environ.get("ECREC_LIBRARY", "libecrec.so.0"))
+_NONE = 2 ** 64 - 1
+TEXT, VECTOR, CATEGORY, NUMBER = 1, 2, 3, 4
+_POOLING = {None: 0, "mean": 1, "cls": 2, "last": 3, "max": 4}
+
+
+class _Error(c.Structure):
+    _fields_ = [("size", c.c_uint32), ("code", c.c_int32), ("position", c.c_uint64), ("row", c.c_uint64), ("message", c.c_char * 488)]
+
+
+_PROGRESS = c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_uint64, c.c_uint64)
+
+
+def _options(name, *fields):
+    """An option struct: `size` first, as the headers have it."""
+    return type(name, (c.Structure,), {"_fields_": [("size", c.c_uint32), *fields]})
+
+
+_u32, _u64, _f64, _p, _s = c.c_uint32, c.c_uint64, c.c_double, c.c_void_p, c.c_char_p
+_ContextOptions = _options("_ContextOptions", ("threads", _u32), ("allocator", _p), ("executor", _p), ("log", _p), ("log_opaque", _p),
+                           ("memory_limit", _u64), ("cpu_mask", _u32), ("reserved", _u32))
+_EncodeOptions = _options("_EncodeOptions", ("pooling", _u32), ("normalize", _u32), ("max_length", _u32), ("prompt", _s), ("progress", _PROGRESS),
+                          ("progress_opaque", _p))
+_TokenizeOptions = _options("_TokenizeOptions", ("max_length", _u32), ("no_special", _u32), ("reserved", _u32), ("pair", _s), ("pair_length", c.c_size_t))
+_ScoreOptions = _options("_ScoreOptions", ("logits", _u32), ("snapshot", _u64), ("contributions", _p), ("contributions_capacity", c.c_size_t))
+_UpdateOptions = _options("_UpdateOptions", ("passes", _u32), ("learning_rate", _f64), ("decay", _f64), ("max_loss_growth", _f64), ("seed", _u64),
+                          ("progress", _PROGRESS), ("progress_opaque", _p))
+_PruneOptions = _options("_PruneOptions", ("importance", c.c_int32), ("heads", _f64), ("feed_forward", _f64), ("layers", _u32), ("reserved", _u32),
+                         ("target_parameters", _f64), ("target_flops", _f64), ("texts", _p), ("lengths", _p), ("count", c.c_size_t), ("seed", _u64),
+                         ("progress", _PROGRESS), ("progress_opaque", _p))
+_QuantizeOptions = _options("_QuantizeOptions", ("type", c.c_int32), ("texts", _p), ("lengths", _p), ("count", c.c_size_t), ("progress", _PROGRESS),
+                            ("progress_opaque", _p))
+
+
+def _fill(kind, **values):
+    options = kind(size=c.sizeof(kind))
+    for name, value in values.items():
+        if value is not None:
+            setattr(options, name, value)
+    return options
+
+
+class Error(RuntimeError):
+    """What went wrong: `code` (ECREC_ERR_*), `name` of the code, `row` of the batch or None."""
+
+    def __init__(self, err):
+        super().__init__(err.message.decode("utf-8", "replace"))
+        self.code = err.code
+        self.name = _lib.ecrec_status_name(err.code).decode()
+        self.row = None if err.row == _NONE else err.row
+
+
+def _call(function, *arguments):
+    err = _Error(size=c.sizeof(_Error), position=_NONE, row=_NONE)
+    if function(*arguments, c.byref(err)) != 0:
+        raise Error(err)
+
+
+for _name, _result in {"ecrec_status_name": _s, "ecrec_version": _u32, "ecrec_model_dimension": _u32, "ecrec_model_max_length": _u32, "ecrec_model_space": _s,
+                       "ecrec_model_variant": _s, "ecrec_token_text": _s, "ecrec_model_schema": _p, "ecrec_model_snapshot": _u64, "ecrec_schema_fields": _u32,
+                       "ecrec_schema_labels": _u32, "ecrec_schema_field_name": _s, "ecrec_schema_label_name": _s, "ecrec_schema_field_kind": c.c_int32,
+                       "ecrec_schema_find_field": _u32, "ecrec_report_json": _s, "ecrec_context_cpu_text": _s, "ecrec_context_threads": _u32}.items():
+    getattr(_lib, _name).restype = _result
+for _name in ("context", "model", "session", "schema", "batch", "report"):
+    getattr(_lib, f"ecrec_{_name}_release").restype = None
+    getattr(_lib, f"ecrec_{_name}_release").argtypes = [_p]
+
+
+def version():
+    """Of the library that runs: (major, minor, patch)."""
+    v = _lib.ecrec_version()
+    return v // 1000000, v // 1000 % 1000, v % 1000
+
+
+def _report(handle):
+    """A report as nested dicts; the handle is released."""
+    try:
+        return json.loads(_lib.ecrec_report_json(handle).decode("utf-8"))
+    finally:
+        _lib.ecrec_report_release(handle)
+
+
+def _strings(texts):
+    """char*[] and size_t[] of texts (str, bytes or None), and what keeps them alive."""
+    data = [t if t is None or isinstance(t, bytes) else str(t).encode("utf-8", "surrogatepass") for t in texts]
+    pointers = (c.c_char_p * max(1, len(data)))(*data)
+    lengths = (c.c_size_t * max(1, len(data)))(*[0 if t is None else len(t) for t in data])
+    return c.cast(pointers, _p), c.cast(lengths, _p), (data, pointers, lengths)
+
+
+def _progress(callback):
+    """callback(done, total) -> true to cancel; None: a callback that does nothing."""
+    return _PROGRESS(0) if callback is None else _PROGRESS(lambda _, done, total: 1 if callback(done, total) else 0)
+
+
+class _Handle:
+    _release = None
+
+    def __init__(self, handle):
+        self._handle = handle
+
+    def close(self):
+        """Free what this object holds (again is fine)."""
+        handle, self._handle = getattr(self, "_handle", None), None
+        if handle:
+            type(self)._release(handle)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __del__(self):
+        self.close()
+
+    @property
+    def _h(self):
+        if not self._handle:
+            raise ValueError(f"this {type(self).__name__} is closed")
+        return self._handle
+
+
+class Context(_Handle):
+    """Where memory comes from and who runs the work. threads: how many work in parallel; memory_limit: bytes, 0 = none."""
+
+    _release = _lib.ecrec_context_release
+
+    def __init__(self, threads=1, memory_limit=0):
+        handle = _p()
+        _call(_lib.ecrec_context_create, c.byref(_fill(_ContextOptions, threads=threads, memory_limit=memory_limit)), c.byref(handle))
+        super().__init__(handle)
+
+    @property
+    def cpu(self):
+        """Which kernels run here, and why."""
+        return _lib.ecrec_context_cpu_text(self._h).decode()
+
+    def memory(self):
+        """{"live": bytes, "peak": bytes, "allocations": number} of everything made from this context."""
+        values = [_u64() for _ in range(3)]
+        _lib.ecrec_context_memory(self._h, *[c.byref(v) for v in values])
+        return dict(zip(("live", "peak", "allocations"), (v.value for v in values)))
+
+
+class Schema(_Handle):
+    """Fields and labels of records, from a dict (or JSON text) as doc/describe-your-records.md has it."""
+
+    _release = _lib.ecrec_schema_release
+
+    def __init__(self, context, description):
+        text = (description if isinstance(description, str) else json.dumps(description)).encode()
+        handle = _p()
+        _call(_lib.ecrec_schema_parse, context._h, text, c.c_size_t(len(text)), c.byref(handle))
+        super().__init__(handle)
+
+
+class Batch(_Handle):
+    """Rows of records: Batch(schema_or_ranker, {"title": [...], "price": array, ...}, labels={"click": [...]}, weights=None).
+
+    Texts and categories: sequences of str (None: missing; categories may be integers). Numbers: float arrays (NaN: missing). Vectors: n x d
+    float32. Labels: 0, 1 or NaN (not known)."""
+
+    _release = _lib.ecrec_batch_release
+
+    def __init__(self, schema, columns, labels=None, weights=None):
+        handle, described = _p(), schema._h if isinstance(schema, Schema) else _p(_lib.ecrec_model_schema(schema._h))
+        _call(_lib.ecrec_batch_create, described, c.byref(handle))
+        super().__init__(handle)
+        self.labels = int(_lib.ecrec_schema_labels(described))
+        self.fields = [_lib.ecrec_schema_field_name(described, _u32(i)).decode() for i in range(_lib.ecrec_schema_fields(described))]
+        names = [_lib.ecrec_schema_label_name(described, _u32(i)).decode() for i in range(self.labels)]
+        self.rows = len(next(iter(columns.values()))) if columns else 0
+        _call(_lib.ecrec_batch_reset, self._h, c.c_size_t(self.rows))
+        for name, values in {**columns, **(labels or {})}.items():
+            if len(values) != self.rows:
+                raise ValueError(f'"{name}" has {len(values)} rows, the first column {self.rows}')
+        for name, values in columns.items():
+            if name not in self.fields:
+                raise KeyError(f'the schema has no field "{name}" (it has {", ".join(self.fields)})')
+            index = self.fields.index(name)
+            self._set(index, _lib.ecrec_schema_field_kind(described, _u32(index)), values)
+        for name, values in (labels or {}).items():
+            if name not in names:
+                raise KeyError(f'the schema has no label "{name}" (it has {", ".join(names)})')
+            values = np.ascontiguousarray(values, np.float32)
+            valid = np.ascontiguousarray(~np.isnan(values), np.uint8)
+            _call(_lib.ecrec_batch_set_label, self._h, _u32(names.index(name)), _p(values.ctypes.data), _p(valid.ctypes.data))
+        if weights is not None:
+            weights = np.ascontiguousarray(weights, np.float32)
+            if len(weights) != self.rows:
+                raise ValueError(f"there are {len(weights)} weights for {self.rows} rows")
+            _call(_lib.ecrec_batch_set_weight, self._h, _p(weights.ctypes.data))
+
+    def _set(self, index, kind, values):
+        field = _u32(index)
+        if kind == NUMBER:
+            values = np.ascontiguousarray(values, np.float64)
+            valid = np.ascontiguousarray(~np.isnan(values), np.uint8)
+            _call(_lib.ecrec_batch_set_number, self._h, field, _p(values.ctypes.data), _p(valid.ctypes.data))
+        elif kind == VECTOR:
+            values = np.ascontiguousarray(values, np.float32)
+            if values.ndim != 2:
+                raise ValueError(f'field "{self.fields[index]}": an n x d array is needed')
+            _call(_lib.ecrec_batch_set_vector, self._h, field, _p(values.ctypes.data), c.c_size_t(values.shape[1]), None)
+        else:
+            set_strings = _lib.ecrec_batch_set_text if kind == TEXT else _lib.ecrec_batch_set_category
+            pointers, lengths, _keep = _strings(values)
+            _call(set_strings, self._h, field, pointers, lengths)
+
+
+class Model(_Handle):
+    """A tokenizer and an encoder, and when it is a ranker, a schema with learned weights."""
+
+    _release = _lib.ecrec_model_release
+
+    def __init__(self, handle, context):
+        super().__init__(handle)
+        self._context = context
+        self._local = threading.local()
+
+    @classmethod
+    def load(cls, context, path):
+        """Map a model file."""
+        handle = _p()
+        _call(_lib.ecrec_model_load, context._h, os.fsencode(path), None, c.byref(handle))
+        return cls(handle, context)
+
+    @classmethod
+    def import_folder(cls, context, folder):
+        """Make a model of a Hugging Face folder."""
+        handle = _p()
+        _call(_lib.ecrec_model_import, context._h, os.fsencode(folder), None, c.byref(handle), None)
+        return cls(handle, context)
+
+    @classmethod
+    def ranker(cls, context, schema, base=None):
+        """A ranker for the schema; base: the model that encodes its texts."""
+        handle = _p()
+        if not isinstance(schema, Schema):
+            schema = Schema(context, schema)
+        _call(_lib.ecrec_ranker_create, context._h, base._h if base else None, schema._h, c.byref(handle))
+        return cls(handle, context)
+
+    def close(self):
+        """Free the model and this thread's session."""
+        self.__dict__.pop("_local", None)
+        super().close()
+
+    def _session(self):
+        session = getattr(self._local, "session", None)
+        if session is None:
+            handle = _p()
+            _call(_lib.ecrec_session_create, self._h, None, c.byref(handle))
+            session = self._local.session = type("Session", (_Handle,), {"_release": _lib.ecrec_session_release})(handle)
+        return session._h
+
+    def save(self, path):
+        """Write the current snapshot: all of it, or nothing."""
+        _call(_lib.ecrec_model_save, self._h, os.fsencode(path))
+
+    def info(self):
+        """What the model is, as nested dicts."""
+        handle = _p()
+        _call(_lib.ecrec_model_info, self._h, c.byref(handle))
+        return _report(handle)
+
+    @property
+    def dimension(self):
+        """Length of a text's vector; 0 without an encoder."""
+        return _lib.ecrec_model_dimension(self._h)
+
+    @property
+    def max_length(self):
+        """Most tokens of a text."""
+        return _lib.ecrec_model_max_length(self._h)
+
+    @property
+    def space(self):
+        """Fingerprint of the space that the vectors live in."""
+        return _lib.ecrec_model_space(self._h).decode()
+
+    def encode(self, texts, prompt=None, pooling=None, normalize=None, progress=None):
+        """n texts to an n x dimension float32 array. progress(done, total) may return true to cancel."""
+        if isinstance(texts, (str, bytes)):
+            raise TypeError("encode takes a list of texts")
+        pointers, lengths, _keep = _strings(texts)
+        out = np.empty((len(texts), self.dimension), np.float32)
+        callback = _progress(progress)
+        options = _fill(_EncodeOptions, pooling=_POOLING[pooling], normalize={None: 0, True: 1, False: 2}[normalize],
+                        prompt=None if prompt is None else prompt.encode(), progress=callback)
+        _call(_lib.ecrec_encode, self._h, self._session(), pointers, lengths, c.c_size_t(len(texts)), c.byref(options), _p(out.ctypes.data),
+              _u32(out.shape[1]))
+        return out
+
+    def tokenize(self, text, pair=None, special=True, max_length=0):
+        """{"ids": array, "tokens": list, "offsets": n x 2 array of bytes}."""
+        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        other = None if pair is None else pair.encode("utf-8", "surrogatepass")
+        options = _fill(_TokenizeOptions, max_length=max_length, no_special=0 if special else 1, pair=other, pair_length=len(other or b""))
+        capacity, count = len(data) + len(other or b"") + 8, c.c_size_t()
+        ids, offsets = np.empty(capacity, np.uint32), np.empty((capacity, 2), np.uint32)
+        _call(_lib.ecrec_tokenize, self._h, self._session(), data, c.c_size_t(len(data)), c.byref(options), _p(ids.ctypes.data), _p(offsets.ctypes.data), None,
+              c.c_size_t(capacity), c.byref(count))
+        ids, offsets = ids[:count.value].copy(), offsets[:count.value].copy()
+        return {"ids": ids, "tokens": [_lib.ecrec_token_text(self._h, _u32(int(i)), None).decode() for i in ids], "offsets": offsets}
+
+    def score(self, batch, logits=False, contributions=False, snapshot=0):
+        """rows x labels float32; with contributions also rows x labels x (fields + 1): each field's part of the logit, the bias last."""
+        out = np.empty((batch.rows, batch.labels), np.float32)
+        parts = np.empty((batch.rows, batch.labels, len(batch.fields) + 1), np.float32) if contributions else None
+        options = _fill(_ScoreOptions, logits=int(logits), snapshot=snapshot, contributions=parts.ctypes.data if contributions else None,
+                        contributions_capacity=parts.size if contributions else 0)
+        _call(_lib.ecrec_score, self._h, self._session(), batch._h, c.byref(options), _p(out.ctypes.data), c.c_size_t(out.size))
+        return (out, parts) if contributions else out
+
+    def update(self, batch, passes=1, learning_rate=0.0, decay=0.0, max_loss_growth=0.0, seed=0, progress=None):
+        """Learn from labelled rows; all or nothing. The report as nested dicts."""
+        handle, callback = _p(), _progress(progress)
+        options = _fill(_UpdateOptions, passes=passes, learning_rate=learning_rate, decay=decay, max_loss_growth=max_loss_growth, seed=seed, progress=callback)
+        _call(_lib.ecrec_update, self._h, batch._h, c.byref(options), c.byref(handle))
+        return _report(handle)
+
+    @property
+    def snapshot(self):
+        """Number of the current snapshot."""
+        return _lib.ecrec_model_snapshot(self._h)
+
+    def snapshots(self):
+        """Numbers of the snapshots that are kept, oldest first."""
+        numbers, count = (_u64 * 64)(), c.c_size_t()
+        _call(_lib.ecrec_model_snapshots, self._h, numbers, c.c_size_t(64), c.byref(count))
+        return list(numbers[:count.value])
+
+    def rollback(self, snapshot):
+        """Make a kept snapshot the current one again, bit for bit."""
+        _call(_lib.ecrec_rollback, self._h, _u64(snapshot))
+
+    def _smaller(self, function, kind, texts, progress, **values):
+        handle, report, callback = _p(), _p(), _progress(progress)
+        pointers, lengths, _keep = _strings(texts or [])
+        options = _fill(kind, texts=pointers.value if texts else None, lengths=lengths.value if texts else None, count=len(texts or []), progress=callback, **values)
+        _call(function, self._h, c.byref(options), c.byref(handle), c.byref(report))
+        return Model(handle, self._context), _report(report)
+
+    def prune(self, heads=0.0, feed_forward=0.0, layers=0, texts=None, progress=None):
+        """(a smaller model, its report). Shares to remove; importance is measured on the texts when given."""
+        return self._smaller(_lib.ecrec_prune, _PruneOptions, texts, progress, heads=heads, feed_forward=feed_forward, layers=layers)
+
+    def quantize(self, texts=None, progress=None):
+        """(the model in 8 bits, its report)."""
+        return self._smaller(_lib.ecrec_quantize, _QuantizeOptions, texts, progress, type=4)
+
+
+def evaluate(context, probabilities, labels, weights=None):
+    """AUC, log loss, accuracy, calibration error and a classification report of one label, as nested dicts."""
+    p, y = (np.ascontiguousarray(v, np.float32) for v in (probabilities, labels))
+    if p.shape != y.shape or p.ndim != 1:
+        raise ValueError(f"probabilities {p.shape} and labels {y.shape} must be one row of equal length")
+    w = None if weights is None else np.ascontiguousarray(weights, np.float32)
+    handle = _p()
+    _call(_lib.ecrec_evaluate, context._h, _p(p.ctypes.data), _p(y.ctypes.data), None if w is None else _p(w.ctypes.data), c.c_size_t(len(p)), c.byref(handle))
+    return _report(handle)

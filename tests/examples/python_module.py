@@ -1,0 +1,70 @@
+"""The Python module: numbers, errors, `with`. usage: python_module.py LIBRARY FOLDER_OF_MODULE MODEL_FOLDER"""
+import os
+import sys
+import tempfile
+
+try:
+    import numpy as np
+except ImportError:
+    print("skipped: NumPy is not there")
+    sys.exit(77)
+library, module, folder = sys.argv[1:4]
+os.environ["ECREC_LIBRARY"] = library
+sys.path.insert(0, module)
+sys.dont_write_bytecode = True
+import ecrec  # noqa: E402
+
+
+def refused(name, function, *arguments, **named):
+    try:
+        function(*arguments, **named)
+    except ecrec.Error as e:
+        assert e.name == name and str(e), (e.name, str(e))
+        return str(e)
+    raise AssertionError(f"{name} was expected")
+
+
+assert ecrec.version() >= (0, 1, 0)
+with ecrec.Context(threads=2) as context, tempfile.TemporaryDirectory() as work:
+    assert context.memory()["live"] > 0 and context.cpu
+    print(refused("ECREC_ERR_IO", ecrec.Model.load, context, "/nowhere/model.ecrec"))
+    rows = 64
+    schema = {"fields": [{"name": "shop", "kind": "category"}, {"name": "price", "kind": "number", "required": True}, {"name": "v", "kind": "vector", "dimension": 4}],
+              "labels": ["click", "buy"], "hash_bits": 12}
+    rng = np.random.default_rng(0)
+    columns = {"shop": [None if i % 7 == 0 else f"s{i % 3}" for i in range(rows)], "price": rng.normal(size=rows), "v": rng.normal(size=(rows, 4))}
+    click = (columns["price"] > 0).astype(np.float32)
+    buy = np.where(np.arange(rows) % 2 == 0, click, np.nan)
+    with ecrec.Model.ranker(context, schema) as ranker, ecrec.Batch(ranker, columns, {"click": click, "buy": buy}) as batch:
+        assert np.all(ranker.score(batch) == 0.5)
+        report = ranker.update(batch, passes=3)
+        assert report["rows"] == rows and report["labels"]["buy"]["rows"] == rows / 2
+        after, parts = ranker.score(batch, contributions=True)
+        logits = ranker.score(batch, logits=True)
+        assert np.allclose(parts.sum(axis=2), logits, atol=1e-5)
+        assert ecrec.evaluate(context, after[:, 0], click)["auc"] > 0.95
+        ranker.save(f"{work}/r.ecrec")
+        assert ranker.snapshots() == [1, 2] and ranker.snapshot == 2
+        ranker.rollback(1)
+        assert np.all(ranker.score(batch) == 0.5)
+        print(refused("ECREC_ERR_NOT_FOUND", ranker.rollback, 9))
+        print(refused("ECREC_ERR_UNSUPPORTED", ranker.encode, ["x"]))
+        with ecrec.Model.load(context, f"{work}/r.ecrec") as again:
+            with ecrec.Batch(again, columns) as b:
+                assert np.array_equal(again.score(b), after)
+            holes = ecrec.Batch(again, {**columns, "price": np.where(np.arange(rows) == 5, np.nan, columns["price"])})
+            message = refused("ECREC_ERR_INVALID", again.score, holes)
+            assert "row 5" in message and "price" in message, message
+    if os.path.isdir(folder):
+        with ecrec.Model.import_folder(context, folder) as model:
+            v = model.encode(["a red shirt", "a crimson top", "tax law"])
+            assert v.shape == (3, model.dimension) and np.allclose((v * v).sum(axis=1), 1, atol=1e-5)
+            assert v[0] @ v[1] > v[0] @ v[2]
+            tokens = model.tokenize("Red shirts!")
+            assert tokens["tokens"][0] == "[CLS]" and tokens["offsets"][1].tolist() == [0, 3]
+            small, told = model.quantize()
+            assert told["bytes"]["ratio"] < 0.3 and (small.encode(["a red shirt"])[0] @ v[0]) > 0.98
+            small.close()
+    elif os.environ.get("ECREC_REQUIRE_DATA") == "1":
+        sys.exit(77)
+print("ok")
