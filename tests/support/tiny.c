@@ -92,12 +92,17 @@ static void tokenizer(const char *folder)
     fclose(f);
 }
 
-const char *tiny_folder(void)
+static void vocabulary(const char *folder)
 {
-    static char folder[512];
-    if (folder[0] != 0)
-        return folder;
-    snprintf(folder, sizeof folder, "%s", temporary("tiny"));
+    FILE *f = create(folder, "vocab.txt");
+    for (int i = 0; i < PIECES; i++)
+        fprintf(f, "%s\n", pieces[i]);
+    fclose(f);
+    text(folder, "tokenizer_config.json", "{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":true}");
+}
+
+static void fill_folder(const char *folder)
+{
     assert_int_equal(mkdir(folder, 0700), 0);
     char config[512], pooling[600];
     snprintf(config, sizeof config,
@@ -114,7 +119,27 @@ const char *tiny_folder(void)
     snprintf(pooling, sizeof pooling, "%s/1_Pooling", folder);
     assert_int_equal(mkdir(pooling, 0700), 0);
     text(pooling, "config.json", "{\"pooling_mode_mean_tokens\":true,\"pooling_mode_cls_token\":false}");
-    tokenizer(folder);
     weights(folder);
+}
+
+const char *tiny_folder(void)
+{
+    static char folder[512];
+    if (folder[0] == 0) {
+        snprintf(folder, sizeof folder, "%s", temporary("tiny"));
+        fill_folder(folder);
+        tokenizer(folder);
+    }
+    return folder;
+}
+
+const char *tiny_vocabulary_folder(void)
+{
+    static char folder[512];
+    if (folder[0] == 0) {
+        snprintf(folder, sizeof folder, "%s", temporary("tiny-vocabulary"));
+        fill_folder(folder);
+        vocabulary(folder);
+    }
     return folder;
 }

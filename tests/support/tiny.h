@@ -4,5 +4,6 @@
 
 enum { TINY_HIDDEN = 16, TINY_HEADS = 4, TINY_FEED_FORWARD = 24, TINY_LAYERS = 2, TINY_POSITIONS = 32 };
 const char *tiny_folder(void);
+const char *tiny_vocabulary_folder(void); /* the same model, its tokenizer as vocab.txt */
 
 #endif

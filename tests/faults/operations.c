@@ -1,0 +1,442 @@
+#include "operations.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const texts[ROWS] = { "red shoes", "blue running shoes", "a", "", "the red shirt", "running" };
+static const size_t lengths[ROWS] = { 9, 18, 1, 0, 13, 7 };
+
+/* ---- the world ---- */
+
+static int32_t fill(ecrec_batch *b, ecrec_error *err)
+{
+    static const double numbers[ROWS] = { 1, 2, 3, 4, 5, 6 };
+    static const uint8_t valid[ROWS] = { 1, 1, 0, 1, 1, 1 };
+    static const float labels[ROWS] = { 1, 0, 1, 0, 1, 0 }, vectors[ROWS * 3] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+    static const uint64_t shops[ROWS] = { 1, 2, 3, 1, 2, 3 };
+    int32_t s = ecrec_batch_reset(b, ROWS, err);
+    s = s ? s : ecrec_batch_set_text(b, 0, texts, lengths, err);
+    s = s ? s : ecrec_batch_set_text(b, 1, texts, lengths, err);
+    s = s ? s : ecrec_batch_set_category_u64(b, 2, shops, valid, err);
+    s = s ? s : ecrec_batch_set_number(b, 3, numbers, valid, err);
+    s = s ? s : ecrec_batch_set_vector(b, 4, vectors, 0, valid, err);
+    s = s ? s : ecrec_batch_set_label(b, 0, labels, NULL, err);
+    return s ? s : ecrec_batch_set_weight(b, labels, err);
+}
+
+static int32_t make_schema(ecrec_context *context, ecrec_schema **out, ecrec_error *err)
+{
+    static const char text[] = "{\"fields\":[{\"name\":\"title\",\"kind\":\"text\",\"word_ngrams\":2},{\"name\":\"query\",\"kind\":\"text\",\"compare\":\"title\","
+                               "\"compare_only\":true},{\"name\":\"shop\",\"kind\":\"category\"},{\"name\":\"price\",\"kind\":\"number\"},"
+                               "{\"name\":\"v\",\"kind\":\"vector\",\"dimension\":3}],\"labels\":[\"click\"],\"hash_bits\":10}";
+    return ecrec_schema_parse(context, text, strlen(text), out, err);
+}
+
+void world_open(world *w)
+{
+    ecrec_context_options options = ECREC_CONTEXT_OPTIONS_INIT;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_model *small = NULL;
+    memset(w, 0, sizeof *w);
+    ecrec_error_init(&w->err);
+    const ecrec_allocator hooks = fault_hooks(&w->f);
+    options.allocator = &hooks;
+    CALL(ecrec_context_create(&options, &w->context, &err));
+    CALL(ecrec_model_import(w->context, tiny_folder(), NULL, &w->base, NULL, &err));
+    CALL(ecrec_session_create(w->base, NULL, &w->session, &err));
+    CALL(make_schema(w->context, &w->schema, &err));
+    CALL(ecrec_ranker_create(w->context, w->base, w->schema, &w->ranker, &err));
+    CALL(ecrec_session_create(w->ranker, NULL, &w->ranking, &err));
+    CALL(ecrec_batch_create(w->schema, &w->batch, &err));
+    CALL(fill(w->batch, &err));
+    CALL(ecrec_update(w->ranker, w->batch, NULL, NULL, &err));
+    CALL(ecrec_model_save(w->ranker, temporary("ranker.ecrec"), &err));
+    CALL(ecrec_quantize(w->ranker, NULL, &small, NULL, &err));
+    CALL(ecrec_model_save(small, temporary("small.ecrec"), &err));
+    ecrec_model_release(small);
+}
+
+void world_close(world *w)
+{
+    ecrec_session_release(w->session);
+    ecrec_session_release(w->ranking);
+    ecrec_batch_release(w->batch);
+    ecrec_schema_release(w->schema);
+    ecrec_model_release(w->base);
+    ecrec_model_release(w->ranker);
+    ecrec_context_release(w->context);
+    assert_int_equal(w->f.live_blocks, 0);
+    assert_int_equal(w->f.live_bytes, 0);
+    assert_int_equal(w->f.wrong, 0);
+}
+
+/* ---- operations ---- */
+
+static int32_t context(world *w)
+{
+    ecrec_context_options options = ECREC_CONTEXT_OPTIONS_INIT;
+    ecrec_context *made = NULL;
+    const ecrec_allocator hooks = fault_hooks(&w->f);
+    options.allocator = &hooks;
+    options.threads = 2;
+    const int32_t s = ecrec_context_create(&options, &made, &w->err);
+    ecrec_context_release(made);
+    return s;
+}
+
+static int32_t import_from(world *w, const char *folder)
+{
+    ecrec_model *m = NULL;
+    ecrec_report *r = NULL;
+    const int32_t s = ecrec_model_import(w->context, folder, NULL, &m, &r, &w->err);
+    assert_true((s == ECREC_OK) == (m != NULL) && (s == ECREC_OK) == (r != NULL));
+    ecrec_report_release(r);
+    ecrec_model_release(m);
+    return s;
+}
+
+static int32_t import(world *w) { return import_from(w, tiny_folder()); }
+static int32_t import_vocabulary(world *w) { return import_from(w, tiny_vocabulary_folder()); }
+
+static int32_t load(world *w)
+{
+    ecrec_model *m = NULL;
+    const int32_t s = ecrec_model_load(w->context, temporary("ranker.ecrec"), NULL, &m, &w->err);
+    ecrec_model_release(m);
+    return s;
+}
+
+/* an 8-bit ranker, with what is needed to score with it */
+static int32_t load_quantized(world *w)
+{
+    ecrec_model *m = NULL;
+    ecrec_session *one = NULL;
+    float scores[ROWS];
+    int32_t s = ecrec_model_load(w->context, temporary("small.ecrec"), NULL, &m, &w->err);
+    s = s ? s : ecrec_session_create(m, NULL, &one, &w->err);
+    s = s ? s : ecrec_score(m, one, w->batch, NULL, scores, ROWS, &w->err);
+    s = s ? s : ecrec_update(m, w->batch, NULL, NULL, &w->err);
+    ecrec_session_release(one);
+    ecrec_model_release(m);
+    return s;
+}
+
+static int32_t load_memory(world *w)
+{
+    size_t n = 0;
+    char *bytes = read_file(temporary("ranker.ecrec"), &n);
+    ecrec_model *m = NULL;
+    const int32_t s = ecrec_model_load_memory(w->context, bytes, n, free, bytes, NULL, &m, &w->err);
+    ecrec_model_release(m);
+    return s;
+}
+
+static int32_t copy_bytes(void *opaque, uint64_t offset, void *bytes, size_t length)
+{
+    memcpy(bytes, (const char *)opaque + offset, length);
+    return 0;
+}
+
+static int32_t load_source(world *w)
+{
+    size_t n = 0;
+    char *bytes = read_file(temporary("ranker.ecrec"), &n);
+    ecrec_model *m = NULL;
+    const ecrec_source source = { (uint32_t)sizeof source, 0, bytes, n, copy_bytes };
+    const int32_t s = ecrec_model_load_source(w->context, &source, NULL, &m, &w->err);
+    ecrec_model_release(m);
+    free(bytes);
+    return s;
+}
+
+static int32_t save(world *w) { return ecrec_model_save(w->ranker, temporary("again.ecrec"), &w->err); }
+
+static int32_t count_bytes(void *opaque, const void *bytes, size_t length)
+{
+    (void)bytes;
+    *(size_t *)opaque += length;
+    return 0;
+}
+
+static int32_t save_sink(world *w)
+{
+    size_t written = 0;
+    const ecrec_sink sink = { (uint32_t)sizeof sink, 0, &written, count_bytes };
+    return ecrec_model_save_sink(w->ranker, &sink, &w->err);
+}
+
+static int32_t info(world *w)
+{
+    ecrec_report *r = NULL;
+    double number = 0;
+    const char *text = NULL;
+    const int32_t s = ecrec_model_info(w->ranker, &r, &w->err);
+    if (s == ECREC_OK) {
+        assert_true(ecrec_report_count(r) > 5 && ecrec_report_name(r, 0) != NULL);
+        assert_true(ecrec_report_json(r)[0] == '{' && ecrec_report_text(r)[0] != 0);
+        assert_int_equal(ecrec_report_number(r, "no such number", &number, NULL), ECREC_ERR_NOT_FOUND);
+        assert_int_equal(ecrec_report_string(r, "no such text", &text, NULL), ECREC_ERR_NOT_FOUND);
+    }
+    ecrec_report_release(r);
+    return s;
+}
+
+static int32_t session(world *w)
+{
+    ecrec_session *one = NULL;
+    const int32_t s = ecrec_session_create(w->ranker, NULL, &one, &w->err);
+    ecrec_session_release(one);
+    return s;
+}
+
+static int32_t schema(world *w)
+{
+    ecrec_schema *one = NULL;
+    const int32_t s = make_schema(w->context, &one, &w->err);
+    ecrec_schema_release(one);
+    return s;
+}
+
+static int32_t schema_built(world *w)
+{
+    ecrec_schema *one = NULL;
+    ecrec_field_options o = ECREC_FIELD_OPTIONS_INIT;
+    uint32_t index = 0;
+    char name[24];
+    int32_t s = ecrec_schema_create(w->context, &one, &w->err);
+    s = s ? s : ecrec_schema_set_hash_bits(one, 12, &w->err);
+    for (int i = 0; i < 20 && s == ECREC_OK; i++) { /* enough to make its lists grow */
+        snprintf(name, sizeof name, "field %d", i);
+        o.dimension = 4;
+        o.compare = i > 0 ? "field 0" : NULL;
+        o.space = "00112233445566778899aabbccddeeff";
+        s = ecrec_schema_add_field(one, name, ECREC_FIELD_VECTOR, &o, &index, &w->err);
+        snprintf(name, sizeof name, "label %d", i);
+        s = s ? s : ecrec_schema_add_label(one, name, &index, &w->err);
+        assert_true(s != ECREC_OK || (ecrec_schema_find_label(one, name) == index && ecrec_schema_labels(one) == index + 1));
+        /* one that failed has added nothing */
+        assert_true(one == NULL || ecrec_schema_fields(one) <= (uint32_t)i + 1);
+    }
+    ecrec_schema_release(one);
+    return s;
+}
+
+static int32_t batch(world *w)
+{
+    ecrec_batch *b = NULL;
+    int32_t s = ecrec_batch_create(w->schema, &b, &w->err);
+    s = s ? s : fill(b, &w->err);
+    ecrec_batch_release(b);
+    return s;
+}
+
+/* A setter that fails leaves the column as it was. */
+static int32_t batch_regrown(world *w)
+{
+    static const char *const longer[ROWS] = { "a much longer text than any before", "shoes, shoes and shoes again", "red", "blue", "green", "warm shirt and cold shoes" };
+    static const char *const shops[ROWS] = { "a shop whose name is longer than a number", "b", "c", "d", "e", "f" };
+    size_t n[ROWS], m[ROWS];
+    float before[ROWS], after[ROWS];
+    ecrec_batch *b = NULL;
+    for (size_t i = 0; i < ROWS; i++) {
+        n[i] = strlen(longer[i]);
+        m[i] = strlen(shops[i]);
+    }
+    int32_t s = ecrec_batch_create(w->schema, &b, &w->err);
+    s = s ? s : fill(b, &w->err);
+    if (s == ECREC_OK) {
+        assert_int_equal(ecrec_score(w->ranker, w->ranking, b, NULL, before, ROWS, NULL), ECREC_OK);
+        s = ecrec_batch_set_text(b, 0, longer, n, &w->err);
+        s = s ? s : ecrec_batch_set_category(b, 2, shops, m, &w->err);
+        assert_int_equal(ecrec_score(w->ranker, w->ranking, b, NULL, after, ROWS, NULL), ECREC_OK);
+        if (s == ECREC_OK)
+            assert_memory_not_equal(before, after, sizeof before);
+    }
+    ecrec_batch_release(b);
+    return s;
+}
+
+static int32_t ranker(world *w)
+{
+    ecrec_model *m = NULL;
+    const int32_t s = ecrec_ranker_create(w->context, w->base, w->schema, &m, &w->err);
+    ecrec_model_release(m);
+    return s;
+}
+
+static int32_t update(world *w)
+{
+    ecrec_report *r = NULL;
+    ecrec_update_options o = ECREC_UPDATE_OPTIONS_INIT;
+    o.passes = 2;
+    const uint64_t before = ecrec_model_snapshot(w->ranker);
+    const int32_t s = ecrec_update(w->ranker, w->batch, &o, &r, &w->err);
+    assert_int_equal(ecrec_model_snapshot(w->ranker) == before, s != ECREC_OK);
+    assert_true((s == ECREC_OK) == (r != NULL));
+    if (s == ECREC_OK) /* each try starts from the same state */
+        assert_int_equal(ecrec_rollback(w->ranker, before, NULL), ECREC_OK);
+    ecrec_report_release(r);
+    return s;
+}
+
+static int32_t evaluate(world *w)
+{
+    static const float p[4] = { 0.1f, 0.4f, 0.35f, 0.8f }, y[4] = { 0, 0, 1, 1 };
+    ecrec_report *r = NULL;
+    const int32_t s = ecrec_evaluate(w->context, p, y, NULL, 4, &r, &w->err);
+    ecrec_report_release(r);
+    return s;
+}
+
+static int32_t prune_by(world *w, int32_t importance)
+{
+    ecrec_prune_options o = ECREC_PRUNE_OPTIONS_INIT;
+    ecrec_model *m = NULL;
+    ecrec_report *r = NULL;
+    o.importance = importance;
+    o.heads = 0.5;
+    o.feed_forward = 0.25;
+    o.layers = 1;
+    o.texts = texts;
+    o.lengths = lengths;
+    o.count = ROWS;
+    const int32_t s = ecrec_prune(w->ranker, &o, &m, &r, &w->err);
+    ecrec_model_release(m);
+    ecrec_report_release(r);
+    return s;
+}
+
+static int32_t prune(world *w) { return prune_by(w, ECREC_IMPORTANCE_TAYLOR); }
+static int32_t prune_activation(world *w) { return prune_by(w, ECREC_IMPORTANCE_ACTIVATION); }
+
+static int32_t quantize(world *w)
+{
+    ecrec_quantize_options o = ECREC_QUANTIZE_OPTIONS_INIT;
+    ecrec_model *m = NULL;
+    ecrec_report *r = NULL;
+    o.texts = texts;
+    o.lengths = lengths;
+    o.count = ROWS;
+    const int32_t s = ecrec_quantize(w->ranker, &o, &m, &r, &w->err);
+    ecrec_model_release(m);
+    ecrec_report_release(r);
+    return s;
+}
+
+/* ---- what must not allocate ---- */
+
+static int32_t encode(world *w)
+{
+    static const uint32_t ids[] = { 2, 5, 8, 3, 2, 6, 3 };
+    static const uint64_t starts[] = { 0, 4, 7 };
+    float vectors[ROWS * TINY_HIDDEN], states[(TINY_LAYERS + 1) * 4 * TINY_HIDDEN];
+    int32_t s = ecrec_encode(w->base, w->session, texts, lengths, ROWS, NULL, vectors, TINY_HIDDEN, &w->err);
+    s = s ? s : ecrec_encode_ids(w->base, w->session, ids, NULL, starts, 2, NULL, vectors, TINY_HIDDEN, &w->err);
+    return s ? s : ecrec_hidden_states(w->base, w->session, ids, NULL, 4, states, sizeof states / sizeof *states, &w->err);
+}
+
+static int32_t tokenize(world *w)
+{
+    uint32_t ids[64], offsets[128];
+    uint8_t types[64];
+    size_t count = 0, length = 0;
+    const int32_t s = ecrec_tokenize(w->base, w->session, "red shoes running", 17, NULL, ids, offsets, types, 64, &count, &w->err);
+    assert_true(count > 4 && ecrec_token_text(w->base, ids[1], &length) != NULL && length == 3 && ecrec_vocabulary_size(w->base) > ids[1]);
+    return s;
+}
+
+static int32_t score(world *w)
+{
+    float scores[ROWS], parts[ROWS * 6];
+    ecrec_score_options o = ECREC_SCORE_OPTIONS_INIT;
+    o.contributions = parts;
+    o.contributions_capacity = ROWS * 6;
+    return ecrec_score(w->ranker, w->ranking, w->batch, &o, scores, ROWS, &w->err);
+}
+
+static int32_t snapshots(world *w)
+{
+    uint64_t kept[8];
+    size_t count = 0;
+    const int32_t s = ecrec_model_snapshots(w->ranker, kept, 8, &count, &w->err);
+    return s ? s : ecrec_rollback(w->ranker, kept[count - 1], &w->err);
+}
+
+static int32_t getters(world *w)
+{
+    uint64_t live = 0;
+    const ecrec_schema *s = ecrec_model_schema(w->ranker);
+    ecrec_model_release(ecrec_model_reference(w->ranker));
+    ecrec_context_release(ecrec_context_reference(w->context));
+    ecrec_context_memory(w->context, &live, NULL, NULL);
+    assert_true(live > 0 && ecrec_context_cpu(w->context) != 0 && ecrec_context_cpu_text(w->context)[0] != 0);
+    assert_int_equal(ecrec_context_threads(w->context), 1);
+    assert_int_equal(ecrec_schema_field_kind(s, 0), ECREC_FIELD_TEXT);
+    assert_string_equal(ecrec_schema_field_name(s, ecrec_schema_find_field(s, "price")), "price");
+    assert_string_equal(ecrec_schema_label_name(s, 0), "click");
+    assert_int_equal(ecrec_batch_rows(w->batch), ROWS);
+    assert_int_equal(ecrec_model_dimension(w->base), TINY_HIDDEN);
+    assert_true(ecrec_model_max_length(w->base) > 0 && ecrec_model_space(w->base)[0] != 0 && ecrec_model_variant(w->base)[0] != 0);
+    assert_string_equal(ecrec_status_name(ECREC_ERR_NOMEM), "ECREC_ERR_NOMEM");
+    assert_true(ecrec_version() != 0);
+    return ECREC_OK;
+}
+
+static int32_t options(world *w)
+{
+    union {
+        ecrec_context_options context; ecrec_import_options import; ecrec_load_options load; ecrec_session_options session;
+        ecrec_tokenize_options tokenize; ecrec_encode_options encode; ecrec_field_options field; ecrec_score_options score;
+        ecrec_update_options update; ecrec_prune_options prune; ecrec_quantize_options quantize;
+    } o;
+    (void)w;
+#define INIT(kind)                                           \
+    do {                                                     \
+        ecrec_##kind##_options_init(&o.kind);                \
+        assert_int_equal(o.kind.size, sizeof o.kind);        \
+    } while (0)
+    INIT(context); INIT(import); INIT(load); INIT(session); INIT(tokenize); INIT(encode);
+    INIT(field); INIT(score); INIT(update); INIT(prune); INIT(quantize);
+#undef INIT
+    return ECREC_OK;
+}
+
+const operation operations[] = {
+    { "context", context, 1, "ecrec_context_create" },
+    { "import", import, 1, "ecrec_model_import" },
+    { "import vocab.txt", import_vocabulary, 1, "ecrec_model_import" },
+    { "load", load, 1, "ecrec_model_load" },
+    { "load quantised", load_quantized, 1, "ecrec_model_load ecrec_session_create ecrec_update" },
+    { "load memory", load_memory, 1, "ecrec_model_load_memory" },
+    { "load source", load_source, 1, "ecrec_model_load_source" },
+    { "save", save, 1, "ecrec_model_save" },
+    { "save sink", save_sink, 1, "ecrec_model_save_sink" },
+    { "info", info, 1, "ecrec_model_info ecrec_report_count ecrec_report_name ecrec_report_json ecrec_report_text ecrec_report_number "
+                       "ecrec_report_string ecrec_report_release" },
+    { "session", session, 1, "ecrec_session_create ecrec_session_release" },
+    { "schema", schema, 1, "ecrec_schema_parse ecrec_schema_release" },
+    { "schema built", schema_built, 1, "ecrec_schema_create ecrec_schema_add_field ecrec_schema_add_label ecrec_schema_set_hash_bits "
+                                       "ecrec_schema_find_label ecrec_schema_fields ecrec_schema_labels" },
+    { "batch", batch, 1, "ecrec_batch_create ecrec_batch_reset ecrec_batch_set_text ecrec_batch_set_category_u64 ecrec_batch_set_number "
+                         "ecrec_batch_set_vector ecrec_batch_set_label ecrec_batch_set_weight ecrec_batch_release" },
+    { "batch regrown", batch_regrown, 1, "ecrec_batch_set_text ecrec_batch_set_category" },
+    { "ranker", ranker, 1, "ecrec_ranker_create" },
+    { "update", update, 1, "ecrec_update ecrec_model_snapshot ecrec_rollback" },
+    { "evaluate", evaluate, 1, "ecrec_evaluate" },
+    { "prune", prune, 1, "ecrec_prune" },
+    { "prune by activation", prune_activation, 1, "ecrec_prune" },
+    { "quantise", quantize, 1, "ecrec_quantize" },
+    { "encode", encode, 0, "ecrec_encode ecrec_encode_ids ecrec_hidden_states" },
+    { "tokenise", tokenize, 0, "ecrec_tokenize ecrec_token_text ecrec_vocabulary_size" },
+    { "score", score, 0, "ecrec_score" },
+    { "snapshots", snapshots, 0, "ecrec_model_snapshots ecrec_rollback" },
+    { "getters", getters, 0, "ecrec_model_schema ecrec_model_reference ecrec_model_release ecrec_context_reference ecrec_context_release "
+                             "ecrec_context_memory ecrec_context_cpu ecrec_context_cpu_text ecrec_context_threads ecrec_schema_field_kind "
+                             "ecrec_schema_field_name ecrec_schema_find_field ecrec_schema_label_name ecrec_batch_rows ecrec_model_dimension "
+                             "ecrec_model_max_length ecrec_model_space ecrec_model_variant ecrec_status_name ecrec_version" },
+    { "options", options, 0, "ecrec_context_options_init ecrec_import_options_init ecrec_load_options_init ecrec_session_options_init "
+                             "ecrec_tokenize_options_init ecrec_encode_options_init ecrec_field_options_init ecrec_score_options_init "
+                             "ecrec_update_options_init ecrec_prune_options_init ecrec_quantize_options_init ecrec_error_init" },
+};
+const size_t operation_count = sizeof operations / sizeof *operations;
