@@ -270,8 +270,9 @@ int32_t ecrec_tokenize(ecrec_model *model, ecrec_session *session, const char *t
         return error_set(err, ECREC_ERR_INVALID, "ecrec_tokenize: pair is NULL but has a length");
     if (length > UINT32_MAX || options->pair_length > UINT32_MAX)
         return error_set(err, ECREC_ERR_LIMIT, "a text has more than 4 GiB");
-    tokenize_call call = { text != NULL ? text : "", length, options->pair, options->pair_length, NULL, 0,
-                           !options->no_special, options->max_length };
+    tokenize_call call = { .text = text != NULL ? text : "", .length = length, .pair = options->pair,
+                           .pair_length = options->pair_length, .special = !options->no_special,
+                           .max_length = options->max_length };
     if (options->max_length == UINT32_MAX)
         call.max_length = ecrec_model_max_length(model);
     token_output out = { ids, offsets, types, capacity, 0 };

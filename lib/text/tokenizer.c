@@ -160,6 +160,16 @@ uint32_t tokenizer_special_count(const tokenizer *t, int pair)
     return (uint32_t)image_count(t, part, sizeof(image_slot)) - (pair ? 2u : 1u);
 }
 
+uint32_t tokenizer_leading_count(const tokenizer *t)
+{
+    const image_slot *slots = image_part(t, PART_TEMPLATE_SINGLE);
+    const size_t count = image_count(t, PART_TEMPLATE_SINGLE, sizeof *slots);
+    uint32_t n = 0;
+    while (n < count && slots[n].kind == SLOT_TOKEN)
+        n++;
+    return n;
+}
+
 /* ---- added tokens: found in the source as they are spelt ---- */
 
 static int is_word(uint32_t c)
@@ -301,7 +311,7 @@ int32_t tokenizer_run(const tokenizer *t, void *scratch, const tokenize_call *ca
     size_t room[2] = { SIZE_MAX, SIZE_MAX };
     if (call->max_length != 0) {
         const size_t most = call->max_length > specials ? call->max_length - specials : 0;
-        room[0] = most;
+        room[0] = most < SIZE_MAX - call->first ? call->first + most : SIZE_MAX;
         if (pair) {
             room[0] = count_tokens(t, scratch, call, 0);
             room[1] = count_tokens(t, scratch, call, 1);
@@ -312,7 +322,7 @@ int32_t tokenizer_run(const tokenizer *t, void *scratch, const tokenize_call *ca
     const int part = pair ? PART_TEMPLATE_PAIR : PART_TEMPLATE_SINGLE;
     const image_slot *slots = call->special ? image_part(t, part) : plain;
     const size_t slot_count = call->special ? image_count(t, part, sizeof *slots) : pair ? 2u : 1u;
-    token_sink sink = { out->ids, out->offsets, out->types, out->capacity, 0, SIZE_MAX, 0 };
+    token_sink sink = { out->ids, out->offsets, out->types, out->capacity, 0, SIZE_MAX, 0, call->first };
     for (size_t i = 0; i < slot_count; i++) {
         const int second = slots[i].kind == SLOT_SECOND;
         sink.type = (uint8_t)slots[i].type;
@@ -328,8 +338,7 @@ int32_t tokenizer_run(const tokenizer *t, void *scratch, const tokenize_call *ca
             sink.count = sink.limit;
     }
     /* a limit below the number of special tokens keeps the first of them */
-    if (call->max_length != 0 && sink.count > call->max_length)
-        sink.count = call->max_length;
-    out->count = sink.count;
+    const size_t past = sink.count > call->first ? sink.count - call->first : 0;
+    out->count = call->max_length != 0 && past > call->max_length ? call->max_length : past;
     return ECREC_OK;
 }

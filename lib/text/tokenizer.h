@@ -44,6 +44,7 @@ typedef struct tokenize_call {
     size_t prompt_length;
     int32_t special;   /* 1: add special tokens */
     size_t max_length; /* 0: no truncation; special tokens count. Pairs are cut longest first, as the reference does */
+    size_t first;      /* tokens in front that are left out of output and count; a single text without special tokens only */
 } tokenize_call;
 
 /* With truncation work stops as soon as the result is known where the text is single; linear in the text always. */
@@ -55,5 +56,6 @@ const char *tokenizer_piece(const tokenizer *t, uint32_t id, size_t *length);
 /* Id of a piece (added tokens included), or UINT32_MAX. */
 uint32_t tokenizer_find(const tokenizer *t, const char *piece, size_t length);
 uint32_t tokenizer_special_count(const tokenizer *t, int pair); /* how many special tokens a text (or pair) gets */
+uint32_t tokenizer_leading_count(const tokenizer *t); /* how many of them stand in front of a single text */
 
 #endif

@@ -11,12 +11,13 @@ typedef struct token_sink {
     size_t capacity, count;
     size_t limit; /* nothing past this many tokens is wanted; SIZE_MAX: no limit */
     uint8_t type;
+    size_t first; /* so many tokens are counted, but not written */
 } token_sink;
 
 static inline void sink_put(token_sink *s, uint32_t id, uint32_t begin, uint32_t end)
 {
-    const size_t i = s->count++;
-    if (i >= s->capacity)
+    size_t i = s->count++;
+    if (i < s->first || (i -= s->first) >= s->capacity)
         return;
     s->ids[i] = id;
     if (s->offsets != NULL) {

@@ -143,6 +143,15 @@ static void pairs_and_truncation(void **state)
     ids[2] = 77;
     assert_int_equal(run(&w, "red shoes", 9, NULL, 0, ids, NULL, NULL, 2), 5);
     assert_int_equal(ids[2], 77);
+    /* a window of a long text: from a token on */
+    ecrec_error err = ECREC_ERROR_INIT;
+    const tokenize_call window = { .text = "red shoes a red", .length = 15, .first = 2, .max_length = 2 };
+    token_output out = { ids, NULL, NULL, 16, 0 };
+    CALL(tokenizer_run(&w.t, w.scratch, &window, &out, &err));
+    const uint32_t middle[] = { S, A };
+    assert_int_equal(out.count, 2);
+    assert_memory_equal(ids, middle, sizeof middle);
+    assert_int_equal(tokenizer_leading_count(&w.t), 1);
     machine_close(&w);
 }
 
