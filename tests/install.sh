@@ -8,7 +8,7 @@ set -euo pipefail
 
 build=(gcc libc6-dev meson ninja-build pkg-config libblis-dev libutf8proc-dev libzstd-dev libxxhash-dev libjansson-dev
        python3 python3-venv python3-pip unzip ca-certificates)
-test=(libcmocka-dev g++ zlib1g-dev git qemu-user maven default-jdk-headless)
+test=(libcmocka-dev g++ binutils locales zlib1g-dev git qemu-user maven default-jdk-headless)
 ci=(clang libclang-rt-14-dev llvm gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 
 wanted=()

@@ -1,12 +1,23 @@
 #define _GNU_SOURCE
 #include "support.h"
 
+#include <locale.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* A host with a locale of its own, for runs under one that writes 0,5: numbers must be read and printed the same. */
+__attribute__((constructor)) static void take_locale(void)
+{
+    const char *name = getenv("ECREC_LOCALE");
+    if (name != NULL && (setlocale(LC_ALL, name) == NULL || strcmp(localeconv()->decimal_point, ",") != 0)) {
+        fprintf(stderr, "the locale %s is not there or has no decimal comma\n", name);
+        abort();
+    }
+}
 
 static const char *existing(const char *base, const char *relative)
 {
