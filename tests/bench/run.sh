@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Measure beside the best peers, in one run: tables on stdout, the same as JSON in a folder. Installs the peers from PyPI.
+#
+#   tests/bench/run.sh [--build DIR] [--out DIR] [--threads 1,2] [--quick] [BENCH ...]      default: all of them
+#
+# encode     token ids to vectors beside ONNX Runtime: f32 and 8 bits; one text, a batch, mixed lengths
+# learn      labelled rows an update learns from in a second, beside Vowpal Wabbit
+#
+# Figures are medians of alternating runs; on a machine that others use, only the ratios mean something.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+export ECREC_DATA=${ECREC_DATA:-$(cd "$top/.." && pwd)/shared/data}
+export ECREC_MODELS=${ECREC_MODELS:-$HOME/.cache/ecrec-models}
+export ECREC_PEERS=${ECREC_PEERS:-$HOME/.cache/ecrec-peers}
+build=$top/build out='' threads=1
+benches=() quick=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --build) build=$2; shift ;;
+        --out) out=$2; shift ;;
+        --threads) threads=$2; shift ;;
+        --quick) quick=(--quick) ;;
+        -h|--help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -*) echo "run.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
+        *) benches+=("$1") ;;
+    esac
+    shift
+done
+[ ${#benches[@]} -gt 0 ] || benches=(encode learn)
+out=${out:-$build/bench}
+mkdir -p "$out"
+
+"$top/tests/install.sh" build
+"$top/tests/peers.sh" bench
+[ -f "$build/build.ninja" ] || meson setup "$build" "$top" >/dev/null
+ninja -C "$build" >"$build/ninja.log" 2>&1 || { tail -n 60 "$build/ninja.log" >&2; exit 1; }
+python=$ECREC_PEERS/bin/python
+tool=$build/examples/ecrec
+
+# each bench: a table on stdout, $out/NAME.json
+bench_encode() {
+    "$top/examples/fetch-minilm.sh" >/dev/null
+    "$python" "$here/encode.py" --tool "$tool" --library "$build/lib/libecrec.so.0" --threads "$threads" --json "$out/encode.json" "${quick[@]}"
+}
+
+bench_learn() {
+    "$python" "$here/learn.py" --tool "$tool" --json "$out/learn.json" "${quick[@]}"
+}
+
+for name in "${benches[@]}"; do
+    declare -F "bench_$name" >/dev/null || { echo "run.sh: there is no bench '$name' (see --help)" >&2; exit 2; }
+    echo "== $name"
+    "bench_$name"
+done
