@@ -40,30 +40,40 @@ static const command commands[] = {
     { "eval", command_eval, "AUC, log loss, accuracy, calibration, precision, recall, F1 on labelled records",
       "ecrec eval RANKER.ecrec -i ROWS [--plot CALIBRATION.svg] [--json]\n" },
     { "prune", command_prune, "a smaller model: fewer heads, feed-forward channels, layers",
-      "ecrec prune MODEL.ecrec [--heads SHARE] [--ffn SHARE] [--layers N] [--parameters N] [--flops N]\n"
+      "ecrec prune MODEL.ecrec [--heads N] [--ffn N] [--layers N] [--parameters N] [--flops N]\n"
       "            [--importance magnitude|activation|taylor] [-i TEXTS] -o OUT.ecrec [--json]\n"
-      "  --heads, --ffn  share to remove, 0 .. 1; --parameters, --flops: remove until so many are left\n"
+      "  --heads, --ffn, --layers  how many attention heads, feed-forward channels, layers to remove: below 1 a share\n"
+      "                  of all, from 1 on a number; --parameters, --flops: remove until at most so many are left\n"
       "  -i TEXTS        sample texts: importance and the report's agreement are measured on them\n" },
     { "quantize", command_quantize, "a smaller model: weights in 8 bits",
       "ecrec quantize MODEL.ecrec [--type s8] [-i TEXTS] -o OUT.ecrec [--json]\n" },
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
+static int no_command(const char *name)
+{
+    fprintf(stderr, "ecrec: \"%s\" is no command; there are", name);
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(stderr, " %s", commands[i].name);
+    fputs(" help\n", stderr);
+    return EXIT_USAGE;
+}
+
 static int help(const char *name)
 {
     for (int i = 0; name != NULL && i < COMMANDS; i++)
         if (strcmp(commands[i].name, name) == 0) {
             printf("%s: %s\n\n%s", commands[i].name, commands[i].line, commands[i].help);
-            puts("  --threads N   (default: all cores); -i - and -o - are stdin and stdout");
-            return EXIT_DONE;
+            puts("  --threads N     work on so many cores (default: all); \"-\" as a file is stdin or stdout");
+            return output_close(stdout, NULL);
         }
     if (name != NULL)
-        return usage_error("help", "\"%s\" is no command", name);
+        return no_command(name);
     puts("ecrec COMMAND ...\n");
     for (int i = 0; i < COMMANDS; i++)
         printf("  %-9s %s\n", commands[i].name, commands[i].line);
     puts("  help      this, or help COMMAND\n\nExit: 0 done, 1 failed, 2 wrong usage.");
-    return EXIT_DONE;
+    return output_close(stdout, NULL);
 }
 
 int main(int argc, char **argv)
@@ -87,6 +97,5 @@ int main(int argc, char **argv)
                     return help(name);
             return commands[i].run(argc - 1, argv + 1);
         }
-    fprintf(stderr, "ecrec: \"%s\" is no command (see: ecrec help)\n", name);
-    return EXIT_USAGE;
+    return no_command(name);
 }

@@ -1,6 +1,7 @@
 /* import, info, tokenize, encode, prune, quantize */
 #include "tool.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ int command_import(int argc, char **argv)
     ecrec_report *report = NULL;
     int code = arguments_parse(&a, argc, argv, known, 1, 1);
     if (code == 0)
-        code = argument_number(&a, "max-length", 0, 1, 1 << 20, &length);
+        code = argument_count(&a, "max-length", 0, 1, 1 << 20, &length);
     if (code != 0)
         return code;
     const char *to = argument(&a, "output", NULL);
@@ -89,7 +90,7 @@ int command_tokenize(int argc, char **argv)
     lines input;
     int code = arguments_parse(&a, argc, argv, known, 1, 1), more = 0;
     if (code == 0)
-        code = argument_number(&a, "max-length", 0, 1, 4e9, &length);
+        code = argument_count(&a, "max-length", 0, 1, 4e9, &length);
     if (code != 0)
         return code;
     options.max_length = (uint32_t)length;
@@ -180,7 +181,7 @@ int command_encode(int argc, char **argv)
     ecrec_session *session = NULL;
     int code = arguments_parse(&a, argc, argv, known, 1, 1);
     if (code == 0)
-        code = argument_number(&a, "max-length", 0, 1, 1 << 20, &length);
+        code = argument_count(&a, "max-length", 0, 1, 1 << 20, &length);
     if (code != 0)
         return code;
     const char *to = argument(&a, "output", NULL), *format = argument(&a, "format", to != NULL ? "npy" : "jsonl");
@@ -234,12 +235,42 @@ static int finish_smaller(const arguments *a, int32_t status, ecrec_model *small
     return status == ECREC_OK ? print_report(a, report) : failed_with(err);
 }
 
+/* Below 1 a share, from 1 on a number, which the library wants as a share of all there are (and of layers as a number). */
+static int32_t prune_amounts(ecrec_model *model, double heads, double channels, double layers, ecrec_prune_options *options, ecrec_error *err)
+{
+    ecrec_report *info = NULL;
+    double count = 0, all_heads = 0, all_channels = 0;
+    if (ecrec_model_dimension(model) == 0) {
+        options->heads = 0.5; /* the library says why not */
+        return ECREC_OK;
+    }
+    int32_t status = ecrec_model_info(model, &info, err);
+    if (status == ECREC_OK)
+        status = ecrec_report_number(info, "encoder.layer_count", &count, err);
+    for (unsigned l = 0; status == ECREC_OK && l < (unsigned)count; l++) {
+        char name[64];
+        double value = 0;
+        snprintf(name, sizeof name, "encoder.layers.%u.heads", l);
+        if ((status = ecrec_report_number(info, name, &value, err)) == ECREC_OK)
+            all_heads += value;
+        snprintf(name, sizeof name, "encoder.layers.%u.feed_forward", l);
+        if (status == ECREC_OK && (status = ecrec_report_number(info, name, &value, err)) == ECREC_OK)
+            all_channels += value;
+    }
+    ecrec_report_release(info);
+    options->layers = (uint32_t)(layers < 1 ? floor(layers * count + 0.5) : layers);
+    const double stay = options->layers < count ? (count - options->layers) / count : 1; /* layers go first */
+    options->heads = heads < 1 ? heads : heads / (all_heads * stay);
+    options->feed_forward = channels < 1 ? channels : channels / (all_channels * stay);
+    return status;
+}
+
 int command_prune(int argc, char **argv)
 {
     static const char *const known[] = { "heads=", "ffn=", "layers=", "importance=", "parameters=", "flops=", "input=", "output=", "json", "threads=", NULL };
     static const char *const kinds[] = { "default", "magnitude", "activation", "taylor" };
     arguments a;
-    double layers = 0;
+    double heads = 0, channels = 0, layers = 0;
     progress p;
     texts t = { NULL, NULL, NULL, 0 };
     ecrec_error err = ECREC_ERROR_INIT;
@@ -247,8 +278,8 @@ int command_prune(int argc, char **argv)
     ecrec_model *smaller = NULL;
     ecrec_report *report = NULL;
     int code = arguments_parse(&a, argc, argv, known, 1, 1);
-    if (code != 0 || (code = argument_number(&a, "heads", 0, 0, 1, &options.heads)) != 0 || (code = argument_number(&a, "ffn", 0, 0, 1, &options.feed_forward)) != 0 ||
-        (code = argument_number(&a, "layers", 0, 0, 1000, &layers)) != 0 || (code = argument_number(&a, "parameters", 0, 0, 1e15, &options.target_parameters)) != 0 ||
+    if (code != 0 || (code = argument_number(&a, "heads", 0, 0, 1e6, &heads)) != 0 || (code = argument_number(&a, "ffn", 0, 0, 1e9, &channels)) != 0 ||
+        (code = argument_number(&a, "layers", 0, 0, 1e6, &layers)) != 0 || (code = argument_number(&a, "parameters", 0, 0, 1e15, &options.target_parameters)) != 0 ||
         (code = argument_number(&a, "flops", 0, 0, 1e18, &options.target_flops)) != 0)
         return code;
     const char *kind = argument(&a, "importance", "default");
@@ -260,12 +291,17 @@ int command_prune(int argc, char **argv)
         return usage_error("prune", "--importance must be magnitude, activation or taylor");
     if (!has(&a, "output"))
         return usage_error("prune", "-o MODEL.ecrec is missing");
-    options.layers = (uint32_t)layers;
+    if (heads + channels + layers + options.target_parameters + options.target_flops == 0)
+        return usage_error("prune", "say what to remove: --heads, --ffn, --layers, --parameters or --flops");
     ecrec_context *context = open_context(&a);
     ecrec_model *model = context != NULL ? open_model(context, a.positional[0]) : NULL;
     code = EXIT_FAILED;
     if (model == NULL || (has(&a, "input") && texts_read(argument(&a, "input", NULL), &t) != 0))
         goto done;
+    if (prune_amounts(model, heads, channels, layers, &options, &err) != ECREC_OK) {
+        (void)failed_with(&err);
+        goto done;
+    }
     options.texts = t.at;
     options.lengths = t.lengths;
     options.count = t.count;

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tool.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,17 +12,25 @@ enum { SCORE_ROWS = 1024 };
 
 static char *whole_file(const char *path, size_t *length)
 {
-    FILE *f = fopen(path, "rb");
-    size_t room = 1 << 16, n = 0, got;
-    char *text = f != NULL ? malloc(room) : NULL;
-    if (text == NULL) {
-        (void)failed("%s: it cannot be read", path);
-        return NULL;
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    size_t room = 0, n = 0, got = 1;
+    char *text = NULL;
+    while (f != NULL && got > 0) {
+        if (room - n < 1024) {
+            char *more = realloc(text, room = 2 * room + 65536);
+            if (more == NULL)
+                break;
+            text = more;
+        }
+        n += got = fread(text + n, 1, room - n, f);
     }
-    while ((got = fread(text + n, 1, room - n, f)) > 0)
-        if ((n += got) == room && (text = realloc(text, room *= 2)) == NULL)
-            break;
-    fclose(f);
+    if (f == NULL || got > 0 || ferror(f)) {
+        (void)failed("%s: %s", path, got > 0 && f != NULL ? "there is no memory for it" : strerror(errno));
+        free(text);
+        text = NULL;
+    }
+    if (f != NULL && f != stdin)
+        fclose(f);
     *length = n;
     return text;
 }
@@ -90,6 +99,24 @@ static void job_close(job *j)
     ecrec_context_release(j->context);
 }
 
+static int tell_dimensions(job *j)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_report *info = NULL;
+    int32_t status = ecrec_model_info(j->model, &info, &err);
+    for (uint32_t i = 0; status == ECREC_OK && i < ecrec_schema_fields(j->schema); i++) {
+        char name[64];
+        double dimension = 0;
+        if (ecrec_schema_field_kind(j->schema, i) != ECREC_FIELD_VECTOR)
+            continue;
+        snprintf(name, sizeof name, "schema.fields.%u.dimension", i);
+        status = ecrec_report_number(info, name, &dimension, &err);
+        records_dimension(j->rows, i, (size_t)dimension);
+    }
+    ecrec_report_release(info);
+    return status == ECREC_OK ? 0 : failed_with(&err);
+}
+
 static int job_open(job *j, int need_labels)
 {
     ecrec_error err = ECREC_ERROR_INIT;
@@ -103,7 +130,14 @@ static int job_open(job *j, int need_labels)
     if (ecrec_session_create(j->model, NULL, &j->session, &err) != ECREC_OK || ecrec_batch_create(j->schema, &j->batch, &err) != ECREC_OK)
         return failed_with(&err);
     j->rows = records_open(j->schema, argument(&j->a, "input", NULL), need_labels);
-    return j->rows != NULL ? 0 : EXIT_FAILED;
+    return j->rows != NULL ? tell_dimensions(j) : EXIT_FAILED;
+}
+
+static void print_names(const job *j, FILE *f)
+{
+    const uint32_t labels = ecrec_schema_labels(j->schema);
+    for (uint32_t l = 0; l < labels; l++)
+        fprintf(f, "%s%s", ecrec_schema_label_name(j->schema, l), l + 1 < labels ? "\t" : "\n");
 }
 
 static void print_scores(const job *j, FILE *f, const float *scores, const float *parts, size_t rows, int jsonl)
@@ -171,17 +205,20 @@ int command_score(int argc, char **argv)
     options.logits = (uint32_t)has(&j.a, "logits");
     options.contributions = parts;
     options.contributions_capacity = explain ? SCORE_ROWS * labels * (fields + 1) : 0;
-    if (!jsonl)
-        for (uint32_t l = 0; l < labels; l++)
-            fprintf(f, "%s%s", ecrec_schema_label_name(j.schema, l), l + 1 < labels ? "\t" : "\n");
+    int header = !jsonl;
     while ((n = records_next(j.rows, j.batch, SCORE_ROWS)) > 0) {
         if (ecrec_score(j.model, j.session, j.batch, &options, scores, SCORE_ROWS * labels, &err) != ECREC_OK) {
-            (void)failed_with(&err);
+            (void)records_failed(j.rows, &err);
             n = -1;
             break;
         }
+        if (header)
+            print_names(&j, f);
+        header = 0;
         print_scores(&j, f, scores, parts, (size_t)n, jsonl);
     }
+    if (n == 0 && header)
+        print_names(&j, f);
     if (n == 0)
         code = output_close(f, to);
     else if (f != stdout)
@@ -248,7 +285,7 @@ static int print_update(const job *j, const told *sums, double rows, double upda
     }
     if (json)
         puts("}}");
-    return fflush(stdout) == 0 ? EXIT_DONE : failed("the output cannot be written");
+    return output_close(stdout, NULL);
 }
 
 int command_update(int argc, char **argv)
@@ -260,7 +297,7 @@ int command_update(int argc, char **argv)
     double size = 0, passes = 0, rows = 0, updates = 0, shown = 0;
     long n = 0;
     int code = arguments_parse(&j.a, argc, argv, known, 1, 1);
-    if (code != 0 || (code = argument_number(&j.a, "batch", 256, 1, 1e7, &size)) != 0 || (code = argument_number(&j.a, "passes", 1, 1, 1000, &passes)) != 0 ||
+    if (code != 0 || (code = argument_count(&j.a, "batch", 256, 1, 1e7, &size)) != 0 || (code = argument_count(&j.a, "passes", 1, 1, 1000, &passes)) != 0 ||
         (code = argument_number(&j.a, "rate", 0, 0, 100, &options.learning_rate)) != 0 || (code = argument_number(&j.a, "decay", 0, 0, 10, &options.decay)) != 0 ||
         (code = argument_number(&j.a, "max-loss-growth", 0, 0, 1e9, &options.max_loss_growth)) != 0)
         return code;
@@ -285,7 +322,11 @@ int command_update(int argc, char **argv)
         while ((n = records_next(j.rows, j.batch, (size_t)size)) > 0) {
             ecrec_report *report = NULL;
             if (ecrec_update(j.model, j.batch, &options, pass == 0 ? &report : NULL, &err) != ECREC_OK) {
-                (void)failed("rows %.0f to %.0f: %s", rows + 1, rows + (double)n, err.message);
+                if (err.row < (uint64_t)n)
+                    (void)records_failed(j.rows, &err);
+                else
+                    (void)failed("%s:%llu-%llu: %s", records_name(j.rows), (unsigned long long)records_line(j.rows, 0),
+                                 (unsigned long long)records_line(j.rows, (size_t)n - 1), err.message);
                 n = -1;
                 break;
             }
@@ -316,19 +357,24 @@ done:
 
 /* ---- eval ---- */
 
-typedef struct outcomes { float *scores, *labels; size_t count, room; } outcomes;
+typedef struct outcomes { float *scores, *labels, *weights; size_t count, room; } outcomes;
 
-static int keep(outcomes *o, float score, float label)
+static int keep(outcomes *o, float score, float label, float weight)
 {
     if (o->count == o->room) {
-        o->room = o->room != 0 ? 2 * o->room : 4096;
-        o->scores = realloc(o->scores, o->room * sizeof *o->scores);
-        o->labels = realloc(o->labels, o->room * sizeof *o->labels);
-        if (o->scores == NULL || o->labels == NULL)
-            return failed("no memory for %zu rows", o->room);
+        const size_t room = o->room != 0 ? 2 * o->room : 4096;
+        float **const arrays[3] = { &o->scores, &o->labels, &o->weights };
+        for (int i = 0; i < 3; i++) {
+            float *more = realloc(*arrays[i], room * sizeof *more);
+            if (more == NULL)
+                return failed("no memory for %zu rows", room);
+            *arrays[i] = more;
+        }
+        o->room = room;
     }
     o->scores[o->count] = score;
-    o->labels[o->count++] = label;
+    o->labels[o->count] = label;
+    o->weights[o->count++] = weight;
     return 0;
 }
 
@@ -393,12 +439,13 @@ int command_eval(int argc, char **argv)
         goto done;
     while ((n = records_next(j.rows, j.batch, SCORE_ROWS)) > 0) {
         if (ecrec_score(j.model, j.session, j.batch, NULL, scores, SCORE_ROWS * labels, &err) != ECREC_OK) {
-            (void)failed_with(&err);
+            (void)records_failed(j.rows, &err);
             goto done;
         }
         for (uint32_t l = 0; l < labels; l++)
             for (long i = 0; i < n; i++)
-                if (!isnan(records_label(j.rows, l)[i]) && keep(&all[l], scores[(size_t)i * labels + l], records_label(j.rows, l)[i]) != 0)
+                if (!isnan(records_label(j.rows, l)[i]) &&
+                    keep(&all[l], scores[(size_t)i * labels + l], records_label(j.rows, l)[i], records_weights(j.rows)[i]) != 0)
                     goto done;
     }
     if (n < 0)
@@ -407,7 +454,11 @@ int command_eval(int argc, char **argv)
     for (uint32_t l = 0; l < labels; l++) {
         ecrec_report *report = NULL;
         const char *name = ecrec_schema_label_name(j.schema, l);
-        if (ecrec_evaluate(j.context, all[l].scores, all[l].labels, NULL, all[l].count, &report, &err) != ECREC_OK) {
+        if (all[l].count == 0) {
+            (void)failed("%s: no row has the label \"%s\": there is nothing to evaluate", records_name(j.rows), name);
+            goto done;
+        }
+        if (ecrec_evaluate(j.context, all[l].scores, all[l].labels, all[l].weights, all[l].count, &report, &err) != ECREC_OK) {
             (void)failed_with(&err);
             goto done;
         }
@@ -420,13 +471,14 @@ int command_eval(int argc, char **argv)
         }
         ecrec_report_release(report);
     }
-    code = fflush(stdout) == 0 ? EXIT_DONE : failed("the output cannot be written");
+    code = output_close(stdout, NULL);
     if (code == EXIT_DONE && has(&j.a, "plot"))
         code = plot(argument(&j.a, "plot", NULL), &j, all);
 done:
     for (uint32_t l = 0; all != NULL && l < labels; l++) {
         free(all[l].scores);
         free(all[l].labels);
+        free(all[l].weights);
     }
     free(all);
     free(scores);

@@ -18,19 +18,21 @@ typedef struct column {
     double *numbers;
     float *floats;
     const char **texts;
-    size_t dimension; /* vector: known from the first row that has one */
+    size_t dimension; /* vector: by records_dimension */
 } column;
 
 struct records {
     lines input;
     column *columns;
-    size_t count, most, labels_at;
+    size_t count, most, labels_at, rows;
     uint32_t labels;
     int format; /* 0: not known yet, 1: JSONL, 2: TSV */
     int need_labels;
     char *bytes;
     size_t used, room;
-    uint64_t first_line;
+    uint64_t *line_of; /* of each row: blank lines are skipped */
+    int cells;         /* TSV: of the header */
+    int seen;          /* JSONL: a row that names a field */
 };
 
 static int bad(const records *r, const column *c, const char *what)
@@ -86,23 +88,38 @@ void records_close(records *r)
     }
     free(r->columns);
     free(r->bytes);
+    free(r->line_of);
     lines_close(&r->input);
     free(r);
 }
+
+/* One function a type: *array gets room for n items; 0 when there is no memory, and *array is as it was. */
+#define RESIZE(name, type) \
+    static int name(type **array, size_t n) \
+    { \
+        type *more = realloc(*array, n * sizeof *more); \
+        *array = more != NULL ? more : *array; \
+        return more != NULL; \
+    }
+RESIZE(resize, size_t)
+RESIZE(resize_bytes, uint8_t)
+RESIZE(resize_doubles, double)
+RESIZE(resize_floats, float)
+RESIZE(resize_texts, const char *)
 
 static int make_room(records *r, size_t most)
 {
     if (most <= r->most)
         return 0;
+    uint64_t *line_of = realloc(r->line_of, most * sizeof *line_of);
+    if (line_of == NULL)
+        return failed("no memory for %zu rows", most);
+    r->line_of = line_of;
     for (size_t i = 0; i < r->count; i++) {
         column *c = &r->columns[i];
-        c->starts = realloc(c->starts, most * sizeof *c->starts);
-        c->lengths = realloc(c->lengths, most * sizeof *c->lengths);
-        c->valid = realloc(c->valid, most);
-        c->numbers = realloc(c->numbers, most * sizeof *c->numbers);
-        c->texts = realloc(c->texts, most * sizeof *c->texts);
-        c->floats = c->kind == ECREC_FIELD_VECTOR ? c->floats : realloc(c->floats, most * sizeof *c->floats);
-        if (!c->starts || !c->lengths || !c->valid || !c->numbers || !c->texts)
+        const size_t wide = c->kind == ECREC_FIELD_VECTOR ? c->dimension : 1;
+        if (!resize(&c->starts, most) || !resize(&c->lengths, most) || !resize_bytes(&c->valid, most) || !resize_doubles(&c->numbers, most) ||
+            !resize_texts(&c->texts, most) || !resize_floats(&c->floats, most * wide))
             return failed("no memory for %zu rows", most);
     }
     r->most = most;
@@ -112,10 +129,12 @@ static int make_room(records *r, size_t most)
 static int put_text(records *r, column *c, size_t row, const char *text, size_t length)
 {
     if (r->used + length + 1 > r->room) {
-        r->room = 2 * (r->used + length + 1);
-        r->bytes = realloc(r->bytes, r->room);
-        if (r->bytes == NULL)
+        const size_t room = 2 * (r->used + length + 1);
+        char *more = realloc(r->bytes, room);
+        if (more == NULL)
             return failed("no memory for the rows of %s", r->input.name);
+        r->bytes = more;
+        r->room = room;
     }
     memcpy(r->bytes + r->used, text, length);
     c->starts[row] = r->used;
@@ -142,15 +161,9 @@ static int put_vector(records *r, column *c, size_t row, const double *values, s
 {
     if (n == 0)
         return bad(r, c, "the vector is empty");
-    if (c->dimension == 0) {
-        c->dimension = n;
-        c->floats = malloc(r->most * n * sizeof *c->floats);
-        if (c->floats == NULL)
-            return failed("no memory for the vectors of %s", r->input.name);
-    }
     if (n != c->dimension) {
         char text[96];
-        snprintf(text, sizeof text, "the vector has %zu values, earlier ones had %zu", n, c->dimension);
+        snprintf(text, sizeof text, "the vector has %zu values, the schema says %zu", n, c->dimension);
         return bad(r, c, text);
     }
     for (size_t i = 0; i < n; i++)
@@ -177,7 +190,10 @@ static int parse_vector(records *r, column *c, size_t row, const char *text)
         }
         if (n == room) {
             room = room != 0 ? 2 * room : 64;
-            values = realloc(values, room * sizeof *values);
+            if (!resize_doubles(&values, room)) {
+                status = failed("no memory for the vectors of %s", r->input.name);
+                break;
+            }
         }
         values[n++] = v;
         text = end;
@@ -198,7 +214,12 @@ static int put_cell(records *r, column *c, size_t row, char *cell)
     if (c->kind == ECREC_FIELD_VECTOR)
         return parse_vector(r, c, row, cell);
     const double value = strtod(cell, &end);
-    return *end != 0 ? bad(r, c, "it is not a number") : put_number(r, c, row, value);
+    if (*end != 0) {
+        char text[128];
+        snprintf(text, sizeof text, "\"%.80s\" is not a number", cell);
+        return bad(r, c, text);
+    }
+    return put_number(r, c, row, value);
 }
 
 static int put_json(records *r, column *c, size_t row, const json_t *v)
@@ -210,7 +231,7 @@ static int put_json(records *r, column *c, size_t row, const json_t *v)
             return bad(r, c, "a vector must be an array of numbers");
         const size_t n = json_array_size(v);
         double *values = malloc((n + 1) * sizeof *values);
-        int status = 0;
+        int status = values != NULL ? 0 : failed("no memory for the vectors of %s", r->input.name);
         for (size_t i = 0; i < n && status == 0; i++) {
             const json_t *one = json_array_get(v, i);
             values[i] = json_number_value(one);
@@ -252,6 +273,7 @@ static int read_header(records *r)
             if (strcmp(r->columns[i].name, at) == 0)
                 r->columns[i].at = cell;
     }
+    r->cells = cell;
     size_t found = 0;
     for (size_t i = 0; i < r->labels_at; i++)
         found += r->columns[i].at >= 0;
@@ -261,6 +283,16 @@ static int read_header(records *r)
         if (r->columns[i].at < 0)
             return failed("%s:1: the header line lacks the label \"%s\"", r->input.name, r->columns[i].name);
     return 0;
+}
+
+/* A first row without any of the schema's fields is the wrong file, or a misspelt one: scores of it would say nothing. */
+static int check_names(records *r, const json_t *row)
+{
+    for (size_t i = 0; i < r->labels_at; i++)
+        if (json_object_get(row, r->columns[i].name) != NULL)
+            r->seen = 1;
+    return r->seen ? 0 : failed("%s:%llu: the row names none of the schema's fields (first field: \"%s\")", r->input.name,
+                                (unsigned long long)r->input.number, r->columns[0].name);
 }
 
 static int read_row(records *r, size_t row)
@@ -274,6 +306,10 @@ static int read_row(records *r, size_t row)
         if (!json_is_object(v)) {
             json_decref(v);
             return failed("%s:%llu: it is not a JSON object: %s", r->input.name, (unsigned long long)r->input.number, v != NULL ? "another value" : error.text);
+        }
+        if (!r->seen && (status = check_names(r, v)) != 0) {
+            json_decref(v);
+            return status;
         }
         for (size_t i = 0; i < r->count && status == 0; i++)
             status = put_json(r, &r->columns[i], row, json_object_get(v, r->columns[i].name));
@@ -289,7 +325,7 @@ static int read_row(records *r, size_t row)
             if (r->columns[i].at == cell && put_cell(r, &r->columns[i], row, at) != 0)
                 return EXIT_FAILED;
     }
-    return 0;
+    return cell <= r->cells ? 0 : failed("%s:%llu: the row has %d cells, the header line has %d", r->input.name, (unsigned long long)r->input.number, cell, r->cells);
 }
 
 static int32_t fill_column(records *r, column *c, ecrec_batch *batch, size_t rows, ecrec_error *err)
@@ -303,7 +339,7 @@ static int32_t fill_column(records *r, column *c, ecrec_batch *batch, size_t row
     case ECREC_FIELD_TEXT: return ecrec_batch_set_text(batch, c->index, c->texts, c->lengths, err);
     case ECREC_FIELD_CATEGORY: return ecrec_batch_set_category(batch, c->index, c->texts, c->lengths, err);
     case ECREC_FIELD_NUMBER: return ecrec_batch_set_number(batch, c->index, c->numbers, c->valid, err);
-    case ECREC_FIELD_VECTOR: return c->dimension == 0 ? ECREC_OK : ecrec_batch_set_vector(batch, c->index, c->floats, c->dimension, c->valid, err);
+    case ECREC_FIELD_VECTOR: return ecrec_batch_set_vector(batch, c->index, c->floats, c->dimension, c->valid, err);
     case 0: return ecrec_batch_set_label(batch, c->index, c->floats, c->valid, err);
     default: return ecrec_batch_set_weight(batch, c->floats, err);
     }
@@ -332,8 +368,7 @@ long records_next(records *r, ecrec_batch *batch, size_t most)
                 continue;
             }
         }
-        if (rows == 0)
-            r->first_line = r->input.number;
+        r->line_of[rows] = r->input.number;
         if (read_row(r, rows) != 0)
             return -1;
         for (size_t i = r->labels_at; r->need_labels && i < r->labels_at + r->labels; i++)
@@ -343,6 +378,7 @@ long records_next(records *r, ecrec_batch *batch, size_t most)
             }
         rows++;
     }
+    r->rows = rows;
     if (rows == 0)
         return 0;
     int32_t status = ecrec_batch_reset(batch, rows, &err);
@@ -352,14 +388,39 @@ long records_next(records *r, ecrec_batch *batch, size_t most)
         for (size_t row = 0; row < rows; row++)
             if (!r->columns[r->labels_at + i].valid[row])
                 r->columns[r->labels_at + i].floats[row] = NAN;
-    if (status != ECREC_OK) {
-        if (err.row != UINT64_MAX)
-            (void)failed("%s:%llu: %s", r->input.name, (unsigned long long)(r->first_line + err.row), err.message);
-        else
-            (void)failed("%s: %s", r->input.name, err.message);
-        return -1;
+    return status == ECREC_OK ? (long)rows : records_failed(r, &err) - 2;
+}
+
+int records_failed(const records *r, const ecrec_error *err)
+{
+    const char *message = err->message;
+    if (err->row >= r->rows)
+        return failed("%s: %s", r->input.name, message);
+    if (strncmp(message, "row ", 4) == 0) { /* of the batch: the line says it better */
+        const size_t n = 4 + strspn(message + 4, "0123456789");
+        message += strncmp(message + n, ": ", 2) == 0 || strncmp(message + n, ", ", 2) == 0 ? n + 2 : 0;
     }
-    return (long)rows;
+    return failed("%s:%llu: %s", r->input.name, (unsigned long long)r->line_of[err->row], message);
+}
+
+void records_dimension(records *r, uint32_t field, size_t dimension)
+{
+    r->columns[field].dimension = dimension;
+}
+
+const char *records_name(const records *r)
+{
+    return r->input.name;
+}
+
+uint64_t records_line(const records *r, size_t row)
+{
+    return r->line_of[row];
+}
+
+const float *records_weights(const records *r)
+{
+    return r->columns[r->labels_at + r->labels].floats;
 }
 
 const float *records_label(const records *r, uint32_t label)

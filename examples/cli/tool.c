@@ -2,6 +2,7 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,9 +79,10 @@ int arguments_parse(arguments *a, int argc, char **argv, const char *const *know
         if (!found)
             return usage_error(a->command, "the option %s is not known", argv[i]);
     }
+    double threads;
     if (a->positionals < least)
         return usage_error(a->command, "an argument is missing");
-    return 0;
+    return argument_count(a, "threads", 1, 1, 256, &threads); /* every command takes it: told here, with the rest of the usage */
 }
 
 const char *argument(const arguments *a, const char *name, const char *missing)
@@ -110,6 +112,14 @@ int argument_number(const arguments *a, const char *name, double missing, double
     return 0;
 }
 
+int argument_count(const arguments *a, const char *name, double missing, double least, double most, double *out)
+{
+    const int code = argument_number(a, name, missing, least, most, out);
+    if (code == 0 && *out != floor(*out))
+        return usage_error(a->command, "--%s is \"%s\"; it must be a whole number", name, argument(a, name, ""));
+    return code;
+}
+
 ecrec_context *open_context(const arguments *a)
 {
     ecrec_error err = ECREC_ERROR_INIT;
@@ -117,8 +127,7 @@ ecrec_context *open_context(const arguments *a)
     ecrec_context *context = NULL;
     double threads = 0;
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (argument_number(a, "threads", cores > 0 && cores < 256 ? (double)cores : 1, 1, 256, &threads) != 0)
-        return NULL;
+    (void)argument_count(a, "threads", cores > 0 && cores < 256 ? (double)cores : 1, 1, 256, &threads);
     options.threads = (uint32_t)threads;
     if (ecrec_context_create(&options, &context, &err) != ECREC_OK)
         (void)failed_with(&err);
@@ -130,15 +139,19 @@ ecrec_model *open_model(ecrec_context *context, const char *path)
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_model *model = NULL;
     if (ecrec_model_load(context, path, NULL, &model, &err) != ECREC_OK)
-        (void)failed_with(&err);
+        (void)(strncmp(err.message, path, strlen(path)) == 0 ? failed("%s", err.message) : failed("%s: %s", path, err.message));
     return model;
 }
 
 int print_report(const arguments *a, ecrec_report *report)
 {
-    puts(has(a, "json") ? ecrec_report_json(report) : ecrec_report_text(report));
+    const char *text = has(a, "json") ? ecrec_report_json(report) : ecrec_report_text(report);
+    const size_t n = strlen(text);
+    fputs(text, stdout);
+    if (n == 0 || text[n - 1] != '\n')
+        putchar('\n');
     ecrec_report_release(report);
-    return fflush(stdout) == 0 ? EXIT_DONE : failed("the output cannot be written: %s", strerror(errno));
+    return output_close(stdout, NULL);
 }
 
 /* ---- progress ---- */
@@ -184,84 +197,6 @@ void progress_end(progress *p)
         fputc('\n', stderr);
 }
 
-/* ---- input ---- */
-
-int lines_open(lines *l, const char *path)
-{
-    memset(l, 0, sizeof *l);
-    const int standard = path == NULL || strcmp(path, "-") == 0;
-    l->name = standard ? "stdin" : path;
-    l->file = standard ? stdin : fopen(path, "r");
-    return l->file != NULL ? 0 : failed("%s: %s", path, strerror(errno));
-}
-
-int lines_next(lines *l)
-{
-    const ssize_t n = getline(&l->line, &l->capacity, l->file);
-    if (n < 0) {
-        if (!ferror(l->file))
-            return 0;
-        (void)failed("%s: %s", l->name, strerror(errno));
-        return -1;
-    }
-    l->number++;
-    l->length = (size_t)n;
-    while (l->length > 0 && (l->line[l->length - 1] == '\n' || l->line[l->length - 1] == '\r'))
-        l->line[--l->length] = 0;
-    return 1;
-}
-
-void lines_close(lines *l)
-{
-    if (l->file != NULL && l->file != stdin)
-        fclose(l->file);
-    free(l->line);
-}
-
-int texts_read(const char *path, texts *out)
-{
-    lines l;
-    size_t bytes = 0, room = 0, rows = 0;
-    int more;
-    memset(out, 0, sizeof *out);
-    if (lines_open(&l, path) != 0)
-        return EXIT_FAILED;
-    while ((more = lines_next(&l)) == 1) {
-        if (bytes + l.length + 1 > room) {
-            room = 2 * (bytes + l.length + 1);
-            out->bytes = realloc(out->bytes, room);
-        }
-        if (out->count == rows) {
-            rows = rows != 0 ? rows * 2 : 1024;
-            out->lengths = realloc(out->lengths, rows * sizeof *out->lengths);
-        }
-        if (out->bytes == NULL || out->lengths == NULL) {
-            more = failed("no memory for the texts of %s", l.name) - 2;
-            break;
-        }
-        memcpy(out->bytes + bytes, l.line, l.length);
-        out->lengths[out->count++] = l.length;
-        bytes += l.length;
-    }
-    lines_close(&l);
-    out->at = malloc((out->count + 1) * sizeof *out->at);
-    if (out->at == NULL || more < 0) {
-        texts_free(out);
-        return EXIT_FAILED;
-    }
-    for (size_t i = 0, at = 0; i < out->count; at += out->lengths[i++])
-        out->at[i] = out->bytes + at;
-    return 0;
-}
-
-void texts_free(texts *t)
-{
-    free(t->bytes);
-    free(t->at);
-    free(t->lengths);
-    memset(t, 0, sizeof *t);
-}
-
 /* ---- output ---- */
 
 FILE *output_open(const char *path)
@@ -283,14 +218,18 @@ int output_close(FILE *f, const char *path)
 void print_json_string(FILE *f, const char *text, size_t length)
 {
     fputc('"', f);
-    for (size_t i = 0; i < length; i++) {
+    for (size_t i = 0; i < length;) {
         const unsigned char c = (unsigned char)text[i];
+        const size_t n = utf8_length(text + i, length - i);
         if (c == '"' || c == '\\')
             fprintf(f, "\\%c", c);
         else if (c < 0x20)
             fprintf(f, "\\u%04x", c);
+        else if (n == 0)
+            fputs("\\ufffd", f); /* a piece that is half a character: JSON must stay UTF-8 */
         else
-            fputc(c, f);
+            fwrite(text + i, 1, n, f);
+        i += n != 0 ? n : 1;
     }
     fputc('"', f);
 }

@@ -23,6 +23,7 @@ int arguments_parse(arguments *a, int argc, char **argv, const char *const *know
 const char *argument(const arguments *a, const char *name, const char *missing);
 int has(const arguments *a, const char *name);
 int argument_number(const arguments *a, const char *name, double missing, double least, double most, double *out);
+int argument_count(const arguments *a, const char *name, double missing, double least, double most, double *out); /* whole numbers */
 int usage_error(const char *command, const char *format, ...);
 int failed(const char *format, ...);       /* prints "ecrec: ..." ; EXIT_FAILED */
 int failed_with(const ecrec_error *err);
@@ -49,10 +50,14 @@ typedef struct lines {
     char *line;
     size_t capacity, length;
     uint64_t number; /* of the line just read, from 1 */
+    int warned;      /* that the text is not UTF-8 */
 } lines;
 int lines_open(lines *l, const char *path);
 int lines_next(lines *l); /* 1: one more; 0: end; -1: failed, told */
 void lines_close(lines *l);
+
+/* Bytes of the UTF-8 character that the text begins with; 0: none. */
+size_t utf8_length(const char *text, size_t length);
 
 /* All lines of the input as texts. */
 typedef struct texts { char *bytes; const char **at; size_t *lengths; size_t count; } texts;
@@ -62,10 +67,16 @@ void texts_free(texts *t);
 /* ---- records: JSONL or TSV with a header line, told by the first character ---- */
 typedef struct records records;
 records *records_open(const ecrec_schema *schema, const char *path, int need_labels);
+void records_dimension(records *r, uint32_t field, size_t dimension); /* that a vector field's rows must have */
 /* Next rows, at most `most`, into the batch; the number, 0 at the end, -1: failed, told. */
 long records_next(records *r, ecrec_batch *batch, size_t most);
 /* What the last rows had for a label (NaN: missing); valid till the next call. */
 const float *records_label(const records *r, uint32_t label);
+const float *records_weights(const records *r); /* 1 where a row has none */
+/* Tells an error of a call on the last rows with the file and the line of its row; EXIT_FAILED. */
+int records_failed(const records *r, const ecrec_error *err);
+const char *records_name(const records *r);
+uint64_t records_line(const records *r, size_t row); /* of the last rows */
 void records_close(records *r);
 
 /* ---- output ---- */

@@ -1,0 +1,270 @@
+"""What scripts may rely on: options, output formats, exit codes and error lines of the ecrec tool.
+
+usage: tool_contract.py TOOL        (ECREC_MODELS; without MiniLM there the cases that encode are skipped)
+"""
+import json
+import math
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+
+TOOL = os.path.abspath(sys.argv[1])
+FOLDER = (os.environ.get("ECREC_MODELS") or os.path.expanduser("~/.cache/ecrec-models")) + "/all-MiniLM-L6-v2"
+failures = []
+checks = 0
+
+
+def run(*args, stdin=b"", code=0):
+    """(stdout, stderr) as bytes of a call that must end with `code`."""
+    if isinstance(stdin, str):
+        stdin = stdin.encode()
+    done = subprocess.run([TOOL, *args], input=stdin, capture_output=True, timeout=300)
+    check(f"{' '.join(args)}: exit {code}", done.returncode == code, (done.returncode, done.stderr))
+    return done.stdout, done.stderr
+
+
+def check(what, good, seen=""):
+    global checks
+    checks += 1
+    if not good:
+        failures.append(what)
+        print(f"FAIL {what}: {seen!r}")
+
+
+def refused(pattern, *args, stdin=b"", code=1):
+    """One sentence on stderr that matches, nothing on stdout."""
+    out, err = run(*args, stdin=stdin, code=code)
+    lines = err.decode().splitlines()
+    check(f"{' '.join(args)}: says {pattern}", len(lines) == 1 and re.search(pattern, lines[0]) and lines[0].startswith("ecrec"), err)
+    check(f"{' '.join(args)}: nothing on stdout", out == b"", out)
+
+
+def write(name, text):
+    with open(name, "wb") as f:
+        f.write(text if isinstance(text, bytes) else text.encode())
+    return name
+
+
+def usage():
+    out, _ = run(code=2)
+    for name in "import info tokenize encode new score update eval prune quantize help".split():
+        check(f"the list names {name}", f"  {name} ".encode() in out)
+        text, _ = run("help", name, code=0 if name != "help" else 2)
+        check(f"help {name} shows its use", name == "help" or f"ecrec {name} ".encode() in text)
+        if name != "help":
+            check(f"{name} --help is help {name}", run(name, "--help")[0] == text)
+            refused(r"--bogus is not known", name, "--bogus", code=2)
+    check("version", re.fullmatch(rb"ecrec \d+\.\d+\.\d+\n", run("--version")[0]))
+    refused(r'"frob" is no command', "frob", code=2)
+    refused(r'"frob" is no command', "help", "frob", code=2)
+    refused(r"argument is missing", "info", code=2)
+    refused(r"one argument too many", "info", "a", "b", code=2)
+    refused(r"-o MODEL.ecrec is missing", "import", "folder", code=2)
+    refused(r"--schema SCHEMA.json is missing", "new", "-o", "x", code=2)
+    refused(r"-o needs a value", "import", "folder", "-o", code=2)
+    refused(r"--threads .*from 1 to 256", "info", "x", "--threads", "0", code=2)
+    refused(r"--threads .*whole number", "info", "x", "--threads", "1.5", code=2)
+    refused(r"--threads .*from 1 to 256", "info", "x", "--threads=many", code=2)
+    refused(r"--passes needs -i FILE", "update", "x", "-o", "y", "--passes", "2", code=2)
+    refused(r"--format must be", "score", "x", "--format", "csv", code=2)
+
+
+def files():
+    refused(r"nowhere/config.json: .*Hugging Face", "import", "/nowhere", "-o", "x.ecrec")
+    for command in (["info"], ["encode"], ["tokenize"], ["score"], ["eval"]):
+        refused(r"nowhere.ecrec: no such file", *command, "nowhere.ecrec")
+        refused(r"^ecrec: \.: it is a folder", *command, ".")
+    refused(r"^ecrec: none.ecrec: .*it is empty", "info", write("none.ecrec", b""))
+    refused(r"^ecrec: text.ecrec: .*does not begin like one", "info", write("text.ecrec", "hello " * 20))
+    refused(r"nofile: No such file", "new", "--schema", "nofile", "-o", "x")
+    refused(r"Is a directory", "new", "--schema", ".", "-o", "x")
+    refused(r"bad.json:3: ", "new", "--schema", write("bad.json", '{"fields": [\n{"name": "a", "kind": "number"}\n], "labels": }'), "-o", "x")
+    refused(r'field "a".*kind.*text, vector, category, number', "new", "--schema", write("bad.json", '{"fields":[{"name":"a","kind":"txet"}],"labels":["c"]}'), "-o", "x")
+
+
+SCHEMA = {"fields": [{"name": "title", "kind": "text", "no_encoding": True, "word_ngrams": 1}, {"name": "shop", "kind": "category"},
+                     {"name": "price", "kind": "number", "required": True}, {"name": "look", "kind": "vector", "dimension": 2}],
+          "labels": [{"name": "click"}], "hash_bits": 12}
+
+
+def records():
+    write("schema.json", json.dumps(SCHEMA))
+    info = json.loads(run("new", "--schema", "schema.json", "-o", "r1.ecrec", "--json")[0])
+    check("new --json", info["schema"]["fields"][3] == {"name": "look", "kind": "vector", "dimension": 2}, info)
+    titles = ["red shoe", "blue shoe", "red hat", "green hat"]
+    rows = [{"title": titles[i * 7 % 4], "shop": f"s{i % 3}", "price": i * 37 % 90 + 0.5, "look": [1, 0] if i % 2 else [0, 1],
+             "click": int(i * 37 % 90 < 45)} for i in range(200)]
+    write("rows.jsonl", "".join(json.dumps(r) + "\n" for r in rows))
+    names = ["click", "price", "title", "unused", "shop", "look"]
+    write("rows.tsv", "\t".join(names) + "\n" + "".join("\t".join(" ".join(map(str, r[n])) if n == "look" else str(r.get(n, "-")) for n in names) + "\n" for r in rows))
+
+    told = json.loads(run("update", "r1.ecrec", "-i", "rows.jsonl", "-o", "r2.ecrec", "--batch", "50", "--json")[0])
+    check("update --json", (told["rows"], told["updates"], told["snapshot"]) == (200, 4, 5) and 0 < told["labels"]["click"]["log_loss"] < 0.7, told)
+    run("update", "r1.ecrec", "-i", "rows.tsv", "-o", "r3.ecrec", "--batch", "50")
+    scored = run("score", "r2.ecrec", "-i", "rows.jsonl")[0]
+    lines = scored.decode().splitlines()
+    check("score prints a header line and a probability a row", lines[0] == "click" and len(lines) == 201 and all(0 < float(v) < 1 for v in lines[1:]))
+    check("TSV and JSONL rows are the same", run("score", "r3.ecrec", "-i", "rows.tsv")[0] == scored)
+    check("stdin is -i -", run("score", "r2.ecrec", stdin=open("rows.jsonl", "rb").read())[0] == scored == run("score", "r2.ecrec", "-i", "-", stdin=open("rows.tsv", "rb").read())[0])
+    check("CRLF is a line's end too", run("score", "r2.ecrec", stdin=open("rows.tsv", "rb").read().replace(b"\n", b"\r\n"))[0] == scored)
+    check("a byte order mark is no text", run("score", "r2.ecrec", stdin=b"\xef\xbb\xbf" + open("rows.tsv", "rb").read())[0] == scored)
+    run("score", "r2.ecrec", "-i", "rows.jsonl", "-o", "scores.tsv")
+    check("-o FILE is stdout", open("scores.tsv", "rb").read() == scored)
+    check("threads do not change scores", run("score", "r2.ecrec", "-i", "rows.jsonl", "--threads", "1")[0] == scored == run("score", "r2.ecrec", "-i", "rows.jsonl", "--threads", "2")[0])
+    logits = [float(v) for v in run("score", "r2.ecrec", "-i", "rows.jsonl", "--logits")[0].decode().splitlines()[1:]]
+    check("--logits", all(abs(1 / (1 + math.exp(-z)) - float(p)) < 1e-5 for z, p in zip(logits, lines[1:])))
+    why = [json.loads(line) for line in run("score", "r2.ecrec", "-i", "rows.jsonl", "--explain", "--logits")[0].decode().splitlines()]
+    check("--explain: parts add up to the logit", all(abs(sum(w["why"]["click"].values()) - w["click"]) < 1e-4 for w in why))
+    check("--explain: a part a field and the bias", list(why[0]["why"]["click"]) == ["title", "shop", "price", "look", "bias"])
+
+    report = json.loads(run("eval", "r2.ecrec", "-i", "rows.jsonl", "--json", "--plot", "plot.svg")[0])["click"]
+    right = sum((float(p) > 0.5) == bool(r["click"]) for p, r in zip(lines[1:], rows)) / 200
+    check("eval: accuracy is of the scores", abs(report["accuracy"] - right) < 1e-9, (report, right))
+    loss = -sum(math.log(float(p) if r["click"] else 1 - float(p)) for p, r in zip(lines[1:], rows)) / 200
+    check("eval: log loss is of the scores", abs(report["log_loss"] - loss) < 1e-4, (report["log_loss"], loss))
+    pairs = [(float(a), float(b)) for a, ra in zip(lines[1:], rows) if ra["click"] for b, rb in zip(lines[1:], rows) if not rb["click"]]
+    auc = sum(1 if a > b else 0.5 if a == b else 0 for a, b in pairs) / len(pairs)
+    check("eval: AUC is of the scores", abs(report["auc"] - auc) < 1e-3, (report["auc"], auc))
+    for name in ("class_0", "class_1"):
+        check(f"eval: {name} has a report", set(report[name]) == {"precision", "recall", "f1", "support"})
+    check("eval: supports add up", report["class_0"]["support"] + report["class_1"]["support"] == 200)
+    text = run("eval", "r2.ecrec", "-i", "rows.jsonl")[0].decode()
+    check("eval: for people", all(word in text for word in ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "support")))
+    check("eval --plot", open("plot.svg").read().startswith("<svg"))
+    half = "".join(json.dumps({**r, "weight": 0 if i % 2 else 1}) + "\n" for i, r in enumerate(rows))
+    whole = json.loads(run("eval", "r2.ecrec", "--json", stdin="".join(half.splitlines(True)[::2]))[0])["click"]
+    weighted = json.loads(run("eval", "r2.ecrec", "--json", stdin=half)[0])["click"]
+    check("eval: rows of weight 0 do not count", abs(weighted["auc"] - whole["auc"]) < 1e-9 and abs(weighted["log_loss"] - whole["log_loss"]) < 1e-9, (weighted, whole))
+
+    good = '{"title": "a", "price": 1}\n'
+    refused(r'^ecrec: stdin:1: the required field "price" is missing', "score", "r2.ecrec", stdin='{"title": "a"}\n')
+    refused(r'^ecrec: stdin:4: the required field "price" is missing', "score", "r2.ecrec", stdin=good + "\n" + good + '{"title": "a"}\n')
+    refused(r'stdin:2: field "price": it must be a number', "score", "r2.ecrec", stdin=good + '{"price": "1"}\n')
+    refused(r'stdin:2: field "look": the vector has 3 values, the schema says 2', "score", "r2.ecrec", stdin=good + '{"price": 1, "look": [1, 2, 3]}\n')
+    refused(r'stdin:1: field "title": it must be a string', "score", "r2.ecrec", stdin='{"price": 1, "title": 7}\n')
+    refused(r"stdin:2: it is not a JSON object", "score", "r2.ecrec", stdin=good + "nonsense\n")
+    refused(r"stdin:2: it is not a JSON object", "score", "r2.ecrec", stdin=good + "[1]\n")
+    refused(r"stdin:1: the row names none of the schema's fields", "score", "r2.ecrec", stdin='{"pirce": 1}\n')
+    refused(r"stdin:1: the header line names none", "score", "r2.ecrec", stdin="pirce\n1\n")
+    refused(r"stdin:3: the row has 2 cells, the header line has 1", "score", "r2.ecrec", stdin="price\n1\n2\t3\n")
+    refused(r'stdin:2: field "price": "1,5" is not a number', "score", "r2.ecrec", stdin="price\n1,5\n")
+    refused(r'stdin:2: field "price": it is not a finite number', "score", "r2.ecrec", stdin="price\nnan\n")
+    refused(r'stdin:2: field "click": a label must be 0 or 1', "update", "r2.ecrec", "-o", "x", stdin="price\tclick\n1\t7\n")
+    refused(r'stdin:2: field "click": the label is missing', "update", "r2.ecrec", "-o", "x", stdin="price\tclick\n1\n")
+    refused(r'the header line lacks the label "click"', "eval", "r2.ecrec", stdin="price\n1\n")
+    refused(r"nothing to evaluate", "eval", "r2.ecrec", stdin="")
+    refused(r"No such file", "score", "r2.ecrec", "-i", "nofile")
+    refused(r"Is a directory", "score", "r2.ecrec", "-i", ".")
+    refused(r"No such file", "score", "r2.ecrec", "-i", "rows.tsv", "-o", "/nowhere/out")
+    refused(r"/nowhere/out.ecrec: no such file", "update", "r2.ecrec", "-i", "rows.tsv", "-o", "/nowhere/out.ecrec")
+    refused(r"no encoder", "encode", "r2.ecrec", stdin="a\n")
+    refused(r"UTF-16", "score", "r2.ecrec", stdin="price\n1\n".encode("utf-16"))
+    check("a failed update leaves no file", not os.path.exists("x"))
+    with open("/dev/full", "wb") as full:
+        for args in (["info", "r2.ecrec"], ["score", "r2.ecrec", "-i", "rows.tsv"], ["help"]):
+            done = subprocess.run([TOOL, *args], stdout=full, stderr=subprocess.PIPE)
+            check(f"{args[0]} on a full disk fails", done.returncode == 1 and b"No space left" in done.stderr, done)
+    pipe = subprocess.Popen(["sh", "-c", f"yes '{good.strip()}' | head -n 200000 | '{TOOL}' score r2.ecrec | head -n 1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = pipe.communicate(timeout=60)
+    check("a reader that leaves ends it quietly", out == b"click\n" and err == b"", (out, err))
+
+
+def on_terminal(*args):
+    """What a person sees on stderr."""
+    ours, its = pty.openpty()
+    process = subprocess.Popen([TOOL, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=its)
+    os.close(its)
+    seen = b""
+    while True:
+        try:
+            more = os.read(ours, 65536)
+        except OSError:
+            break
+        if not more:
+            break
+        seen += more
+    check(f"{args[0]} on a terminal ends well", process.wait() == 0, seen)
+    return seen
+
+
+def texts():
+    if not os.path.isdir(FOLDER):
+        print(f"skipped: {FOLDER} is not there: nothing that encodes was tried")
+        return 77
+    report = json.loads(run("import", FOLDER, "-o", "m.ecrec", "--json")[0])
+    info = json.loads(run("info", "m.ecrec", "--json")[0])
+    check("import and info agree on the space", len(info["encoder"]) > 0 and isinstance(report, dict))
+    check("--check writes nothing", run("import", FOLDER, "--check")[0] and not os.path.exists("x"))
+    write("texts", "A red shirt\nZwei Stühle, \U0001F600!\n\nlast without a newline")
+    tokens = [json.loads(line) for line in run("tokenize", "m.ecrec", "-i", "texts")[0].decode().splitlines()]
+    check("tokenize: a line a text", len(tokens) == 4 and all(list(t) == ["ids", "tokens", "offsets"] for t in tokens))
+    check("tokenize: ids, tokens, offsets", tokens[0] == {"ids": [101, 1037, 2417, 3797, 102], "tokens": ["[CLS]", "a", "red", "shirt", "[SEP]"],
+                                                         "offsets": [[0, 0], [0, 1], [2, 5], [6, 11], [0, 0]]}, tokens[0])
+    second = "Zwei Stühle, \U0001F600!".encode()
+    check("tokenize: offsets are bytes of the text", second[slice(*tokens[1]["offsets"][-3])].decode() in ("\U0001F600",) and second[slice(*tokens[1]["offsets"][-2])] == b"!", tokens[1])
+    check("tokenize: an empty text has the special tokens", tokens[2]["ids"] == [101, 102])
+    check("tokenize --no-special", json.loads(run("tokenize", "m.ecrec", "--no-special", stdin="red\n")[0])["ids"] == [2417])
+    check("tokenize --max-length", len(json.loads(run("tokenize", "m.ecrec", "--max-length", "4", stdin="a b c d e f\n")[0])["ids"]) == 4)
+    out, err = run("tokenize", "m.ecrec", stdin=b"caf\xe9\nna\xefve\n")
+    check("Latin-1 is told once, with the line", err.count(b"\n") == 1 and b"stdin:1" in err and b"iconv" in err and out.count(b"\n") == 2, err)
+
+    out, err = run("encode", "m.ecrec", "-i", "texts", "--format", "jsonl")
+    lines = [json.loads(line) for line in out.decode().splitlines()]
+    check("encode jsonl: an array a line of unit length", len(lines) == 4 and all(len(v) == 384 and abs(sum(x * x for x in v) - 1) < 1e-5 for v in lines))
+    check("no progress bar where there is no terminal", err == b"", err)
+    check("jsonl is the default on stdout", run("encode", "m.ecrec", "-i", "texts")[0] == out)
+    run("encode", "m.ecrec", "-i", "texts", "-o", "v.npy")
+    run("encode", "m.ecrec", "-i", "texts", "-o", "v.f32", "--format", "f32", "--threads", "2")
+    raw = open("v.f32", "rb").read()
+    check("encode f32: n x d little-endian floats", raw == struct.pack(f"<{4 * 384}f", *[x for v in lines for x in v]))
+    check("encode npy: the same values after 128 bytes", open("v.npy", "rb").read()[128:] == raw)
+    try:
+        import numpy
+        array = numpy.load("v.npy")
+        check("NumPy loads it", array.shape == (4, 384) and array.dtype == numpy.float32 and array.tobytes() == raw)
+    except ImportError:
+        print("skipped: NumPy is not there: encode --format npy was not loaded with it")
+        return 77
+    run("encode", "m.ecrec", "-o", "none.npy")
+    check("no text is a file of 0 vectors", numpy.load("none.npy").shape == (0, 384))
+    plain = json.loads(run("encode", "m.ecrec", "--no-normalize", "--pooling", "cls", stdin="red\n")[0])
+    check("--pooling and --no-normalize", abs(sum(x * x for x in plain) - 1) > 0.1)
+    refused(r"no prompt called \"nobody\"", "encode", "m.ecrec", "--prompt", "nobody", stdin="a\n")
+    refused(r"--pooling must be", "encode", "m.ecrec", "--pooling", "sum", code=2)
+    refused(r"--format is \"csv\"", "encode", "m.ecrec", "--format", "csv", code=2)
+    refused(r"not a ranker", "score", "m.ecrec", stdin="a\n")
+    write("many", "a text that is long enough to take a while, said again and again\n" * 600)
+    seen = on_terminal("encode", "m.ecrec", "-i", "many", "-o", "many.npy")
+    check("a progress bar on a terminal: share, rate, time left", re.search(rb"encode \[#+\.*\] +\d+ %  \d+ texts/s  \d+ s left", seen) and b"100 %" in seen, seen)
+
+    heads = sum(l["heads"] for l in info["encoder"]["layers"])
+    for args, less in ((["--heads", "0.25"], heads / 4), (["--heads", "5"], 5)):
+        run("prune", "m.ecrec", *args, "-o", "p.ecrec")
+        left = sum(l["heads"] for l in json.loads(run("info", "p.ecrec", "--json")[0])["encoder"]["layers"])
+        check(f"prune {' '.join(args)}", left == heads - less, left)
+    told = json.loads(run("prune", "m.ecrec", "--ffn", "0.5", "--layers", "1", "-i", "texts", "-o", "p.ecrec", "--json")[0])
+    layers = json.loads(run("info", "p.ecrec", "--json")[0])["encoder"]["layers"]
+    check("prune --ffn --layers", len(layers) == 5 and sum(l["feed_forward"] for l in layers) == 5 * 1536 / 2 and told["parameters"]["after"] < told["parameters"]["before"], layers)
+    check("a pruned model encodes", len(json.loads(run("encode", "p.ecrec", stdin="red\n")[0])) == 384)
+    refused(r"say what to remove", "prune", "m.ecrec", "-o", "x", code=2)
+    refused(r"nothing would be left", "prune", "m.ecrec", "--layers", "6", "-o", "x")
+    told = json.loads(run("quantize", "m.ecrec", "--type", "s8", "-i", "texts", "-o", "q.ecrec", "--json")[0])
+    check("quantize --json", told["type"] == "s8" and told["bytes"]["ratio"] < 0.27, told)
+    check("its file is smaller too", os.path.getsize("q.ecrec") < 0.27 * os.path.getsize("m.ecrec"))
+    refused(r"quantised already", "quantize", "q.ecrec", "-o", "x")
+    refused(r"--type is \"s3\"", "quantize", "m.ecrec", "--type", "s3", "-o", "x", code=2)
+    return 0
+
+
+with tempfile.TemporaryDirectory() as work:
+    os.chdir(work)
+    usage()
+    files()
+    records()
+    status = texts()
+print(f"{checks} checks, {len(failures)} failed")
+sys.exit(1 if failures else status)
