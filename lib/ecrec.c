@@ -6,7 +6,7 @@
 
 #include "base/context.h"
 #include "base/cpu.h"
-#include "base/error.h"
+#include "check.h"
 #include "compress/compress.h"
 #include "kernels/kernels.h"
 #include "learn/update.h"
@@ -18,19 +18,6 @@
 
 #define DEFAULT_SNAPSHOTS 8
 #define MOST_SNAPSHOTS 64
-
-/* Every struct of options starts with its size; one that is smaller than the first version is a mistake. */
-#define CHECK_OPTIONS(type, options)                                                                                \
-    do {                                                                                                              \
-        if ((options) != NULL && (options)->size < sizeof(type))                                                    \
-            return error_set(err, ECREC_ERR_INVALID, #type ": size is %u, expected %zu or more", (options)->size, \
-                             sizeof(type));                                                                         \
-    } while (0)
-#define CHECK_POINTER(pointer)                                                                        \
-    do {                                                                                              \
-        if ((pointer) == NULL)                                                                        \
-            return error_set(err, ECREC_ERR_INVALID, "%s: " #pointer " is NULL", __func__);          \
-    } while (0)
 
 uint32_t ecrec_version(void)
 {
@@ -49,6 +36,8 @@ OPTIONS_INIT(ecrec_load_options_init, ecrec_load_options, ECREC_LOAD_OPTIONS_INI
 OPTIONS_INIT(ecrec_session_options_init, ecrec_session_options, ECREC_SESSION_OPTIONS_INIT)
 OPTIONS_INIT(ecrec_tokenize_options_init, ecrec_tokenize_options, ECREC_TOKENIZE_OPTIONS_INIT)
 OPTIONS_INIT(ecrec_encode_options_init, ecrec_encode_options, ECREC_ENCODE_OPTIONS_INIT)
+OPTIONS_INIT(ecrec_encode_input_init, ecrec_encode_input, ECREC_ENCODE_INPUT_INIT)
+OPTIONS_INIT(ecrec_encode_output_init, ecrec_encode_output, ECREC_ENCODE_OUTPUT_INIT)
 OPTIONS_INIT(ecrec_prune_options_init, ecrec_prune_options, ECREC_PRUNE_OPTIONS_INIT)
 OPTIONS_INIT(ecrec_quantize_options_init, ecrec_quantize_options, ECREC_QUANTIZE_OPTIONS_INIT)
 
@@ -222,6 +211,11 @@ uint32_t ecrec_model_dimension(const ecrec_model *model)
     return model != NULL ? (uint32_t)properties_u64(model->fixed->settings, "encoder.dimension", 0) : 0;
 }
 
+uint32_t ecrec_model_hidden_size(const ecrec_model *model)
+{
+    return model != NULL ? (uint32_t)properties_u64(model->fixed->settings, "encoder.hidden_size", 0) : 0;
+}
+
 uint32_t ecrec_model_max_length(const ecrec_model *model)
 {
     return model != NULL ? (uint32_t)properties_u64(model->fixed->settings, "encoder.max_length", 0) : 0;
@@ -239,7 +233,7 @@ const char *ecrec_model_variant(const ecrec_model *model)
 
 /* ---- text ---- */
 
-static int32_t check_session(const ecrec_model *model, const ecrec_session *session, ecrec_error *err)
+int32_t check_session(const ecrec_model *model, const ecrec_session *session, ecrec_error *err)
 {
     CHECK_POINTER(model);
     CHECK_POINTER(session);
@@ -298,112 +292,6 @@ const char *ecrec_token_text(const ecrec_model *model, uint32_t id, size_t *leng
 uint32_t ecrec_vocabulary_size(const ecrec_model *model)
 {
     return model != NULL && model->tokenizer != NULL ? tokenizer_size(model->tokenizer) : 0;
-}
-
-/* Options with the model's defaults put in. */
-static int32_t resolve_encode(const ecrec_model *model, const encoder *e, const ecrec_encode_options *options,
-                              embed_call *call, ecrec_error *err)
-{
-    static const ecrec_encode_options defaults = ECREC_ENCODE_OPTIONS_INIT;
-    if (options == NULL)
-        options = &defaults;
-    if (options->pooling > ECREC_POOL_MAX)
-        return error_set(err, ECREC_ERR_INVALID, "ecrec_encode_options: pooling %u is unknown", options->pooling);
-    if (options->normalize > 2)
-        return error_set(err, ECREC_ERR_INVALID, "ecrec_encode_options: normalize %u is unknown (0, 1 or 2)",
-                         options->normalize);
-    call->encoder = e;
-    call->tokenizer = model->tokenizer;
-    call->context = model->context;
-    call->pooling = options->pooling != ECREC_POOL_DEFAULT ? options->pooling : e->pooling;
-    call->normalize = options->normalize == 0 ? (int32_t)e->normalize : options->normalize == 1;
-    call->max_length = options->max_length != 0 && options->max_length < e->max_length ? options->max_length : e->max_length;
-    call->progress = options->progress;
-    call->progress_opaque = options->progress_opaque;
-    return model_prompt(model, options->prompt, &call->prompt, &call->prompt_length, err);
-}
-
-static int32_t encode(ecrec_model *model, ecrec_session *session, embed_call *call, const ecrec_encode_options *options,
-                      uint32_t dimension, ecrec_error *err)
-{
-    if (session->embed == NULL)
-        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no encoder");
-    const snapshot *now = snapshot_read(model, &session->reading, 0);
-    const encoder *e = now->encoder;
-    int32_t status = resolve_encode(model, e, options, call, err);
-    if (status == ECREC_OK && dimension != e->dimension)
-        status = error_set(err, ECREC_ERR_INVALID, "dimension is %u, the model's vectors have %u", dimension, e->dimension);
-    call->stride = dimension;
-    if (status == ECREC_OK)
-        status = embed_run(session->embed, call, err);
-    snapshot_done(&session->reading);
-    return status;
-}
-
-int32_t ecrec_encode(ecrec_model *model, ecrec_session *session, const char *const *texts, const size_t *lengths,
-                     size_t n, const ecrec_encode_options *options, float *vectors, uint32_t dimension, ecrec_error *err)
-{
-    int32_t status = check_session(model, session, err);
-    if (status != ECREC_OK)
-        return status;
-    CHECK_OPTIONS(ecrec_encode_options, options);
-    if (n == 0)
-        return ECREC_OK;
-    CHECK_POINTER(texts);
-    CHECK_POINTER(lengths);
-    CHECK_POINTER(vectors);
-    for (size_t i = 0; i < n; i++) {
-        if (texts[i] == NULL && lengths[i] != 0)
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the text is NULL but has %zu bytes", i, lengths[i]);
-        if (lengths[i] > UINT32_MAX)
-            return error_row(err, ECREC_ERR_LIMIT, i, "row %zu: the text has more than 4 GiB", i);
-    }
-    if (model->tokenizer == NULL && session->embed != NULL)
-        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no tokenizer: use ecrec_encode_ids");
-    embed_call call = { .texts = texts, .lengths = lengths, .n = n, .vectors = vectors };
-    return encode(model, session, &call, options, dimension, err);
-}
-
-int32_t ecrec_encode_ids(ecrec_model *model, ecrec_session *session, const uint32_t *ids, const uint8_t *types,
-                         const uint64_t *starts, size_t n, const ecrec_encode_options *options, float *vectors,
-                         uint32_t dimension, ecrec_error *err)
-{
-    int32_t status = check_session(model, session, err);
-    if (status != ECREC_OK)
-        return status;
-    CHECK_OPTIONS(ecrec_encode_options, options);
-    if (n == 0)
-        return ECREC_OK;
-    CHECK_POINTER(starts);
-    CHECK_POINTER(vectors);
-    for (size_t i = 0; i < n; i++)
-        if (starts[i + 1] < starts[i])
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: starts go down from %llu to %llu", i,
-                             (unsigned long long)starts[i], (unsigned long long)starts[i + 1]);
-    if (ids == NULL && starts[n] != starts[0])
-        CHECK_POINTER(ids);
-    embed_call call = { .ids = ids, .types = types, .starts = starts, .n = n, .vectors = vectors };
-    return encode(model, session, &call, options, dimension, err);
-}
-
-int32_t ecrec_hidden_states(ecrec_model *model, ecrec_session *session, const uint32_t *ids, const uint8_t *types,
-                            size_t n, float *states, size_t capacity, ecrec_error *err)
-{
-    int32_t status = check_session(model, session, err);
-    if (status != ECREC_OK)
-        return status;
-    CHECK_POINTER(ids);
-    CHECK_POINTER(states);
-    if (session->embed == NULL)
-        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no encoder");
-    const uint64_t starts[2] = { 0, n };
-    embed_call call = { .ids = ids, .types = types, .starts = starts, .n = 1 };
-    const snapshot *now = snapshot_read(model, &session->reading, 0);
-    status = resolve_encode(model, now->encoder, NULL, &call, err);
-    if (status == ECREC_OK)
-        status = embed_hidden_states(session->embed, &call, states, capacity, err);
-    snapshot_done(&session->reading);
-    return status;
 }
 
 /* ---- rank and learn ---- */

@@ -92,6 +92,9 @@ enum { ECREC_LOG_ERROR = 1, ECREC_LOG_WARNING = 2, ECREC_LOG_INFO = 3, ECREC_LOG
 /* Called on the thread that the logged call runs on; must not call back into the library. */
 typedef void (*ecrec_log_fn)(void *opaque, int32_t level, const char *message);
 
+/* How numbers are kept. */
+enum { ECREC_TYPE_F32 = 1, ECREC_TYPE_F16 = 2, ECREC_TYPE_S8 = 4 };
+
 /* Progress of long work: `done` of `total` units (total 0 = unknown). Return non-zero to cancel: the call then
  * returns ECREC_ERR_CANCELLED and has changed nothing. Called on the caller's thread. */
 typedef int32_t (*ecrec_progress_fn)(void *opaque, uint64_t done, uint64_t total);

@@ -43,7 +43,6 @@ ECREC_API void ecrec_prune_options_init(ecrec_prune_options *options);
 ECREC_API int32_t ecrec_prune(ecrec_model *model, const ecrec_prune_options *options, ecrec_model **pruned,
                               ecrec_report **report, ecrec_error *err);
 
-enum { ECREC_TYPE_F32 = 1, ECREC_TYPE_S8 = 4 };
 
 typedef struct ecrec_quantize_options {
     uint32_t size;

@@ -15,6 +15,7 @@
 #include "ecrec/base.h"
 #include "ecrec/batch.h"
 #include "ecrec/compress.h"
+#include "ecrec/encode.h"
 #include "ecrec/learn.h"
 #include "ecrec/model.h"
 #include "ecrec/rank.h"

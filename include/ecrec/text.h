@@ -49,12 +49,21 @@ typedef struct ecrec_encode_options {
     const char *prompt;   /* name of a prompt of the model ("query"), put in front of each text; NULL: its default or none */
     ecrec_progress_fn progress; /* texts done, of all; cancelled: the vectors written so far are valid */
     void *progress_opaque;
+    /* Below: a caller that was compiled without these fields gets their defaults. */
+    uint32_t dimensions;     /* keep the first so many numbers of a vector (Matryoshka models), to unit length again where
+                                vectors are; `dimension` of the call is then this. 0: all */
+    uint32_t last_layers;    /* the mean of the vectors pooled after each of the last so many layers; 0 or 1: the last alone */
+    uint32_t windows;        /* 1: a text longer than max_length is read in windows of max_length tokens (special tokens
+                                and prompt in each) and its vector is the mean of theirs, weighted by the text's tokens in
+                                each, to unit length again where vectors are; shorter texts are as without. 0: it is cut */
+    uint32_t window_overlap; /* tokens that a window shares with the one before; below what a window holds */
 } ecrec_encode_options;
-#define ECREC_ENCODE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_encode_options), 0, 0, 0, NULL, NULL, NULL }
+#define ECREC_ENCODE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_encode_options), 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0 }
 ECREC_API void ecrec_encode_options_init(ecrec_encode_options *options);
 
 /* Encode n texts into n x dimension float32 (row-major, caller's). texts[i] has lengths[i] bytes. A text's vector is
- * the same bits alone, in any batch, in any order, on any number of threads. Allocates nothing.
+ * the same bits alone, in any batch, in any order, on any number of threads. An empty text: see ecrec_encode_batch.
+ * Allocates nothing.
  * Errors: INVALID (dimension is not the model's, a NULL text with a length, row named), UNSUPPORTED (no encoder),
  * NOT_FOUND (prompt), CANCELLED. One thread a session. Since 0.1. */
 ECREC_API int32_t ecrec_encode(ecrec_model *model, ecrec_session *session, const char *const *texts,

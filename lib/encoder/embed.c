@@ -5,22 +5,28 @@
 
 #include "base/error.h"
 #include "encoder/forward.h"
+#include "encoder/vector.h"
 
-enum { MOST_TASKS = 256, ROUND_TEXTS = 64 /* texts a task between two calls of progress */ };
+enum {
+    MOST_TASKS = 256,
+    ROUND_TEXTS = 64,   /* texts a task between two calls of progress */
+    MOST_TOGETHER = 64, /* sequences in a pass whose pooled vectors are kept over several layers */
+    LONG_LENGTHS = 16   /* how many max_lengths of a long text's tokens are held at a time */
+};
 
 /* What one parallel task works with. */
 typedef struct lane {
     void *tokenizer_scratch;
-    uint32_t *ids, *starts;
-    uint8_t *types;
+    uint32_t *ids, *starts, *long_ids, *frame_ids;
+    uint8_t *types, *frame_types;
     uint64_t *rows; /* which text each packed sequence is */
-    float *hidden;
+    float *hidden, *pooled, *vector, *mean;
     void *workspace;
 } lane;
 
 struct embed {
     memory *m;
-    size_t bytes, max_tokens;
+    size_t bytes, max_tokens, long_tokens;
     uint32_t lanes;
     const embed_call *call;
     size_t limit, together; /* texts below `limit` are to be done; at most so many sequences in a pass */
@@ -28,17 +34,30 @@ struct embed {
     lane lane[];
 };
 
-static size_t carve(embed *s, void *base, size_t head, const encoder *e, const tokenizer *t, uint32_t lanes, size_t max_tokens)
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t carve(embed *s, void *base, size_t head, const encoder *e, const tokenizer *t, uint32_t lanes, size_t max_tokens,
+                    size_t long_tokens)
 {
     scratch memory = { base, head, SIZE_MAX };
+    const size_t row = larger(e->hidden, e->dimension) * sizeof(float);
     for (uint32_t i = 0; i < lanes; i++) {
         lane l;
         l.tokenizer_scratch = scratch_take(&memory, t != NULL ? tokenizer_scratch(t) : 64);
         l.ids = scratch_take(&memory, max_tokens * sizeof *l.ids);
         l.starts = scratch_take(&memory, (max_tokens + 1) * sizeof *l.starts);
+        l.long_ids = scratch_take(&memory, t != NULL ? long_tokens * sizeof *l.long_ids : 64);
+        l.frame_ids = scratch_take(&memory, t != NULL ? e->max_length * sizeof *l.frame_ids : 64);
+        l.frame_types = scratch_take(&memory, t != NULL ? e->max_length : 64);
         l.types = scratch_take(&memory, max_tokens);
         l.rows = scratch_take(&memory, max_tokens * sizeof *l.rows);
         l.hidden = scratch_take(&memory, max_tokens * e->hidden * sizeof(float));
+        l.pooled = scratch_take(&memory, MOST_TOGETHER * row);
+        l.vector = scratch_take(&memory, row);
+        l.mean = scratch_take(&memory, row);
         l.workspace = scratch_take(&memory, encoder_workspace(e, max_tokens));
         if (s != NULL)
             s->lane[i] = l;
@@ -53,7 +72,8 @@ int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, uint32_t t
     size_t tokens = max_tokens != 0 ? max_tokens : (size_t)e->max_length + 512;
     if (tokens < e->max_length)
         tokens = e->max_length;
-    const size_t head = sizeof(embed) + lanes * sizeof(lane), bytes = carve(NULL, NULL, head, e, t, lanes, tokens);
+    const size_t longs = LONG_LENGTHS * (size_t)e->max_length;
+    const size_t head = sizeof(embed) + lanes * sizeof(lane), bytes = carve(NULL, NULL, head, e, t, lanes, tokens, longs);
     embed *s = memory_allocate(m, bytes);
     if (s == NULL)
         return error_nomem(err, "a session's scratch", bytes);
@@ -61,9 +81,10 @@ int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, uint32_t t
     s->m = m;
     s->bytes = bytes;
     s->max_tokens = tokens;
+    s->long_tokens = longs;
     s->lanes = lanes;
     atomic_init(&s->next, 0);
-    (void)carve(s, s, head, e, t, lanes, tokens);
+    (void)carve(s, s, head, e, t, lanes, tokens, longs);
     *out = s;
     return ECREC_OK;
 }
@@ -74,26 +95,237 @@ void embed_destroy(embed *s)
         memory_release(s->m, s, s->bytes);
 }
 
-/* The tokens of one text at the end of what the lane holds; how many. */
-static size_t take_text(const embed *s, const lane *l, size_t row, size_t at)
+/* ---- rows in ---- */
+
+static int by_ids(const embed_call *c)
+{
+    return c->starts != NULL;
+}
+
+/* A row's text, in whichever layout it came. */
+static const char *row_text(const embed_call *c, size_t row, size_t *length)
+{
+    if (c->texts != NULL) {
+        *length = c->lengths[row];
+        return c->texts[row] != NULL ? c->texts[row] : "";
+    }
+    const uint64_t from = c->offsets32 != NULL ? (uint64_t)c->offsets32[row] : (uint64_t)c->offsets64[row];
+    const uint64_t to = c->offsets32 != NULL ? (uint64_t)c->offsets32[row + 1] : (uint64_t)c->offsets64[row + 1];
+    *length = (size_t)(to - from);
+    return c->buffer != NULL ? c->buffer + from : "";
+}
+
+/* How many tokens a text has with `most` of them wanted; the first `room` are written. */
+static size_t text_tokens(const lane *l, const embed_call *c, size_t row, size_t most, uint32_t *ids, uint8_t *types, size_t room)
+{
+    size_t length = 0;
+    const char *text = row_text(c, row, &length);
+    const tokenize_call call = { .text = text, .length = length, .prompt = c->prompt, .prompt_length = c->prompt_length, .special = 1,
+                                 .max_length = most };
+    token_output out = { ids, NULL, types, room, 0 };
+    (void)tokenizer_run(c->tokenizer, l->tokenizer_scratch, &call, &out, NULL); /* lengths were checked */
+    return out.count;
+}
+
+/* The tokens of one row at the end of what the lane holds; how many. More than max_length: a long text, to be read in
+ * windows, of which nothing that was written counts. */
+static size_t take_row(const embed *s, const lane *l, size_t row, size_t at)
 {
     const embed_call *c = s->call;
     const size_t room = s->max_tokens - at;
-    if (c->texts == NULL) {
+    if (by_ids(c)) {
         const size_t n = (size_t)(c->starts[row + 1] - c->starts[row]);
-        memcpy(l->ids + at, c->ids + c->starts[row], n * sizeof *l->ids);
-        if (c->types != NULL)
+        if (n != 0)
+            memcpy(l->ids + at, c->ids + c->starts[row], n * sizeof *l->ids);
+        if (n != 0 && c->types != NULL)
             memcpy(l->types + at, c->types + c->starts[row], n);
         else
             memset(l->types + at, 0, n);
         return n;
     }
-    const tokenize_call call = { .text = c->texts[row] != NULL ? c->texts[row] : "", .length = c->lengths[row], .prompt = c->prompt,
-                                 .prompt_length = c->prompt_length, .special = 1, .max_length = c->max_length };
-    token_output out = { l->ids + at, NULL, l->types + at, room, 0 };
-    (void)tokenizer_run(c->tokenizer, l->tokenizer_scratch, &call, &out, NULL); /* lengths were checked */
-    return out.count < room ? out.count : room;
+    return text_tokens(l, c, row, c->windows ? (size_t)c->max_length + 1 : c->max_length, l->ids + at, l->types + at, room);
 }
+
+/* ---- vectors out ---- */
+
+static void put_vector(const embed_call *c, const float *v, size_t n, uint64_t at)
+{
+    static const size_t sizes[] = { [TYPE_F16] = 2, [TYPE_S8] = 1, [TYPE_F32] = 4, [0] = 4 };
+    unsigned char *out = (unsigned char *)c->vectors + (size_t)at * c->stride * sizes[c->type];
+    vector_store(c->type, v, n, out, c->scales != NULL ? c->scales + at : NULL);
+}
+
+/* A row's pooled vector, cut, to unit length, stored. `v` is changed. */
+static void finish_vector(const embed_call *c, float *v, size_t row)
+{
+    const size_t n = c->dimension != 0 ? c->dimension : c->encoder->dimension;
+    if (c->normalize)
+        vector_normalize(v, n);
+    put_vector(c, v, n, row);
+}
+
+typedef struct layer_sum {
+    const embed_call *call;
+    const packed *p;
+    float *pooled, *vector;
+    uint32_t from; /* layer */
+    int32_t any;
+} layer_sum;
+
+static void add_layer(void *opaque, uint32_t layer, const float *states, size_t tokens)
+{
+    layer_sum *sum = opaque;
+    const embed_call *c = sum->call;
+    const size_t n = c->encoder->dimension;
+    (void)tokens;
+    if (layer < sum->from)
+        return;
+    for (size_t i = 0; i < sum->p->sequences; i++) {
+        const packed one = { sum->p->ids, NULL, sum->p->starts + i, 1 };
+        float *out = sum->pooled + i * n;
+        encoder_pool(c->encoder, c->context->kernels, &one, states + (size_t)one.starts[0] * c->encoder->hidden, c->pooling, 0,
+                     sum->vector, n);
+        for (size_t j = 0; j < n; j++)
+            out[j] = sum->any ? out[j] + sum->vector[j] : sum->vector[j];
+    }
+    sum->any = 1;
+}
+
+/* Run what is packed; afterwards sequence i's pooled vector is pool_one(..., i). */
+static void run_packed(const embed_call *c, const lane *l, const packed *p)
+{
+    const encoder *e = c->encoder;
+    if (c->last_layers <= 1) {
+        encoder_forward(e, c->context->kernels, l->workspace, p, l->hidden, NULL, NULL);
+        return;
+    }
+    layer_sum sum = { c, p, l->pooled, l->vector, e->layers + 1 - c->last_layers, 0 };
+    encoder_forward(e, c->context->kernels, l->workspace, p, l->hidden, add_layer, &sum);
+    const float scale = 1.0f / (float)c->last_layers;
+    for (size_t i = 0; i < p->sequences * e->dimension; i++)
+        l->pooled[i] *= scale;
+}
+
+static void pool_sequence(const embed_call *c, const lane *l, const packed *p, size_t i, float *out)
+{
+    const encoder *e = c->encoder;
+    const packed one = { p->ids, NULL, p->starts + i, 1 };
+    if (c->last_layers > 1)
+        memcpy(out, l->pooled + i * e->dimension, e->dimension * sizeof *out);
+    else
+        encoder_pool(e, c->context->kernels, &one, l->hidden + (size_t)p->starts[i] * e->hidden, c->pooling, 0, out, e->dimension);
+}
+
+static void put_tokens(const embed_call *c, const lane *l, const packed *p)
+{
+    const size_t h = c->encoder->hidden, n = c->dimension != 0 ? c->dimension : h;
+    for (size_t i = 0; i < p->sequences; i++)
+        for (size_t t = p->starts[i]; t < p->starts[i + 1]; t++) {
+            float *state = l->hidden + t * h;
+            if (c->normalize)
+                vector_normalize(state, n);
+            put_vector(c, state, n, c->token_rows[l->rows[i]] + (t - p->starts[i]));
+        }
+}
+
+/* ---- long texts: windows over their tokens ---- */
+
+/* What stands around the text's tokens in every window. */
+typedef struct frame {
+    size_t front, trail; /* special tokens and the prompt before, special tokens behind */
+    size_t prompt;       /* the prompt's part of front */
+} frame;
+
+/* The frame's tokens into the lane's frame_ids; false when there is no room for `least` tokens of a text. */
+static int take_frame(const lane *l, const embed_call *c, size_t least, frame *f)
+{
+    const tokenize_call call = { .text = "", .prompt = c->prompt, .prompt_length = c->prompt_length, .special = 1 };
+    token_output out = { l->frame_ids, NULL, l->frame_types, c->max_length, 0 };
+    (void)tokenizer_run(c->tokenizer, l->tokenizer_scratch, &call, &out, NULL);
+    const size_t lead = tokenizer_leading_count(c->tokenizer), special = tokenizer_special_count(c->tokenizer, 0);
+    *f = (frame){ out.count - (special - lead), special - lead, out.count - special };
+    return out.count < c->max_length && c->max_length - out.count >= least;
+}
+
+/* Where prompt and text grow together, the prompt's last tokens are other ones before a text: those that stay are repeated. */
+static void fit_frame(const lane *l, frame *f, const uint32_t *tokens)
+{
+    const size_t lead = f->front - f->prompt;
+    size_t same = 0;
+    while (same < f->prompt && l->frame_ids[lead + same] == tokens[same])
+        same++;
+    memmove(l->frame_ids + lead + same, l->frame_ids + f->front, f->trail * sizeof *l->frame_ids);
+    memmove(l->frame_types + lead + same, l->frame_types + f->front, f->trail);
+    f->front = lead + same;
+    f->prompt = same;
+}
+
+/* Tokens of a text (after its prompt) without special ones, from one on, into long_ids; fewer than long_tokens: to its end. */
+static size_t take_stretch(const embed *s, const lane *l, size_t row, size_t first)
+{
+    const embed_call *c = s->call;
+    size_t length = 0;
+    const char *text = row_text(c, row, &length);
+    const tokenize_call call = { .text = text, .length = length, .prompt = c->prompt, .prompt_length = c->prompt_length,
+                                 .max_length = s->long_tokens, .first = first };
+    token_output out = { l->long_ids, NULL, NULL, s->long_tokens, 0 };
+    (void)tokenizer_run(c->tokenizer, l->tokenizer_scratch, &call, &out, NULL);
+    return out.count;
+}
+
+static uint32_t put_window(const lane *l, const frame *f, const uint32_t *tokens, size_t n, uint32_t at)
+{
+    memcpy(l->ids + at, l->frame_ids, f->front * sizeof *l->ids);
+    memcpy(l->ids + at + f->front, tokens, n * sizeof *l->ids);
+    memcpy(l->ids + at + f->front + n, l->frame_ids + f->front, f->trail * sizeof *l->ids);
+    memcpy(l->types + at, l->frame_types, f->front);
+    memset(l->types + at + f->front, 0, n);
+    memcpy(l->types + at + f->front + n, l->frame_types + f->front, f->trail);
+    return at + (uint32_t)(f->front + n + f->trail);
+}
+
+static void run_long(const embed *s, const lane *l, size_t row)
+{
+    const embed_call *c = s->call;
+    const encoder *e = c->encoder;
+    const size_t d = e->dimension;
+    frame f;
+    (void)take_frame(l, c, 1, &f); /* embed_run has looked */
+    size_t base = 0, got = take_stretch(s, l, row, 0), weight = 0;
+    fit_frame(l, &f, l->long_ids);
+    const size_t width = c->max_length - f.front - f.trail;
+    memset(l->mean, 0, d * sizeof *l->mean);
+    size_t at = f.prompt;
+    for (int more = 1; more;) {
+        packed p = { l->ids, e->token_types > 1 ? l->types : NULL, l->starts, 0 };
+        l->starts[0] = 0;
+        while (more && p.sequences < MOST_TOGETHER && l->starts[p.sequences] + c->max_length <= s->max_tokens) {
+            if (at + width >= base + got && got == s->long_tokens)
+                got = take_stretch(s, l, row, base = at);
+            const size_t left = base + got - at, n = left < width ? left : width;
+            l->rows[p.sequences] = n;
+            l->starts[p.sequences + 1] = put_window(l, &f, l->long_ids + (at - base), n, l->starts[p.sequences]);
+            p.sequences++;
+            more = n < left;
+            at += width - c->overlap;
+        }
+        run_packed(c, l, &p);
+        for (size_t i = 0; i < p.sequences; i++) {
+            pool_sequence(c, l, &p, i, l->vector);
+            if (c->normalize)
+                vector_normalize(l->vector, d);
+            for (size_t j = 0; j < d; j++)
+                l->mean[j] += (float)l->rows[i] * l->vector[j];
+            weight += (size_t)l->rows[i];
+        }
+    }
+    const float scale = 1.0f / (float)weight;
+    for (size_t j = 0; j < d; j++)
+        l->mean[j] *= scale;
+    finish_vector(c, l->mean, row);
+}
+
+/* ---- one lane's work ---- */
 
 static void run_lane(void *argument, uint32_t index)
 {
@@ -101,28 +333,38 @@ static void run_lane(void *argument, uint32_t index)
     const embed_call *c = s->call;
     const lane *l = &s->lane[index];
     const encoder *e = c->encoder;
-    const kernels *table = c->context->kernels;
     for (;;) {
         packed p = { l->ids, e->token_types > 1 ? l->types : NULL, l->starts, 0 };
+        size_t long_row = SIZE_MAX;
         l->starts[0] = 0;
         while (p.sequences < s->together && l->starts[p.sequences] + c->max_length <= s->max_tokens) {
             const size_t row = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed);
             if (row >= s->limit)
                 break;
-            const size_t at = l->starts[p.sequences];
+            const size_t at = l->starts[p.sequences], n = take_row(s, l, row, at);
+            if (n > c->max_length) { /* after what is packed already */
+                long_row = row;
+                break;
+            }
             l->rows[p.sequences] = row;
-            l->starts[++p.sequences] = (uint32_t)(at + take_text(s, l, row, at));
+            l->starts[++p.sequences] = (uint32_t)(at + n);
         }
-        if (p.sequences == 0)
+        if (p.sequences == 0 && long_row == SIZE_MAX)
             return;
-        encoder_forward(e, table, l->workspace, &p, l->hidden, NULL, NULL);
-        for (size_t i = 0; i < p.sequences; i++) {
-            const packed one = { l->ids, NULL, l->starts + i, 1 };
-            encoder_pool(e, table, &one, l->hidden + (size_t)l->starts[i] * e->hidden, c->pooling, c->normalize,
-                         c->vectors + l->rows[i] * c->stride, c->stride);
+        if (p.sequences != 0)
+            run_packed(c, l, &p);
+        if (c->token_rows != NULL)
+            put_tokens(c, l, &p);
+        for (size_t i = 0; i < p.sequences && c->token_rows == NULL; i++) {
+            pool_sequence(c, l, &p, i, l->vector);
+            finish_vector(c, l->vector, (size_t)l->rows[i]);
         }
+        if (long_row != SIZE_MAX)
+            run_long(s, l, long_row);
     }
 }
+
+/* ---- checks ---- */
 
 static int32_t check_ids(const embed *s, const embed_call *c, ecrec_error *err)
 {
@@ -140,26 +382,50 @@ static int32_t check_ids(const embed *s, const embed_call *c, ecrec_error *err)
     return ECREC_OK;
 }
 
+static int32_t check_rows(const embed *s, const embed_call *c, ecrec_error *err)
+{
+    if (by_ids(c))
+        return check_ids(s, c, err);
+    for (size_t i = 0; i < c->n; i++) {
+        size_t length = 0;
+        (void)row_text(c, i, &length);
+        if (length >= UINT32_MAX || c->prompt_length >= UINT32_MAX)
+            return error_row(err, ECREC_ERR_LIMIT, i, "row %zu: the text has more than 4 GiB", i);
+    }
+    frame f;
+    if (c->windows && !take_frame(&s->lane[0], c, (size_t)c->overlap + 1, &f))
+        return error_set(err, ECREC_ERR_INVALID, "windows of %u tokens that hold %zu special tokens and tokens of the prompt have no room for an overlap of %u",
+                         c->max_length, f.front + f.trail, c->overlap);
+    return ECREC_OK;
+}
+
+int32_t embed_count(embed *s, const embed_call *call, uint64_t *token_rows, ecrec_error *err)
+{
+    const int32_t status = check_rows(s, call, err);
+    if (status != ECREC_OK)
+        return status;
+    token_rows[0] = 0;
+    for (size_t i = 0; i < call->n; i++)
+        token_rows[i + 1] = token_rows[i] + (by_ids(call) ? call->starts[i + 1] - call->starts[i] :
+                                             text_tokens(&s->lane[0], call, i, call->max_length, NULL, NULL, 0));
+    return ECREC_OK;
+}
+
 int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err)
 {
     const uint32_t threads = context_threads(call->context), lanes = s->lanes < threads ? s->lanes : threads;
-    if (call->texts == NULL) {
-        const int32_t status = check_ids(s, call, err);
-        if (status != ECREC_OK)
-            return status;
-    } else {
-        for (size_t i = 0; i < call->n; i++)
-            if (call->lengths[i] >= UINT32_MAX || call->prompt_length >= UINT32_MAX)
-                return error_row(err, ECREC_ERR_LIMIT, i, "row %zu: the text has more than 4 GiB", i);
-    }
+    const int32_t status = check_rows(s, call, err);
+    if (status != ECREC_OK)
+        return status;
     s->call = call;
     size_t done = 0;
     while (done < call->n) {
         const size_t left = call->n - done, step = call->progress == NULL ? left : (size_t)lanes * ROUND_TEXTS;
         s->limit = done + (step < left ? step : left);
         s->together = (s->limit - done + lanes - 1) / lanes;
-        if (s->together > s->max_tokens)
-            s->together = s->max_tokens;
+        const size_t most = call->last_layers > 1 && s->max_tokens > MOST_TOGETHER ? MOST_TOGETHER : s->max_tokens;
+        if (s->together > most)
+            s->together = most;
         atomic_store_explicit(&s->next, done, memory_order_relaxed);
         context_run(call->context, run_lane, s, lanes < s->limit - done ? lanes : (uint32_t)(s->limit - done));
         done = s->limit;

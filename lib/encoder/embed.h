@@ -21,6 +21,9 @@ typedef struct embed_call {
     const ecrec_context *context; /* executor and kernels */
     const char *const *texts;     /* either texts + lengths ... */
     const size_t *lengths;
+    const char *buffer;           /* ... or texts end to end + offsets of one of the two widths ... */
+    const int32_t *offsets32;
+    const int64_t *offsets64;
     const uint32_t *ids;          /* ... or ids + starts (+ types) */
     const uint8_t *types;
     const uint64_t *starts;
@@ -29,13 +32,22 @@ typedef struct embed_call {
     size_t prompt_length;
     uint32_t pooling, max_length; /* resolved: no defaults here */
     int32_t normalize;
-    float *vectors;
-    size_t stride;
+    uint32_t dimension;           /* numbers of a vector that are kept; 0: all */
+    uint32_t last_layers;         /* mean over so many; 0 and 1: the last alone */
+    int32_t windows;              /* 1: long texts in windows */
+    uint32_t overlap;
+    int32_t type;                 /* TYPE_F32 (0 too), TYPE_F16, TYPE_S8 */
+    void *vectors;
+    float *scales;                /* TYPE_S8 */
+    size_t stride;                /* elements */
+    const uint64_t *token_rows;   /* not NULL: a vector a token, row i's from token_rows[i] on (embed_count) */
     ecrec_progress_fn progress;
     void *progress_opaque;
 } embed_call;
-/* Errors: INVALID (row named), CANCELLED. */
+/* Errors: INVALID (row named), LIMIT, CANCELLED. */
 int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err);
+/* The first vector of each row where each token is one: n + 1 entries. Errors as embed_run. */
+int32_t embed_count(embed *s, const embed_call *call, uint64_t *token_rows, ecrec_error *err);
 int32_t embed_hidden_states(embed *s, const embed_call *call, float *states, size_t capacity, ecrec_error *err);
 /* One text's tokens through the session's scratch. */
 void *embed_tokenizer_scratch(embed *s);

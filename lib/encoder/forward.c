@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ecrec/text.h"
+#include "encoder/vector.h"
 
 static size_t round64(size_t n)
 {
@@ -197,14 +198,7 @@ void encoder_pool(const encoder *e, const kernels *table, const packed *p, const
             continue;
         }
         pool_one(hidden + (p->starts[s] - p->starts[0]) * h, tokens, h, pooling, out);
-        if (!normalize)
-            continue;
-        double squares = 0;
-        for (size_t i = 0; i < h; i++)
-            squares += (double)out[i] * out[i];
-        const double length = sqrt(squares);
-        const float inverse = (float)(1.0 / (length > 1e-12 ? length : 1e-12));
-        for (size_t i = 0; i < h; i++)
-            out[i] *= inverse;
+        if (normalize)
+            vector_normalize(out, h);
     }
 }

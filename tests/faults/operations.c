@@ -333,6 +333,22 @@ static int32_t encode(world *w)
     float vectors[ROWS * TINY_HIDDEN], states[(TINY_LAYERS + 1) * 4 * TINY_HIDDEN];
     int32_t s = ecrec_encode(w->base, w->session, texts, lengths, ROWS, NULL, vectors, TINY_HIDDEN, &w->err);
     s = s ? s : ecrec_encode_ids(w->base, w->session, ids, NULL, starts, 2, NULL, vectors, TINY_HIDDEN, &w->err);
+    ecrec_encode_input input = ECREC_ENCODE_INPUT_INIT;
+    ecrec_encode_output output = ECREC_ENCODE_OUTPUT_INIT;
+    ecrec_encode_options o = ECREC_ENCODE_OPTIONS_INIT;
+    static const char long_text[] = "red blue running shoes the a red red shirt shoes shoes a a a red blue running shoes the a red red shirt shoes shoes a a a";
+    static const int32_t offsets[] = { 0, sizeof long_text - 1 };
+    input.kind = ECREC_INPUT_UTF8;
+    input.count = 1;
+    input.buffer = long_text;
+    input.buffer_length = sizeof long_text;
+    input.offsets32 = offsets;
+    output.dimension = TINY_HIDDEN;
+    output.vectors = vectors;
+    output.capacity = ROWS;
+    o.windows = 1;
+    o.last_layers = 2;
+    s = s ? s : ecrec_encode_batch(w->base, w->session, &input, &o, &output, &w->err);
     return s ? s : ecrec_hidden_states(w->base, w->session, ids, NULL, 4, states, sizeof states / sizeof *states, &w->err);
 }
 
@@ -399,6 +415,11 @@ static int32_t options(world *w)
     INIT(context); INIT(import); INIT(load); INIT(session); INIT(tokenize); INIT(encode);
     INIT(field); INIT(score); INIT(update); INIT(prune); INIT(quantize);
 #undef INIT
+    ecrec_encode_input input;
+    ecrec_encode_output output;
+    ecrec_encode_input_init(&input);
+    ecrec_encode_output_init(&output);
+    assert_true(input.size == sizeof input && output.size == sizeof output);
     return ECREC_OK;
 }
 
@@ -427,16 +448,16 @@ const operation operations[] = {
     { "prune", prune, 1, "ecrec_prune" },
     { "prune by activation", prune_activation, 1, "ecrec_prune" },
     { "quantise", quantize, 1, "ecrec_quantize" },
-    { "encode", encode, 0, "ecrec_encode ecrec_encode_ids ecrec_hidden_states" },
+    { "encode", encode, 0, "ecrec_encode ecrec_encode_batch ecrec_encode_ids ecrec_hidden_states" },
     { "tokenise", tokenize, 0, "ecrec_tokenize ecrec_token_text ecrec_vocabulary_size" },
     { "score", score, 0, "ecrec_score" },
     { "snapshots", snapshots, 0, "ecrec_model_snapshots ecrec_rollback" },
     { "getters", getters, 0, "ecrec_model_schema ecrec_model_reference ecrec_model_release ecrec_context_reference ecrec_context_release "
                              "ecrec_context_memory ecrec_context_cpu ecrec_context_cpu_text ecrec_context_threads ecrec_schema_field_kind "
                              "ecrec_schema_field_name ecrec_schema_find_field ecrec_schema_label_name ecrec_batch_rows ecrec_model_dimension "
-                             "ecrec_model_max_length ecrec_model_space ecrec_model_variant ecrec_status_name ecrec_version" },
+                             "ecrec_model_max_length ecrec_model_hidden_size ecrec_model_space ecrec_model_variant ecrec_status_name ecrec_version" },
     { "options", options, 0, "ecrec_context_options_init ecrec_import_options_init ecrec_load_options_init ecrec_session_options_init "
-                             "ecrec_tokenize_options_init ecrec_encode_options_init ecrec_field_options_init ecrec_score_options_init "
+                             "ecrec_tokenize_options_init ecrec_encode_options_init ecrec_encode_input_init ecrec_encode_output_init ecrec_field_options_init ecrec_score_options_init "
                              "ecrec_update_options_init ecrec_prune_options_init ecrec_quantize_options_init ecrec_error_init" },
 };
 const size_t operation_count = sizeof operations / sizeof *operations;
