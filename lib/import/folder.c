@@ -35,6 +35,8 @@ int32_t folder_json(folder *f, const char *name, const json **out, ecrec_error *
     const char *text = arena_copy(&f->a, (const char *)map->data, map->length); /* nodes point into the text */
     status = text == NULL ? error_nomem(err, name, map->length) : json_parse(&f->a, name, text, map->length, out, err);
     mapping_release(map);
+    if (status == ECREC_OK && !json_is(*out, strcmp(name, "modules.json") == 0 ? JSON_ARRAY : JSON_OBJECT))
+        status = error_at(err, ECREC_ERR_FORMAT, 0, "%s: the whole is not %s", name, strcmp(name, "modules.json") == 0 ? "an array" : "an object");
     return status;
 }
 

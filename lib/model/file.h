@@ -24,7 +24,7 @@ mapping *mapping_reference(mapping *map);
 void mapping_release(mapping *map);
 
 /* Everything is checked before it is used; the parts point into the mapping. Bound on allocation: what the zstd frames
- * declare, at most 64 MiB + 64 x the file's length in all. */
+ * declare, at most 64 MiB + 64 x the file's length in all, and as much again for the chunked tables made of them. */
 int32_t file_read(mapping *map, const ecrec_load_options *options, parts **out, ecrec_error *err);
 int32_t file_write(const parts *p, const ecrec_sink *sink, ecrec_error *err);
 /* write beside, fsync, rename, fsync the directory */

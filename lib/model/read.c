@@ -20,6 +20,7 @@ typedef struct file {
     uint64_t sequence, directory_end;
     int verify;
     uint64_t unpacked, unpacked_most; /* bytes that frames declare, against the bound */
+    uint64_t tables;                  /* bytes of chunked tables, against the same bound again */
     parts *p;
 } file;
 
@@ -205,8 +206,18 @@ static int32_t read_dense(file *f, const section *s, tensor **out)
     return status == ECREC_ERR_NOMEM ? error_nomem(f->err, s->name, 0) : bad_section(f, s, "cannot be unpacked");
 }
 
+/* A table of chunks may be huge and nearly empty: what it will take is counted before it is asked for. */
+static int charge(file *f, uint64_t bytes)
+{
+    if (bytes > f->unpacked_most - f->tables)
+        return 0;
+    f->tables += bytes;
+    return 1;
+}
+
 static int32_t read_chunks(file *f, const section *s, tensor **out)
 {
+    static const char too_large[] = "would take more memory than its file may";
     void *bytes = NULL;
     tensor *t = NULL;
     if (s->rank != 2 || (s->type != TYPE_F32 && s->type != TYPE_F64 && s->type != TYPE_U32 && s->type != TYPE_U64))
@@ -215,6 +226,8 @@ static int32_t read_chunks(file *f, const section *s, tensor **out)
     if (s->shape[0] == 0 || s->shape[0] > (uint64_t)1 << 34 || s->shape[1] == 0 || s->shape[1] > 65536 || s->rows_per_chunk < 16 ||
         s->rows_per_chunk > (1u << 20) || (s->rows_per_chunk & (s->rows_per_chunk - 1)) != 0)
         return bad_section(f, s, "has an impossible shape");
+    if (!charge(f, (s->shape[0] / s->rows_per_chunk / CHUNK_BLOCK + 1) * sizeof(chunk_block *)))
+        return bad_section(f, s, too_large);
     int32_t status = unpack(f, s, &bytes);
     if (status != ECREC_OK)
         return status;
@@ -233,6 +246,11 @@ static int32_t read_chunks(file *f, const section *s, tensor **out)
         const void *rows = read_bytes(&r, size);
         if (rows == NULL || index >= t->chunk_count || (i > 0 && index <= last)) {
             status = bad_section(f, s, "has a chunk out of place");
+            break;
+        }
+        const int new_block = i == 0 || index / CHUNK_BLOCK != last / CHUNK_BLOCK;
+        if (!charge(f, CHUNK_HEADER + size + (new_block ? sizeof(chunk_block) : 0))) {
+            status = bad_section(f, s, too_large);
             break;
         }
         void *to = tensor_row_edit(t, index << t->chunk_shift);
