@@ -381,13 +381,13 @@ int32_t ecrec_score(ecrec_model *model, ecrec_session *session, const ecrec_batc
     if (model->schema == NULL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the model is not a ranker (see ecrec_ranker_create)");
     const ecrec_schema *schema = model->schema;
-    size_t rows = ecrec_batch_rows(batch), need = rows * schema->label_count;
+    size_t rows = ecrec_batch_rows(batch), need = rows * schema_outputs(schema);
     if (capacity < need)
-        return error_set(err, ECREC_ERR_TOO_SMALL, "%zu rows and %u labels need %zu scores, the buffer takes %zu", rows,
-                         schema->label_count, need, capacity);
-    if (options != NULL && options->contributions != NULL && options->contributions_capacity < need * (schema->field_count + 1))
+        return error_set(err, ECREC_ERR_TOO_SMALL, "%zu rows of %u scores need %zu, the buffer takes %zu", rows,
+                         schema_outputs(schema), need, capacity);
+    if (options != NULL && options->contributions != NULL && options->contributions_capacity < need * schema_parts(schema))
         return error_set(err, ECREC_ERR_TOO_SMALL, "the contributions need %zu floats, the buffer takes %zu",
-                         need * (schema->field_count + 1), options->contributions_capacity);
+                         need * schema_parts(schema), options->contributions_capacity);
     if (rows == 0)
         return ECREC_OK;
     CHECK_POINTER(scores);

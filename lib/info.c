@@ -120,7 +120,7 @@ static void describe_schema(ecrec_report *r, const ecrec_schema *s)
     }
     for (uint32_t i = 0; i < s->label_count; i++) {
         format_text(key, sizeof key, "schema.labels.%u.name", i);
-        report_string(r, key, s->labels[i], strlen(s->labels[i]));
+        report_string(r, key, s->labels[i].name, strlen(s->labels[i].name));
     }
 }
 

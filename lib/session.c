@@ -143,7 +143,7 @@ static int32_t session_fill(ecrec_session *s, const ecrec_session_options *optio
             status = error_nomem(err, "a session's tokenizer", s->tokens_size);
     }
     if (status == ECREC_OK && model->schema != NULL)
-        status = score_scratch_create(m, model->schema, e != NULL ? e->dimension : 0, &s->score, err);
+        status = score_scratch_create(m, model->schema, e != NULL ? e->dimension : 0, threads, &s->score, err);
     snapshot_done(&s->reading);
     return status;
 }

@@ -140,36 +140,54 @@ static void print_names(const job *j, FILE *f)
         fprintf(f, "%s%s", ecrec_schema_label_name(j->schema, l), l + 1 < labels ? "\t" : "\n");
 }
 
+/* The column of an output: the label's name, and its class where the label has several scores. */
+static void output_name(const ecrec_schema *schema, uint32_t output, char *name, size_t size)
+{
+    for (uint32_t l = 0; l < ecrec_schema_labels(schema); l++) {
+        uint32_t classes = 0;
+        const uint32_t n = ecrec_schema_label_kind(schema, l, &classes) == ECREC_LABEL_CLASSES ? classes : 1;
+        if (output < n) {
+            if (n == 1)
+                snprintf(name, size, "%s", ecrec_schema_label_name(schema, l));
+            else
+                snprintf(name, size, "%s_%u", ecrec_schema_label_name(schema, l), output);
+            return;
+        }
+        output -= n;
+    }
+}
+
 static void print_scores(const job *j, FILE *f, const float *scores, const float *parts, size_t rows, int jsonl)
 {
-    const uint32_t labels = ecrec_schema_labels(j->schema), fields = ecrec_schema_fields(j->schema);
+    const uint32_t outputs = ecrec_schema_outputs(j->schema), given = ecrec_schema_parts(j->schema);
+    char name[300];
     for (size_t i = 0; i < rows; i++) {
         if (jsonl)
             fputc('{', f);
-        for (uint32_t l = 0; l < labels; l++) {
-            const char *name = ecrec_schema_label_name(j->schema, l);
+        for (uint32_t o = 0; o < outputs; o++) {
             if (!jsonl) {
-                fprintf(f, "%s%.7g", l != 0 ? "\t" : "", (double)scores[i * labels + l]);
+                fprintf(f, "%s%.7g", o != 0 ? "\t" : "", (double)scores[i * outputs + o]);
                 continue;
             }
-            if (l != 0)
+            output_name(j->schema, o, name, sizeof name);
+            if (o != 0)
                 fputc(',', f);
             print_json_string(f, name, strlen(name));
-            fprintf(f, ":%.7g", (double)scores[i * labels + l]);
+            fprintf(f, ":%.7g", (double)scores[i * outputs + o]);
         }
-        for (uint32_t l = 0; parts != NULL && l < labels; l++) {
-            const char *name = ecrec_schema_label_name(j->schema, l);
-            fputs(l == 0 ? ",\"why\":{" : ",", f);
+        for (uint32_t o = 0; parts != NULL && o < outputs; o++) {
+            output_name(j->schema, o, name, sizeof name);
+            fputs(o == 0 ? ",\"why\":{" : ",", f);
             print_json_string(f, name, strlen(name));
-            for (uint32_t k = 0; k <= fields; k++) {
-                const char *field = k < fields ? ecrec_schema_field_name(j->schema, k) : "bias";
+            for (uint32_t k = 0; k < given; k++) {
+                const char *part = ecrec_schema_part_name(j->schema, k);
                 fputc(k == 0 ? ':' : ',', f);
                 if (k == 0)
                     fputc('{', f);
-                print_json_string(f, field, strlen(field));
-                fprintf(f, ":%.7g", (double)parts[(i * labels + l) * (fields + 1) + k]);
+                print_json_string(f, part, strlen(part));
+                fprintf(f, ":%.7g", (double)parts[(i * outputs + o) * given + k]);
             }
-            fputs(l + 1 == labels ? "}}" : "}", f);
+            fputs(o + 1 == outputs ? "}}" : "}", f);
         }
         fputs(jsonl ? "}\n" : "\n", f);
     }
@@ -195,19 +213,19 @@ int command_score(int argc, char **argv)
     code = EXIT_FAILED;
     if (job_open(&j, 0) != 0 || (f = output_open(to)) == NULL)
         goto done;
-    const uint32_t labels = ecrec_schema_labels(j.schema), fields = ecrec_schema_fields(j.schema);
-    scores = malloc(SCORE_ROWS * labels * sizeof *scores);
-    parts = explain ? malloc(SCORE_ROWS * labels * (fields + 1) * sizeof *parts) : NULL;
+    const uint32_t outputs = ecrec_schema_outputs(j.schema), given = ecrec_schema_parts(j.schema);
+    scores = malloc(SCORE_ROWS * outputs * sizeof *scores);
+    parts = explain ? malloc(SCORE_ROWS * outputs * given * sizeof *parts) : NULL;
     if (scores == NULL || (explain && parts == NULL)) {
         (void)failed("no memory for the scores");
         goto done;
     }
     options.logits = (uint32_t)has(&j.a, "logits");
     options.contributions = parts;
-    options.contributions_capacity = explain ? SCORE_ROWS * labels * (fields + 1) : 0;
+    options.contributions_capacity = explain ? SCORE_ROWS * outputs * given : 0;
     int header = !jsonl;
     while ((n = records_next(j.rows, j.batch, SCORE_ROWS)) > 0) {
-        if (ecrec_score(j.model, j.session, j.batch, &options, scores, SCORE_ROWS * labels, &err) != ECREC_OK) {
+        if (ecrec_score(j.model, j.session, j.batch, &options, scores, SCORE_ROWS * outputs, &err) != ECREC_OK) {
             (void)records_failed(j.rows, &err);
             n = -1;
             break;

@@ -45,6 +45,52 @@ ECREC_API void ecrec_schema_release(ecrec_schema *schema);
 ECREC_API int32_t ecrec_schema_add_field(ecrec_schema *schema, const char *name, int32_t kind,
                                          const ecrec_field_options *options, uint32_t *index, ecrec_error *err);
 ECREC_API int32_t ecrec_schema_add_label(ecrec_schema *schema, const char *name, uint32_t *index, ecrec_error *err);
+
+enum {
+    ECREC_LABEL_BINARY = 1,  /* 0 or 1; logistic loss; its score is a probability */
+    ECREC_LABEL_VALUE = 2,   /* any number; squared loss; its score is the value */
+    ECREC_LABEL_CLASSES = 3, /* 0 .. classes - 1; softmax; its scores are `classes` probabilities */
+    ECREC_LABEL_ORDINAL = 4  /* 0 .. classes - 1 in order; cumulative logistic; its score is the expected class */
+};
+typedef struct ecrec_label_options {
+    uint32_t size;
+    int32_t kind;     /* ECREC_LABEL_*; 0: binary */
+    uint32_t classes; /* CLASSES and ORDINAL: 2..4096; else 0 */
+    uint32_t reserved;
+} ecrec_label_options;
+#define ECREC_LABEL_OPTIONS_INIT { (uint32_t)sizeof(ecrec_label_options), 0, 0, 0 }
+ECREC_API void ecrec_label_options_init(ecrec_label_options *options);
+/* Append a label of any kind (options NULL: binary). Errors as ecrec_schema_add_label. One thread. Allocates. Since 0.1. */
+ECREC_API int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *name, const ecrec_label_options *options,
+                                            uint32_t *index, ecrec_error *err);
+
+/* What a ranker has beyond the first order, which is always there: each part that is switched on adds to the logit.
+ * In JSON: "network": {"pairs": "all" or [["a", "b"], ...], "width": 16, "fm": true or "weighted", "cross_layers": 3, "cross_rank": 32,
+ * "hidden": [128, 64]}. */
+#define ECREC_MOST_HIDDEN 8
+typedef struct ecrec_network_options {
+    uint32_t size;
+    uint32_t all_pairs;      /* 1: a weight for each pair of values of two category fields, for all pairs of such fields */
+    uint32_t width;          /* length of each field's embedding, 1..256; 0: no embeddings, so none of the parts below */
+    uint32_t embedding_bits; /* size of the hashed table of embeddings: 2^bits rows, 10..28; 0: 18 */
+    uint32_t fm;             /* 1: inner products of all pairs of embeddings; 2: each pair of fields with a learned weight */
+    uint32_t cross_layers;   /* cross layers on the joined embeddings (DCN-V2), 0..8 */
+    uint32_t cross_rank;     /* rank of their matrices; 0: full */
+    uint32_t hidden[ECREC_MOST_HIDDEN]; /* units of each layer of the perceptron (ReLU); 0 ends the list */
+    uint32_t reserved;
+} ecrec_network_options;
+#define ECREC_NETWORK_OPTIONS_INIT { (uint32_t)sizeof(ecrec_network_options), 0, 0, 0, 0, 0, 0, { 0 }, 0 }
+ECREC_API void ecrec_network_options_init(ecrec_network_options *options);
+/* Switch parts on (once the last call counts). Errors: INVALID (which member). One thread. Since 0.1. */
+ECREC_API int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_options *options, ecrec_error *err);
+/* A weight for each pair of values of two category fields, by name; when only some pairs are wanted.
+ * Errors: INVALID (not such fields, twice), LIMIT, NOMEM. One thread. Since 0.1. */
+ECREC_API int32_t ecrec_schema_add_pair(ecrec_schema *schema, const char *a, const char *b, ecrec_error *err);
+/* Scores a row has: one a label, `classes` for a CLASSES label. */
+ECREC_API uint32_t ecrec_schema_outputs(const ecrec_schema *schema);
+/* ECREC_LABEL_*, 0 when out of range; *classes (may be NULL). */
+ECREC_API int32_t ecrec_schema_label_kind(const ecrec_schema *schema, uint32_t label, uint32_t *classes);
+
 /* Size of the hashed table: 2^bits rows a label, 10..28; default 20. */
 ECREC_API int32_t ecrec_schema_set_hash_bits(ecrec_schema *schema, uint32_t bits, ecrec_error *err);
 
@@ -80,7 +126,7 @@ ECREC_API int32_t ecrec_batch_set_number(ecrec_batch *batch, uint32_t field, con
 /* rows x dimension float32, row i at vectors + i * stride (in floats; 0: dimension). */
 ECREC_API int32_t ecrec_batch_set_vector(ecrec_batch *batch, uint32_t field, const float *vectors, size_t stride,
                                          const uint8_t *valid, ecrec_error *err);
-/* Labels are 0 or 1. An invalid (missing) label teaches nothing. */
+/* Binary labels are 0 or 1; values any finite number; classes and ordinal 0 .. classes - 1. An invalid (missing) label teaches nothing. */
 ECREC_API int32_t ecrec_batch_set_label(ecrec_batch *batch, uint32_t label, const float *values, const uint8_t *valid,
                                         ecrec_error *err);
 /* How much a row counts in updates and metrics: finite and >= 0; default 1. */

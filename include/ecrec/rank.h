@@ -22,14 +22,20 @@ typedef struct ecrec_score_options {
     uint32_t size;
     uint32_t logits;         /* 1: write logits instead of probabilities */
     uint64_t snapshot;       /* score this kept snapshot; 0: the current one */
-    float *contributions;    /* NULL, or rows x labels x (fields + 1) float32: each field's part of the logit, the
-                                bias last; a row's parts add up to its logit (to 1e-5 relative to the largest part) */
+    float *contributions;    /* NULL, or rows x outputs x parts float32: what each part gave to the logit (ecrec_schema_parts: the
+                                fields, the bias, then the network's); a row's parts add up to its logit (to 1e-5 relative to the
+                                largest part) */
     size_t contributions_capacity; /* in floats */
 } ecrec_score_options;
 #define ECREC_SCORE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_score_options), 0, 0, NULL, 0 }
 ECREC_API void ecrec_score_options_init(ecrec_score_options *options);
 
-/* Score a batch: rows x labels float32 into `scores` (capacity in floats). Never waits for an update; the whole call
+/* The parts that a logit is the sum of: each field's own (first order), "bias", and those of "pairs", "fm", "cross", "hidden" that the
+ * schema has. Without a network: fields + 1. part_name: NULL when out of range. Since 0.1. */
+ECREC_API uint32_t ecrec_schema_parts(const ecrec_schema *schema);
+ECREC_API const char *ecrec_schema_part_name(const ecrec_schema *schema, uint32_t part);
+
+/* Score a batch: rows x outputs (ecrec_schema_outputs: one a label, `classes` for a label of classes) float32 into `scores` (capacity in floats). Never waits for an update; the whole call
  * uses one snapshot. A row's score does not depend on the other rows, bit for bit.
  * Errors: INVALID (a required field is missing: row and field named), MISMATCH (batch of another schema),
  * UNSUPPORTED (not a ranker), NOT_FOUND (snapshot), TOO_SMALL. One thread a session. Since 0.1. */

@@ -62,3 +62,16 @@ float random_normal(random_stream *r)
     float u = 1.0f - random_float(r), v = random_float(r);
     return sqrtf(-2.0f * logf(u)) * cosf(6.28318530717958648f * v);
 }
+
+void random_order(uint64_t seed, uint64_t stream, size_t *order, size_t n)
+{
+    random_stream random;
+    random_init(&random, seed, stream);
+    for (size_t i = 0; i < n; i++)
+        order[i] = i;
+    for (size_t i = n; i > 1; i--) {
+        const size_t j = (size_t)random_below(&random, i), t = order[i - 1];
+        order[i - 1] = order[j];
+        order[j] = t;
+    }
+}

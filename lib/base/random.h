@@ -3,6 +3,7 @@
 #ifndef ECREC_LIB_BASE_RANDOM_H
 #define ECREC_LIB_BASE_RANDOM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
@@ -17,5 +18,7 @@ uint32_t random_u32(random_stream *r);
 uint64_t random_below(random_stream *r, uint64_t n); /* uniform in [0, n), unbiased; n > 0 */
 float random_float(random_stream *r);                /* [0, 1) */
 float random_normal(random_stream *r);               /* mean 0, variance 1 */
+/* order = a permutation of 0 .. n - 1 told by (seed, stream). */
+void random_order(uint64_t seed, uint64_t stream, size_t *order, size_t n);
 
 #endif

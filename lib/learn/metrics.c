@@ -8,6 +8,7 @@
 #include "base/report.h"
 #include "base/sort.h"
 #include "ecrec/learn.h"
+#include "rank/features.h"
 
 enum { CALIBRATION_BINS = 15 };
 
@@ -98,6 +99,88 @@ static void tell_classes(ecrec_report *r, const metrics *m)
         report_numberf(r, (columns[i][0] + columns[i][1]) / 2, "macro.%s", labels[i]);
     for (int i = 0; i < 3; i++)
         report_numberf(r, ratio(columns[i][0] * m->support[0] + columns[i][1] * m->support[1], m->weight), "weighted.%s", labels[i]);
+}
+
+/* A dot in a label's name would nest the report. */
+static void label_key(const char *name, char out[256])
+{
+    size_t n = 0;
+    for (; name[n] != 0; n++)
+        out[n] = name[n] == '.' ? '_' : name[n];
+    out[n] = 0;
+}
+
+static void tell_binary(ecrec_report *r, const char *name, const batch_column *y, const ecrec_batch *batch, const double *logits, size_t stride, scored *items)
+{
+    size_t n = 0;
+    metrics m;
+    for (size_t row = 0; row < batch->rows; row++)
+        if (column_has(y, row))
+            items[n++] = (scored){ (float)logistic(logits[row * stride]), column_float(y, row), batch_weight(batch, row), 0 };
+    metrics_compute(items, n, &m);
+    report_numberf(r, (double)n, "labels.%s.rows", name);
+    report_numberf(r, m.log_loss, "labels.%s.log_loss", name);
+    report_numberf(r, m.auc, "labels.%s.auc", name);
+    report_numberf(r, m.accuracy, "labels.%s.accuracy", name);
+}
+
+static void tell_classes_of(ecrec_report *r, const char *name, const schema_label *label, const batch_column *y, const ecrec_batch *batch, const double *logits,
+                            size_t stride)
+{
+    double rows = 0, weight = 0, right = 0, loss = 0;
+    for (size_t row = 0; row < batch->rows; row++) {
+        if (!column_has(y, row))
+            continue;
+        const double w = batch_weight(batch, row), *z = logits + row * stride;
+        uint32_t best = 0;
+        double sum = 0;
+        for (uint32_t k = 1; k < label->classes; k++)
+            best = z[k] > z[best] ? k : best;
+        for (uint32_t k = 0; k < label->classes; k++)
+            sum += exp(z[k] - z[best]);
+        const uint32_t is = (uint32_t)column_float(y, row);
+        loss += w * (log(sum) + z[best] - z[is]);
+        right += best == is ? w : 0;
+        weight += w;
+        rows++;
+    }
+    report_numberf(r, rows, "labels.%s.rows", name);
+    report_numberf(r, loss / weight, "labels.%s.log_loss", name);
+    report_numberf(r, right / weight, "labels.%s.accuracy", name);
+}
+
+static void tell_values(ecrec_report *r, const char *name, const batch_column *y, const ecrec_batch *batch, const double *logits, size_t stride)
+{
+    double rows = 0, weight = 0, squares = 0, errors = 0;
+    for (size_t row = 0; row < batch->rows; row++) {
+        if (!column_has(y, row))
+            continue;
+        const double w = batch_weight(batch, row), d = logits[row * stride] - column_float(y, row);
+        squares += w * d * d;
+        errors += w * fabs(d);
+        weight += w;
+        rows++;
+    }
+    report_numberf(r, rows, "labels.%s.rows", name);
+    report_numberf(r, squares / weight, "labels.%s.mean_squared_error", name);
+    report_numberf(r, errors / weight, "labels.%s.mean_absolute_error", name);
+}
+
+void metrics_tell_label(ecrec_report *r, const ecrec_schema *schema, uint32_t label, const ecrec_batch *batch, const double *logits, size_t stride,
+                        scored *items)
+{
+    const schema_label *l = &schema->labels[label];
+    const batch_column *y = batch_label(batch, label);
+    char name[256];
+    label_key(l->name, name);
+    if (l->kind == ECREC_LABEL_BINARY)
+        tell_binary(r, name, y, batch, logits, stride, items);
+    else if (l->kind == ECREC_LABEL_CLASSES)
+        tell_classes_of(r, name, l, y, batch, logits, stride);
+    else if (l->kind == ECREC_LABEL_VALUE)
+        tell_values(r, name, y, batch, logits, stride);
+    else
+        report_numberf(r, (double)batch->rows, "labels.%s.rows", name);
 }
 
 int32_t ecrec_evaluate(ecrec_context *context, const float *probabilities, const float *labels, const float *weights, size_t n,

@@ -3,7 +3,8 @@
 #define ECREC_LIB_LEARN_METRICS_H
 
 #include "base/memory.h"
-#include "ecrec/base.h"
+#include "base/report.h"
+#include "rank/batch.h"
 
 typedef struct scored { float probability, label, weight; uint32_t reserved; } scored;
 
@@ -16,5 +17,9 @@ typedef struct metrics {
 double log_loss_of(double probability, double label); /* nats; probabilities are kept 1e-7 away from 0 and 1 */
 /* Sorts the items. auc is NaN with one class only; the rest NaN without weight. */
 void metrics_compute(scored *items, size_t n, metrics *out);
+/* "labels.NAME.rows", and what fits the label's kind: log_loss, auc, accuracy; mean squared and absolute error. logits: of the label's
+ * first head in row 0, rows `stride` apart. items: room for the rows. */
+void metrics_tell_label(ecrec_report *r, const ecrec_schema *schema, uint32_t label, const ecrec_batch *batch, const double *logits, size_t stride,
+                        scored *items);
 
 #endif

@@ -262,9 +262,17 @@ int32_t ecrec_batch_set_label(ecrec_batch *batch, uint32_t label, const float *v
         return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_label: %s is NULL", batch == NULL ? "batch" : "values");
     if (label >= batch->schema->label_count)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_label: label %u is not below %u", label, batch->schema->label_count);
-    for (size_t i = 0; i < batch->rows; i++)
-        if ((valid == NULL || valid[i]) && values[i] != 0.0f && values[i] != 1.0f)
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, label \"%s\": %g is neither 0 nor 1", i, batch->schema->labels[label], (double)values[i]);
+    const schema_label *l = &batch->schema->labels[label];
+    for (size_t i = 0; i < batch->rows; i++) {
+        if (valid != NULL && !valid[i])
+            continue;
+        if (l->kind == ECREC_LABEL_BINARY && values[i] != 0.0f && values[i] != 1.0f)
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, label \"%s\": %g is neither 0 nor 1", i, l->name, (double)values[i]);
+        if (!isfinite(values[i]))
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, label \"%s\": %g is not a number", i, l->name, (double)values[i]);
+        if (l->classes != 0 && !(values[i] >= 0 && values[i] < (float)l->classes && values[i] == floorf(values[i])))
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, label \"%s\": %g is no class (0 .. %u)", i, l->name, (double)values[i], l->classes - 1);
+    }
     return set_floats(batch, &batch->columns[batch->schema->field_count + label], values, valid, err);
 }
 

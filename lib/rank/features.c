@@ -63,6 +63,17 @@ static void visit_gram(void *opaque, uint32_t kind, const char *bytes, size_t le
     g->visit(g->opaque, hash64(bytes, length, g->seed + kind) & g->mask, g->value);
 }
 
+uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *batch, size_t row)
+{
+    const batch_column *c = &batch->columns[field];
+    const uint64_t seed = r->plan[field].seed;
+    size_t n = 0;
+    if (!column_has(c, row))
+        return hash64("", 0, seed ^ MISSING_SEED);
+    const char *text = column_text(c, row, &n);
+    return hash64(text, n, seed);
+}
+
 void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_visit visit, void *opaque)
 {
     const field_plan *p = &r->plan[field];
@@ -71,15 +82,15 @@ void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_vi
     size_t n = 0;
     if (p->kind != ECREC_FIELD_CATEGORY && p->word_ngrams == 0 && p->char_ngrams == 0)
         return;
+    if (p->kind == ECREC_FIELD_CATEGORY) {
+        visit(opaque, record_category(r, field, rec->batch, rec->row) & mask, 1);
+        return;
+    }
     if (!column_has(c, rec->row)) {
         visit(opaque, hash64("", 0, p->seed ^ MISSING_SEED) & mask, 1);
         return;
     }
     const char *text = column_text(c, rec->row, &n);
-    if (p->kind == ECREC_FIELD_CATEGORY) {
-        visit(opaque, hash64(text, n, p->seed) & mask, 1);
-        return;
-    }
     gram_visit g = { .seed = p->seed, .mask = mask, .visit = visit, .opaque = opaque };
     text_ngrams(text, n, p->word_ngrams, p->char_ngrams, count_gram, &g);
     if (g.count == 0)
@@ -103,10 +114,10 @@ static void add_weight(void *opaque, uint64_t slot, float value)
         s->sum += (double)*w * value;
 }
 
-static double field_part(const ranker *r, const kernels *table, const record *rec, uint32_t label, uint32_t field)
+double dense_part(const ranker *r, const kernels *table, const record *rec, uint32_t head, uint32_t field)
 {
     const field_plan *p = &r->plan[field];
-    const float *w = (const float *)r->dense->data + (size_t)label * r->width;
+    const float *w = (const float *)r->dense->data + (size_t)head * r->width;
     double sum = 0;
     if (p->kind == ECREC_FIELD_NUMBER) {
         const batch_column *c = &rec->batch->columns[field];
@@ -125,23 +136,43 @@ static double field_part(const ranker *r, const kernels *table, const record *re
         if (p->cosine != NO_INDEX)
             sum += record_cosine(r, table, field, rec, &cosine) ? (double)w[p->cosine] * cosine : (double)w[p->cosine + 1];
     }
-    sum_state s = { r->table, (uint64_t)label << r->hash_bits, 0 };
-    record_hashed(r, field, rec, add_weight, &s);
-    return sum + s.sum;
+    return sum;
 }
 
-double record_logit(const ranker *r, const kernels *table, const record *rec, uint32_t label, float *parts)
+/* The sum over all pairs of the record's categories. */
+static double pairs_part(const ranker *r, const uint64_t *categories, sum_state *s)
 {
-    const float bias = ((const float *)r->dense->data)[(size_t)label * r->width + r->width - 1];
+    const uint64_t mask = ((uint64_t)1 << r->hash_bits) - 1;
+    s->sum = 0;
+    for (uint32_t i = 0; i < r->pair_count; i++)
+        add_weight(s, pair_hash(categories[r->pairs[i].a], categories[r->pairs[i].b]) & mask, 1);
+    return s->sum;
+}
+
+double record_logit(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, uint32_t head, float *parts)
+{
+    const float bias = ((const float *)r->dense->data)[(size_t)head * r->width + r->width - 1];
+    const uint64_t mask = ((uint64_t)1 << r->hash_bits) - 1;
+    sum_state s = { r->table, (uint64_t)head << r->hash_bits, 0 };
     double logit = bias;
     for (uint32_t f = 0; f < r->fields; f++) {
-        const double part = field_part(r, table, rec, label, f);
+        s.sum = dense_part(r, table, rec, head, f);
+        if (categories != NULL && r->plan[f].category != NO_INDEX)
+            add_weight(&s, categories[r->plan[f].category] & mask, 1);
+        else
+            record_hashed(r, f, rec, add_weight, &s);
         if (parts != NULL)
-            parts[f] = (float)part;
-        logit += part;
+            parts[f] = (float)s.sum;
+        logit += s.sum;
     }
     if (parts != NULL)
         parts[r->fields] = bias;
+    if (r->pair_count != 0) {
+        const double pairs = pairs_part(r, categories, &s);
+        if (parts != NULL)
+            parts[r->fields + 1] = (float)pairs;
+        logit += pairs;
+    }
     return logit;
 }
 

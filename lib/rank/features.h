@@ -12,11 +12,12 @@
 
 #include "kernels/kernels.h"
 #include "rank/batch.h"
+#include "rank/network.h"
 #include "rank/ranker.h"
 
 #define NO_INDEX UINT32_MAX
 enum { NUMBER_COUNT, NUMBER_MEAN, NUMBER_SQUARES, NUMBER_FROZEN_MEAN, NUMBER_FROZEN_SCALE, NUMBER_FROZEN_COUNT, NUMBER_COLUMNS };
-enum { HASHED_CHUNK = 64 };
+enum { HASHED_CHUNK = 64, EMBEDDING_CHUNK = 16 };
 
 typedef struct field_plan {
     int32_t kind;
@@ -29,15 +30,28 @@ typedef struct field_plan {
     uint32_t compare;  /* the other field */
     uint32_t number;   /* row of rank.numbers */
     uint32_t word_ngrams, char_ngrams;
+    uint32_t category; /* number among the category fields, or NO_INDEX */
+    uint32_t embedded; /* which of the embeddings that the network joins, or NO_INDEX */
+    size_t embed;      /* of an embedded number or vector: where its weights begin in "rank.network" */
     uint64_t seed;
 } field_plan;
 
 struct ranker {
     memory *m;
-    uint32_t fields, labels, width /* dense weights of a label, bias last */, slots, numbers, dimension, hash_bits, hashed;
+    uint32_t fields, labels, heads /* logits of a row */, width /* dense weights of a head, bias last */, slots, numbers, dimension, hash_bits, hashed;
+    uint32_t categories, pair_count;
     tensor *dense, *table, *statistics; /* referenced; table and statistics may be NULL */
+    tensor *embeddings, *network;       /* referenced; NULL without a network */
+    network_plan net;
+    network_packed *packed;
+    schema_pair *pairs; /* of category numbers, owned */
     field_plan plan[];
 };
+
+/* Where each field's weights lie; also what pairs there are. *pairs belongs to the caller (pair_count of them; NULL: none). */
+size_t ranker_bytes(const ecrec_schema *s);
+int32_t ranker_plan(memory *m, const ecrec_schema *s, uint32_t dimension, ranker **out, ecrec_error *err);
+void ranker_free(ranker *r);
 
 typedef struct record {
     const ecrec_batch *batch;
@@ -50,11 +64,30 @@ const float *record_vector(const ranker *r, const kernels *table, uint32_t field
 /* The cosine that a field asks for; 0 when one side is missing. */
 int record_cosine(const ranker *r, const kernels *table, uint32_t field, const record *rec, float *cosine);
 typedef void (*hashed_visit)(void *opaque, uint64_t slot /* below 2^bits */, float value);
+/* The hash of a category field's value (missing has one of its own); its slot is the low bits. */
+uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *batch, size_t row);
+static inline uint64_t pair_hash(uint64_t a, uint64_t b)
+{
+    uint64_t x = (a ^ (b << 31 | b >> 33)) * 0x9E3779B97F4A7C15u;
+    x ^= x >> 32;
+    x *= 0xD6E8FEB86659FD93u;
+    return x ^ x >> 32;
+}
+/* A field's part of a head's logit without its hashed features. */
+double dense_part(const ranker *r, const kernels *table, const record *rec, uint32_t head, uint32_t field);
 void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_visit visit, void *opaque);
 double number_standard(const double *statistics, double value);
-/* The logit; parts (may be NULL): fields + 1 floats. */
-double record_logit(const ranker *r, const kernels *table, const record *rec, uint32_t label, float *parts);
+/* The logit of the first order and the pairs; categories: [categories] hashes of the record's values, or NULL to make them when met;
+ * parts (may be NULL): fields, then the bias, then (with pairs) their sum. */
+double record_logit(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, uint32_t head, float *parts);
 double logistic(double logit);
+
+/* The embeddings of a record joined: [inputs]. */
+void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, float *x0);
+/* Of one number or vector field. */
+void embed_dense(const ranker *r, const kernels *table, const record *rec, uint32_t field, const float *flat, float *to);
+/* What the caller sees of a row's logits: probabilities, values, expected classes. */
+void heads_to_scores(const ecrec_schema *s, const float *thresholds, const double *logits, int as_logits, float *scores);
 
 /* Encoded texts of rows [first, first + rows) of a batch: pointers[i * slots + s]. */
 typedef struct text_block {

@@ -19,9 +19,12 @@ void ranker_release(ranker *r);
 /* Look through the hashed tables of a file for what is no number: linear in the table, so done at load only. */
 int32_t ranker_check_tables(const tensor_set *tensors, ecrec_error *err);
 
+/* Parts that a score has: ecrec_schema_parts. */
+uint32_t schema_parts(const ecrec_schema *s);
+
 /* Scratch of a session that scores (one block; sized for the schema). */
 typedef struct score_scratch score_scratch;
-int32_t score_scratch_create(memory *m, const ecrec_schema *s, uint32_t dimension, score_scratch **out, ecrec_error *err);
+int32_t score_scratch_create(memory *m, const ecrec_schema *s, uint32_t dimension, uint32_t threads, score_scratch **out, ecrec_error *err);
 void score_scratch_destroy(score_scratch *s);
 
 typedef struct score_call {

@@ -4,39 +4,12 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "base/json.h"
-
-enum { MOST_FIELDS = 4096, MOST_LABELS = 256, MOST_NAME = 255, MOST_DIMENSION = 65536, FORMAT_VERSION = 1 };
-enum { DEFAULT_BITS = 20, LEAST_BITS = 10, MOST_BITS = 28 };
-#define NO_FIELD UINT32_MAX
-
-static const char *const kind_names[] = { "", "text", "vector", "category", "number" };
 
 void ecrec_field_options_init(ecrec_field_options *options)
 {
     static const ecrec_field_options defaults = ECREC_FIELD_OPTIONS_INIT;
     if (options != NULL)
         *options = defaults;
-}
-
-/* The schema as bytes: what the file holds and what the fingerprint is of. */
-int32_t schema_write(const ecrec_schema *s, buffer *b)
-{
-    int32_t status = write_u32(b, FORMAT_VERSION);
-    status = status ? status : write_u32(b, s->hash_bits);
-    status = status ? status : write_u32(b, s->field_count);
-    status = status ? status : write_u32(b, s->label_count);
-    for (uint32_t i = 0; i < s->field_count && status == ECREC_OK; i++) {
-        const schema_field *f = &s->fields[i];
-        const uint32_t values[] = { (uint32_t)f->kind, f->dimension, f->required, f->encoded, f->word_ngrams, f->char_ngrams, f->compare, f->compare_only };
-        status = write_string(b, f->name, strlen(f->name));
-        for (size_t j = 0; j < sizeof values / sizeof *values && status == ECREC_OK; j++)
-            status = write_u32(b, values[j]);
-        status = status ? status : write_string(b, f->space, strlen(f->space));
-    }
-    for (uint32_t i = 0; i < s->label_count && status == ECREC_OK; i++)
-        status = write_string(b, s->labels[i], strlen(s->labels[i]));
-    return status;
 }
 
 static void mix(uint64_t *h, const void *bytes, size_t n)
@@ -55,8 +28,33 @@ static void refresh(ecrec_schema *s)
         mix(&h, f->space, strlen(f->space) + 1);
     }
     for (uint32_t i = 0; i < s->label_count; i++)
-        mix(&h, s->labels[i], strlen(s->labels[i]) + 1);
+        mix(&h, s->labels[i].name, strlen(s->labels[i].name) + 1);
+    if (schema_extended(s)) { /* the first form keeps its fingerprints */
+        for (uint32_t i = 0; i < s->label_count; i++) {
+            const uint32_t values[] = { (uint32_t)s->labels[i].kind, s->labels[i].classes };
+            mix(&h, values, sizeof values);
+        }
+        mix(&h, &s->network, sizeof s->network);
+        mix(&h, s->pairs, s->pair_count * sizeof *s->pairs);
+    }
     s->fingerprint = h;
+}
+
+int schema_extended(const ecrec_schema *s)
+{
+    static const schema_network none = { 0 };
+    for (uint32_t i = 0; i < s->label_count; i++)
+        if (s->labels[i].kind != ECREC_LABEL_BINARY)
+            return 1;
+    return s->pair_count != 0 || memcmp(&s->network, &none, sizeof none) != 0;
+}
+
+uint32_t schema_outputs(const ecrec_schema *s)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->label_count; i++)
+        n += label_outputs(&s->labels[i]);
+    return n;
 }
 
 int32_t ecrec_schema_create(ecrec_context *context, ecrec_schema **schema, ecrec_error *err)
@@ -89,6 +87,7 @@ void ecrec_schema_release(ecrec_schema *s)
     ecrec_context *context = s->context;
     memory_release(&context->m, s->fields, s->field_capacity * sizeof *s->fields);
     memory_release(&context->m, s->labels, s->label_capacity * sizeof *s->labels);
+    memory_release(&context->m, s->pairs, s->pair_capacity * sizeof *s->pairs);
     memory_release(&context->m, s, sizeof *s);
     context_release(context);
 }
@@ -187,17 +186,115 @@ int32_t ecrec_schema_add_field(ecrec_schema *schema, const char *name, int32_t k
 
 int32_t ecrec_schema_add_label(ecrec_schema *schema, const char *name, uint32_t *index, ecrec_error *err)
 {
+    return ecrec_schema_add_label_of(schema, name, NULL, index, err);
+}
+
+void ecrec_label_options_init(ecrec_label_options *options)
+{
+    static const ecrec_label_options defaults = ECREC_LABEL_OPTIONS_INIT;
+    if (options != NULL)
+        *options = defaults;
+}
+
+int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *name, const ecrec_label_options *options, uint32_t *index, ecrec_error *err)
+{
+    static const ecrec_label_options defaults = ECREC_LABEL_OPTIONS_INIT;
     int32_t status = check_name(schema, name, "label", err);
     if (status != ECREC_OK)
         return status;
+    if (options != NULL && options->size < sizeof *options)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_label_options: size is %u, expected %zu or more", options->size, sizeof *options);
+    const ecrec_label_options *o = options != NULL ? options : &defaults;
+    const int32_t kind = o->kind != 0 ? o->kind : ECREC_LABEL_BINARY;
+    const int classes = kind == ECREC_LABEL_CLASSES || kind == ECREC_LABEL_ORDINAL;
+    if (kind < ECREC_LABEL_BINARY || kind > ECREC_LABEL_ORDINAL)
+        return error_set(err, ECREC_ERR_INVALID, "label \"%s\": kind %d is unknown (1 binary, 2 value, 3 classes, 4 ordinal)", name, kind);
+    if (classes ? o->classes < 2 || o->classes > MOST_CLASSES : o->classes != 0)
+        return error_set(err, ECREC_ERR_INVALID, "label \"%s\": classes is %u; it must be 2 .. %d with classes and ordinal, 0 else", name, o->classes, MOST_CLASSES);
     if (schema->label_count == MOST_LABELS)
         return error_set(err, ECREC_ERR_LIMIT, "a schema has at most %d labels", MOST_LABELS);
     if ((status = grow(schema, (void **)&schema->labels, &schema->label_capacity, schema->label_count, sizeof *schema->labels, err)) != ECREC_OK)
         return status;
     if (index != NULL)
         *index = schema->label_count;
-    memset(schema->labels[schema->label_count], 0, sizeof *schema->labels);
-    memcpy(schema->labels[schema->label_count++], name, strlen(name) + 1);
+    schema_label *l = &schema->labels[schema->label_count++];
+    memset(l, 0, sizeof *l);
+    memcpy(l->name, name, strlen(name) + 1);
+    l->kind = kind;
+    l->classes = o->classes;
+    refresh(schema);
+    return ECREC_OK;
+}
+
+int32_t ecrec_schema_add_pair(ecrec_schema *schema, const char *a, const char *b, ecrec_error *err)
+{
+    if (schema == NULL || a == NULL || b == NULL)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_schema_add_pair: an argument is NULL");
+    const uint32_t i = ecrec_schema_find_field(schema, a), j = ecrec_schema_find_field(schema, b);
+    const char *const names[] = { a, b };
+    const uint32_t found[] = { i, j };
+    for (int k = 0; k < 2; k++)
+        if (found[k] == NO_FIELD || schema->fields[found[k]].kind != ECREC_FIELD_CATEGORY)
+            return error_set(err, ECREC_ERR_INVALID, "pair \"%s\" x \"%s\": \"%s\" is no category field", a, b, names[k]);
+    if (i == j)
+        return error_set(err, ECREC_ERR_INVALID, "pair \"%s\" x \"%s\": a field cannot be crossed with itself", a, b);
+    if (schema->references != 1)
+        return error_set(err, ECREC_ERR_INVALID, "the schema is already used by a batch and cannot change");
+    const schema_pair p = { i < j ? i : j, i < j ? j : i };
+    for (uint32_t k = 0; k < schema->pair_count; k++)
+        if (schema->pairs[k].a == p.a && schema->pairs[k].b == p.b)
+            return error_set(err, ECREC_ERR_INVALID, "pair \"%s\" x \"%s\" is there twice", a, b);
+    if (schema->pair_count == MOST_PAIRS)
+        return error_set(err, ECREC_ERR_LIMIT, "a schema has at most %d pairs", MOST_PAIRS);
+    const int32_t status = grow(schema, (void **)&schema->pairs, &schema->pair_capacity, schema->pair_count, sizeof p, err);
+    if (status != ECREC_OK)
+        return status;
+    schema->pairs[schema->pair_count++] = p;
+    refresh(schema);
+    return ECREC_OK;
+}
+
+void ecrec_network_options_init(ecrec_network_options *options)
+{
+    static const ecrec_network_options defaults = ECREC_NETWORK_OPTIONS_INIT;
+    if (options != NULL)
+        *options = defaults;
+}
+
+static int32_t check_network(const ecrec_network_options *o, ecrec_error *err)
+{
+    int end = 0;
+    if (o->size < sizeof *o)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_network_options: size is %u, expected %zu or more", o->size, sizeof *o);
+    if (o->width > 256 || o->fm > 2 || o->cross_layers > 8 || o->cross_rank > 4096 || (o->embedding_bits != 0 && (o->embedding_bits < LEAST_BITS || o->embedding_bits > MOST_BITS)))
+        return error_set(err, ECREC_ERR_INVALID,
+                         "network: width %u (0 .. 256), embedding_bits %u (%d .. %d), fm %u (0 .. 2), cross_layers %u (0 .. 8) or cross_rank %u (0 .. 4096) is out of range",
+                         o->width, o->embedding_bits, LEAST_BITS, MOST_BITS, o->fm, o->cross_layers, o->cross_rank);
+    for (int i = 0; i < ECREC_MOST_HIDDEN; i++) {
+        if (o->hidden[i] > 8192 || (end && o->hidden[i] != 0))
+            return error_set(err, ECREC_ERR_INVALID, "network: hidden layer %d has %u units; at most 8192, and none after a layer of 0", i + 1, o->hidden[i]);
+        end |= o->hidden[i] == 0;
+    }
+    if (o->width == 0 && (o->fm != 0 || o->cross_layers != 0 || o->hidden[0] != 0))
+        return error_set(err, ECREC_ERR_INVALID, "network: fm, cross_layers and hidden work on the fields' embeddings: width must be above 0");
+    if (o->width != 0 && o->fm == 0 && o->cross_layers == 0 && o->hidden[0] == 0)
+        return error_set(err, ECREC_ERR_INVALID, "network: embeddings of width %u, but no fm, cross_layers or hidden that would use them", o->width);
+    return ECREC_OK;
+}
+
+int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_options *o, ecrec_error *err)
+{
+    if (schema == NULL || o == NULL)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_schema_set_network: %s is NULL", schema == NULL ? "schema" : "options");
+    const int32_t status = check_network(o, err);
+    if (status != ECREC_OK)
+        return status;
+    if (schema->references != 1)
+        return error_set(err, ECREC_ERR_INVALID, "the schema is already used by a batch and cannot change");
+    schema_network n = { .all_pairs = o->all_pairs != 0, .width = o->width, .fm = o->fm, .cross_layers = o->cross_layers, .cross_rank = o->cross_rank };
+    n.embedding_bits = o->width == 0 ? 0 : o->embedding_bits != 0 ? o->embedding_bits : DEFAULT_BITS - 2;
+    memcpy(n.hidden, o->hidden, sizeof n.hidden);
+    schema->network = n;
     refresh(schema);
     return ECREC_OK;
 }
@@ -225,7 +322,7 @@ const char *ecrec_schema_field_name(const ecrec_schema *s, uint32_t field)
 
 const char *ecrec_schema_label_name(const ecrec_schema *s, uint32_t label)
 {
-    return s != NULL && label < s->label_count ? s->labels[label] : NULL;
+    return s != NULL && label < s->label_count ? s->labels[label].name : NULL;
 }
 
 int32_t ecrec_schema_field_kind(const ecrec_schema *s, uint32_t field)
@@ -244,194 +341,17 @@ uint32_t ecrec_schema_find_field(const ecrec_schema *s, const char *name)
 uint32_t ecrec_schema_find_label(const ecrec_schema *s, const char *name)
 {
     for (uint32_t i = 0; s != NULL && name != NULL && i < s->label_count; i++)
-        if (strcmp(s->labels[i], name) == 0)
+        if (strcmp(s->labels[i].name, name) == 0)
             return i;
     return NO_FIELD;
 }
 
-/* ---- JSON ---- */
+uint32_t ecrec_schema_outputs(const ecrec_schema *s) { return s != NULL ? schema_outputs(s) : 0; }
 
-static int32_t parse_flag(const json *v, const char *field, uint32_t *out, ecrec_error *err)
+int32_t ecrec_schema_label_kind(const ecrec_schema *s, uint32_t label, uint32_t *classes)
 {
-    uint64_t n = 0;
-    if (json_is(v, JSON_TRUE) || json_is(v, JSON_FALSE))
-        *out = json_is(v, JSON_TRUE);
-    else if (json_u64(v, &n) && n <= UINT32_MAX)
-        *out = (uint32_t)n;
-    else
-        return error_at(err, ECREC_ERR_INVALID, v->position, "schema: field \"%s\": \"%s\" must be a whole number, true or false", field, v->key);
-    return ECREC_OK;
-}
-
-static int32_t parse_field(ecrec_schema *s, const json *v, ecrec_error *err)
-{
-    ecrec_field_options o = ECREC_FIELD_OPTIONS_INIT;
-    const json *name = json_get(v, "name"), *kind = json_get(v, "kind");
-    int32_t number = 0;
-    if (!json_is(name, JSON_STRING) || memchr(name->text, 0, name->length) != NULL)
-        return error_at(err, ECREC_ERR_INVALID, v->position, "schema: a field has no \"name\"");
-    for (int32_t i = 1; i < 5; i++)
-        if (json_equal(kind, kind_names[i]))
-            number = i;
-    if (number == 0)
-        return error_at(err, ECREC_ERR_INVALID, v->position, "schema: field \"%s\": \"kind\" must be one of text, vector, category, number", name->text);
-    const struct { const char *key; uint32_t *to; } flags[] = {
-        { "dimension", &o.dimension }, { "required", &o.required }, { "no_encoding", &o.no_encoding },
-        { "word_ngrams", &o.word_ngrams }, { "char_ngrams", &o.char_ngrams }, { "compare_only", &o.compare_only } };
-    const struct { const char *key; const char **to; } names[] = { { "compare", &o.compare }, { "space", &o.space } };
-    for (const json *m = v->first; m != NULL; m = m->next) {
-        int known = strcmp(m->key, "name") == 0 || strcmp(m->key, "kind") == 0;
-        for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-            if (strcmp(m->key, flags[i].key) == 0) {
-                const int32_t status = parse_flag(m, name->text, flags[i].to, err);
-                if (status != ECREC_OK)
-                    return status;
-                known = 1;
-            }
-        for (size_t i = 0; i < 2; i++)
-            if (strcmp(m->key, names[i].key) == 0) {
-                if (!json_is(m, JSON_STRING))
-                    return error_at(err, ECREC_ERR_INVALID, m->position, "schema: field \"%s\": \"%s\" must be text", name->text, m->key);
-                *names[i].to = m->text;
-                known = 1;
-            }
-        if (!known)
-            return error_at(err, ECREC_ERR_INVALID, m->position, "schema: field \"%s\": the member \"%s\" is not known", name->text, m->key);
-    }
-    return ecrec_schema_add_field(s, name->text, number, &o, NULL, err);
-}
-
-static int32_t parse_label(ecrec_schema *s, const json *v, ecrec_error *err)
-{
-    const json *name = json_is(v, JSON_STRING) ? v : json_get(v, "name");
-    if (!json_is(name, JSON_STRING) || memchr(name->text, 0, name->length) != NULL)
-        return error_at(err, ECREC_ERR_INVALID, v->position, "schema: a label has no \"name\"");
-    for (const json *m = json_is(v, JSON_OBJECT) ? v->first : NULL; m != NULL; m = m->next)
-        if (strcmp(m->key, "name") != 0)
-            return error_at(err, ECREC_ERR_INVALID, m->position, "schema: label \"%s\": the member \"%s\" is not known", name->text, m->key);
-    return ecrec_schema_add_label(s, name->text, NULL, err);
-}
-
-static int32_t parse_members(ecrec_schema *s, const json *root, ecrec_error *err)
-{
-    int32_t status = ECREC_OK;
-    uint64_t bits = 0;
-    if (!json_is(root, JSON_OBJECT))
-        return error_set(err, ECREC_ERR_INVALID, "schema: it is not a JSON object");
-    for (const json *m = root->first; m != NULL && status == ECREC_OK; m = m->next) {
-        const int fields = strcmp(m->key, "fields") == 0;
-        if (fields || strcmp(m->key, "labels") == 0) {
-            if (!json_is(m, JSON_ARRAY))
-                return error_at(err, ECREC_ERR_INVALID, m->position, "schema: \"%s\" is not an array", m->key);
-            for (const json *v = m->first; v != NULL && status == ECREC_OK; v = v->next)
-                status = fields ? parse_field(s, v, err) : parse_label(s, v, err);
-        } else if (strcmp(m->key, "hash_bits") == 0) {
-            if (!json_u64(m, &bits) || bits > 64)
-                return error_at(err, ECREC_ERR_INVALID, m->position, "schema: hash_bits must be %d .. %d", LEAST_BITS, MOST_BITS);
-            status = ecrec_schema_set_hash_bits(s, (uint32_t)bits, err);
-        } else {
-            return error_at(err, ECREC_ERR_INVALID, m->position, "schema: the member \"%s\" is not known (fields, labels, hash_bits are)", m->key);
-        }
-    }
-    return status;
-}
-
-int32_t ecrec_schema_parse(ecrec_context *context, const char *text, size_t length, ecrec_schema **schema, ecrec_error *err)
-{
-    ecrec_schema *s = NULL;
-    const json *root = NULL;
-    arena a;
-    if (context == NULL || text == NULL || schema == NULL)
-        return error_set(err, ECREC_ERR_INVALID, "ecrec_schema_parse: an argument is NULL");
-    arena_init(&a, &context->m);
-    int32_t status = ecrec_schema_create(context, &s, err);
-    if (status == ECREC_OK)
-        status = json_parse(&a, "schema", text, length, &root, err);
-    if (status == ECREC_OK)
-        status = parse_members(s, root, err);
-    arena_release(&a);
-    if (status == ECREC_OK)
-        *schema = s;
-    else
-        ecrec_schema_release(s);
-    return status;
-}
-
-/* ---- the model file ---- */
-
-int32_t schema_copy(ecrec_context *context, const ecrec_schema *s, ecrec_schema **out, ecrec_error *err)
-{
-    buffer b;
-    buffer_init(&b, &context->m);
-    int32_t status = schema_write(s, &b) == ECREC_OK ? schema_read(context, b.data, b.length, out, err) : error_nomem(err, "the schema", b.length);
-    buffer_release(&b);
-    return status;
-}
-
-static int32_t read_name(reader *r, char *out, size_t capacity)
-{
-    size_t n = 0;
-    const char *text = read_string(r, capacity - 1, &n);
-    if (text == NULL || memchr(text, 0, n) != NULL)
-        return 0;
-    memcpy(out, text, n);
-    out[n] = 0;
-    return 1;
-}
-
-static int32_t damaged(ecrec_error *err, const reader *r)
-{
-    return error_at(err, ECREC_ERR_FORMAT, r->position, "the schema in the model is damaged near byte %zu", r->position);
-}
-
-static int32_t read_field(ecrec_schema *s, reader *r, ecrec_error *err)
-{
-    char name[256], space[40];
-    uint32_t v[8];
-    ecrec_field_options o = ECREC_FIELD_OPTIONS_INIT;
-    if (!read_name(r, name, sizeof name))
-        return damaged(err, r);
-    for (size_t i = 0; i < 8; i++)
-        v[i] = read_u32(r);
-    if (!read_name(r, space, sizeof space) || r->failed || (v[6] != NO_FIELD && v[6] >= s->field_count) || v[3] > 1)
-        return damaged(err, r);
-    o.dimension = v[1];
-    o.required = v[2];
-    o.no_encoding = v[0] == ECREC_FIELD_TEXT && !v[3];
-    o.word_ngrams = v[4];
-    o.char_ngrams = v[5];
-    o.compare = v[6] != NO_FIELD ? s->fields[v[6]].name : NULL;
-    o.compare_only = v[7];
-    o.space = space[0] != 0 ? space : NULL;
-    const int32_t status = ecrec_schema_add_field(s, name, v[0] <= 4 ? (int32_t)v[0] : 0, &o, NULL, err);
-    return status == ECREC_ERR_INVALID ? damaged(err, r) : status;
-}
-
-int32_t schema_read(ecrec_context *context, const void *bytes, size_t length, ecrec_schema **out, ecrec_error *err)
-{
-    ecrec_schema *s = NULL;
-    reader r;
-    reader_init(&r, bytes, length);
-    const uint32_t version = read_u32(&r), bits = read_u32(&r), fields = read_u32(&r), labels = read_u32(&r);
-    if (r.failed || version != FORMAT_VERSION || bits < LEAST_BITS || bits > MOST_BITS || fields > MOST_FIELDS || labels > MOST_LABELS)
-        return damaged(err, &r);
-    int32_t status = ecrec_schema_create(context, &s, err);
-    if (status != ECREC_OK)
-        return status;
-    s->hash_bits = bits;
-    for (uint32_t i = 0; i < fields && status == ECREC_OK; i++)
-        status = read_field(s, &r, err);
-    for (uint32_t i = 0; i < labels && status == ECREC_OK; i++) {
-        char name[256];
-        status = read_name(&r, name, sizeof name) ? ecrec_schema_add_label(s, name, NULL, err) : damaged(err, &r);
-        if (status == ECREC_ERR_INVALID)
-            status = damaged(err, &r);
-    }
-    if (status == ECREC_OK && (r.failed || r.position != length))
-        status = damaged(err, &r);
-    if (status == ECREC_OK)
-        *out = s;
-    else
-        ecrec_schema_release(s);
-    return status;
+    const int there = s != NULL && label < s->label_count;
+    if (classes != NULL)
+        *classes = there ? s->labels[label].classes : 0;
+    return there ? s->labels[label].kind : 0;
 }

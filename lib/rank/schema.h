@@ -1,13 +1,19 @@
-/* The schema: fields and labels, and where each field's weights lie.
+/* The schema: fields, labels, and which parts the ranker has.
  *
- * A ranker's tensors: "rank.dense" f32 {labels, width}, "rank.hashed" f32 chunked {labels * 2^bits, 1}, "rank.numbers" f64 {number
+ * The tensors of a ranker: "rank.dense" f32 {heads, width}, "rank.hashed" f32 chunked {heads * 2^bits, 1}, "rank.numbers" f64 {number
  * fields, 6} (rank/features.h says what lies where), and the AdaGrad sums of the first two under "learn.dense" and "learn.hashed".
- */
+ * With a network (rank/network.h): "rank.embeddings" f32 chunked {2^bits, width} with its sums "learn.embeddings", and all the dense
+ * weights of the network in one row, "rank.network" f32 {1, n}, with AdamW's two moments "learn.network" f32 {2, n} and its count of
+ * steps "learn.steps" f64 {1, 1}. */
 #ifndef ECREC_LIB_RANK_SCHEMA_H
 #define ECREC_LIB_RANK_SCHEMA_H
 
 #include "base/context.h"
 #include "ecrec/batch.h"
+
+enum { MOST_FIELDS = 4096, MOST_LABELS = 256, MOST_NAME = 255, MOST_DIMENSION = 65536, MOST_CLASSES = 4096 };
+enum { DEFAULT_BITS = 20, LEAST_BITS = 10, MOST_BITS = 28, MOST_PAIRS = 8192 };
+#define NO_FIELD UINT32_MAX
 
 typedef struct schema_field {
     char name[256];
@@ -16,14 +22,29 @@ typedef struct schema_field {
     char space[40];
 } schema_field;
 
+typedef struct schema_label {
+    char name[256];
+    int32_t kind;     /* ECREC_LABEL_* */
+    uint32_t classes; /* of CLASSES and ORDINAL, else 0 */
+} schema_label;
+
+typedef struct schema_pair { uint32_t a, b; } schema_pair; /* hashed fields */
+
+typedef struct schema_network {
+    uint32_t all_pairs, width, embedding_bits, fm, cross_layers, cross_rank, hidden[ECREC_MOST_HIDDEN];
+} schema_network;
+
 struct ecrec_schema {
     _Atomic uint32_t references;
     ecrec_context *context; /* referenced */
     schema_field *fields;
     uint32_t field_count, field_capacity;
-    char (*labels)[256];
+    schema_label *labels;
     uint32_t label_count, label_capacity;
     uint32_t hash_bits;
+    schema_network network; /* all zeros: none */
+    schema_pair *pairs;     /* chosen ones */
+    uint32_t pair_count, pair_capacity;
     uint64_t fingerprint; /* of everything above; kept up to date by the setters */
 };
 ecrec_schema *schema_reference(ecrec_schema *s);
@@ -31,5 +52,19 @@ int32_t schema_copy(ecrec_context *context, const ecrec_schema *s, ecrec_schema 
 /* The blob "schema" of a model file; reading trusts nothing. */
 int32_t schema_write(const ecrec_schema *s, buffer *b);
 int32_t schema_read(ecrec_context *context, const void *bytes, size_t length, ecrec_schema **out, ecrec_error *err);
+
+/* Numbers that a label's row of scores has: its classes, else 1. */
+static inline uint32_t label_outputs(const schema_label *l)
+{
+    return l->kind == ECREC_LABEL_CLASSES ? l->classes : 1;
+}
+uint32_t schema_outputs(const ecrec_schema *s);
+/* Whether a field has hashed features. */
+static inline int field_hashed(const schema_field *f)
+{
+    return f->kind == ECREC_FIELD_CATEGORY || f->word_ngrams != 0 || f->char_ngrams != 0;
+}
+/* Anything that only the extended form of the file can say. */
+int schema_extended(const ecrec_schema *s);
 
 #endif

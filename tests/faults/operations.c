@@ -404,7 +404,7 @@ static int32_t options(world *w)
     union {
         ecrec_context_options context; ecrec_import_options import; ecrec_load_options load; ecrec_session_options session;
         ecrec_tokenize_options tokenize; ecrec_encode_options encode; ecrec_field_options field; ecrec_score_options score;
-        ecrec_update_options update; ecrec_prune_options prune; ecrec_quantize_options quantize;
+        ecrec_label_options label; ecrec_network_options network; ecrec_update_options update; ecrec_prune_options prune; ecrec_quantize_options quantize;
     } o;
     (void)w;
 #define INIT(kind)                                           \
@@ -413,7 +413,7 @@ static int32_t options(world *w)
         assert_int_equal(o.kind.size, sizeof o.kind);        \
     } while (0)
     INIT(context); INIT(import); INIT(load); INIT(session); INIT(tokenize); INIT(encode);
-    INIT(field); INIT(score); INIT(update); INIT(prune); INIT(quantize);
+    INIT(field); INIT(label); INIT(network); INIT(score); INIT(update); INIT(prune); INIT(quantize);
 #undef INIT
     ecrec_encode_input input;
     ecrec_encode_output output;
@@ -421,6 +421,59 @@ static int32_t options(world *w)
     ecrec_encode_output_init(&output);
     assert_true(input.size == sizeof input && output.size == sizeof output);
     return ECREC_OK;
+}
+
+/* A ranker with every part, made, learned from and scored. */
+static int32_t network(world *w)
+{
+    ecrec_schema *schema = NULL;
+    ecrec_model *model = NULL;
+    ecrec_session *session = NULL;
+    ecrec_batch *rows = NULL;
+    ecrec_report *report = NULL;
+    ecrec_label_options kinds = ECREC_LABEL_OPTIONS_INIT;
+    ecrec_network_options parts = ECREC_NETWORK_OPTIONS_INIT;
+    static const uint64_t values[ROWS] = { 1, 2, 3, 1, 2, 3 };
+    static const float labels[ROWS] = { 1, 0, 1, 0, 1, 0 };
+    float scores[ROWS * 3];
+    uint32_t classes = 0;
+    parts.width = 4;
+    parts.embedding_bits = 10;
+    parts.fm = 2;
+    parts.cross_layers = 2;
+    parts.cross_rank = 2;
+    parts.hidden[0] = 8;
+    kinds.kind = ECREC_LABEL_CLASSES;
+    kinds.classes = 2;
+    int32_t s = ecrec_schema_create(w->context, &schema, &w->err);
+    s = s ? s : ecrec_schema_add_field(schema, "a", ECREC_FIELD_CATEGORY, NULL, NULL, &w->err);
+    s = s ? s : ecrec_schema_add_field(schema, "b", ECREC_FIELD_CATEGORY, NULL, NULL, &w->err);
+    s = s ? s : ecrec_schema_add_label(schema, "click", NULL, &w->err);
+    s = s ? s : ecrec_schema_add_label_of(schema, "which", &kinds, NULL, &w->err);
+    s = s ? s : ecrec_schema_add_pair(schema, "a", "b", &w->err);
+    s = s ? s : ecrec_schema_set_network(schema, &parts, &w->err);
+    s = s ? s : ecrec_schema_set_hash_bits(schema, 10, &w->err);
+    s = s ? s : ecrec_ranker_create(w->context, NULL, schema, &model, &w->err);
+    s = s ? s : ecrec_session_create(model, NULL, &session, &w->err);
+    s = s ? s : ecrec_batch_create(schema, &rows, &w->err);
+    s = s ? s : ecrec_batch_reset(rows, ROWS, &w->err);
+    s = s ? s : ecrec_batch_set_category_u64(rows, 0, values, NULL, &w->err);
+    s = s ? s : ecrec_batch_set_label(rows, 0, labels, NULL, &w->err);
+    s = s ? s : ecrec_batch_set_label(rows, 1, labels, NULL, &w->err);
+    s = s ? s : ecrec_update(model, rows, NULL, &report, &w->err);
+    s = s ? s : ecrec_score(model, session, rows, NULL, scores, ROWS * ecrec_schema_outputs(schema), &w->err);
+    if (s == ECREC_OK) {
+        assert_int_equal(ecrec_schema_parts(schema), 7);
+        assert_string_equal(ecrec_schema_part_name(schema, 6), "hidden");
+        assert_int_equal(ecrec_schema_label_kind(schema, 1, &classes), ECREC_LABEL_CLASSES);
+        assert_int_equal(classes, 2);
+    }
+    ecrec_report_release(report);
+    ecrec_batch_release(rows);
+    ecrec_session_release(session);
+    ecrec_model_release(model);
+    ecrec_schema_release(schema);
+    return s;
 }
 
 const operation operations[] = {
@@ -443,6 +496,8 @@ const operation operations[] = {
                          "ecrec_batch_set_vector ecrec_batch_set_label ecrec_batch_set_weight ecrec_batch_release" },
     { "batch regrown", batch_regrown, 1, "ecrec_batch_set_text ecrec_batch_set_category" },
     { "ranker", ranker, 1, "ecrec_ranker_create" },
+    { "network", network, 1, "ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
+                             "ecrec_schema_parts ecrec_schema_part_name ecrec_update" },
     { "update", update, 1, "ecrec_update ecrec_model_snapshot ecrec_rollback" },
     { "evaluate", evaluate, 1, "ecrec_evaluate" },
     { "prune", prune, 1, "ecrec_prune" },
@@ -457,7 +512,7 @@ const operation operations[] = {
                              "ecrec_schema_field_name ecrec_schema_find_field ecrec_schema_label_name ecrec_batch_rows ecrec_model_dimension "
                              "ecrec_model_max_length ecrec_model_hidden_size ecrec_model_space ecrec_model_variant ecrec_status_name ecrec_version" },
     { "options", options, 0, "ecrec_context_options_init ecrec_import_options_init ecrec_load_options_init ecrec_session_options_init "
-                             "ecrec_tokenize_options_init ecrec_encode_options_init ecrec_encode_input_init ecrec_encode_output_init ecrec_field_options_init ecrec_score_options_init "
+                             "ecrec_tokenize_options_init ecrec_encode_options_init ecrec_encode_input_init ecrec_encode_output_init ecrec_field_options_init ecrec_label_options_init ecrec_network_options_init ecrec_score_options_init "
                              "ecrec_update_options_init ecrec_prune_options_init ecrec_quantize_options_init ecrec_error_init" },
 };
 const size_t operation_count = sizeof operations / sizeof *operations;

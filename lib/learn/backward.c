@@ -1,0 +1,269 @@
+#include "learn/backward.h"
+
+#include <string.h>
+
+enum { TASK_OUT = 192, PANEL = 16 };
+
+size_t network_gradients_take(network_gradients *g, const network_plan *p, size_t rows, void *memory)
+{
+    scratch s = { memory, 0, SIZE_MAX };
+    const size_t wide = memory_product(rows * p->inputs, sizeof(float));
+    g->x0 = scratch_take(&s, wide);
+    g->wide = scratch_take(&s, wide);
+    for (uint32_t l = 0; l < p->crosses; l++) {
+        g->mid[l] = scratch_take(&s, wide);
+        g->low[l] = p->rank != 0 ? scratch_take(&s, rows * p->rank * sizeof(float)) : NULL;
+    }
+    for (uint32_t l = 0; l < p->hiddens; l++)
+        g->hidden[l] = scratch_take(&s, rows * p->hidden[l].out * sizeof(float));
+    g->heads = scratch_take(&s, rows * p->heads * sizeof(float));
+    g->flat = scratch_take(&s, p->size * sizeof(float));
+    return s.used;
+}
+
+/* ---- transposed matrices ---- */
+
+static dense_layer turned(dense_layer l)
+{
+    return (dense_layer){ l.w, l.b, l.in, l.out };
+}
+
+static void turn_plan(const network_plan *p, network_plan *out)
+{
+    *out = *p;
+    for (uint32_t l = 0; l < p->crosses; l++) {
+        out->cross_v[l] = turned(p->cross_v[l]);
+        out->cross_u[l] = turned(p->cross_u[l]);
+    }
+    for (uint32_t l = 0; l < p->hiddens; l++)
+        out->hidden[l] = turned(p->hidden[l]);
+}
+
+int32_t network_transposed_create(memory *m, const network_plan *p, network_packed **out)
+{
+    network_plan t;
+    turn_plan(p, &t);
+    return network_packed_create(m, &t, out);
+}
+
+/* A panel of W^T (kernels/weights.h) holds, for each row of W, 16 neighbours of it. */
+static void transpose(const weights *w, const float *matrix)
+{
+    float *to = (float *)(uintptr_t)w->panels;
+    for (size_t c = 0; c < w->n; c += PANEL) {
+        const size_t n = w->n - c < PANEL ? w->n - c : PANEL;
+        for (size_t k = 0; k < w->k; k++, to += PANEL)
+            memcpy(to, matrix + k * w->n + c, n * sizeof *to);
+    }
+}
+
+void network_transpose(network_packed *t, const network_plan *p, const float *flat)
+{
+    for (uint32_t l = 0; l < p->crosses; l++) {
+        if (p->rank != 0)
+            transpose(&t->cross_v[l], flat + p->cross_v[l].w);
+        transpose(&t->cross_u[l], flat + p->cross_u[l].w);
+    }
+    for (uint32_t l = 0; l < p->hiddens; l++)
+        transpose(&t->hidden[l], flat + p->hidden[l].w);
+}
+
+/* ---- rows ---- */
+
+static void apply(const kernels *table, const weights *w, const float *x, size_t n, float *out, const float *residual)
+{
+    const gemm_f32_call call = { .m = n, .x = x, .x_stride = w->k, .w = w, .residual = residual, .residual_stride = w->n, .out = out, .out_stride = w->n,
+                                 .epilogue = EPILOGUE_NONE };
+    table->gemm_f32(&call);
+}
+
+/* d out / d in of the heads: the sum of the heads' gradients times their weights. */
+static void from_heads(const dense_layer *head, const float *flat, const kernels *table, const float *g, size_t n, float *out)
+{
+    memset(out, 0, n * head->in * sizeof *out);
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t h = 0; h < head->out; h++)
+            if (g[i * head->out + h] != 0)
+                table->axpy_f32(head->in, g[i * head->out + h], flat + head->w + (size_t)h * head->in, out + i * head->in);
+}
+
+static void backward_fm(const network_plan *p, const float *flat, const kernels *table, const float *e, const float *g, float *dx)
+{
+    if (p->fm == 1) {
+        float total = 0;
+        for (uint32_t h = 0; h < p->heads; h++)
+            total += g[h];
+        for (uint32_t k = 0; k < p->width; k++) {
+            float sum = 0;
+            for (uint32_t f = 0; f < p->fields; f++)
+                sum += e[f * p->width + k];
+            for (uint32_t f = 0; f < p->fields; f++)
+                dx[f * p->width + k] += total * (sum - e[f * p->width + k]);
+        }
+        return;
+    }
+    const uint32_t pairs = p->fields * (p->fields - 1) / 2;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < p->fields; i++)
+        for (uint32_t j = i + 1; j < p->fields; j++, at++) {
+            float r = 0;
+            for (uint32_t h = 0; h < p->heads; h++)
+                r += g[h] * flat[p->fm_weights + h * pairs + at];
+            table->axpy_f32(p->width, r, e + j * p->width, dx + i * p->width);
+            table->axpy_f32(p->width, r, e + i * p->width, dx + j * p->width);
+        }
+}
+
+static void backward_cross(const network_plan *p, const network_packed *t, const float *flat, const kernels *table, const network_pass *pass,
+                           network_gradients *g, size_t first, size_t n)
+{
+    const size_t d = p->inputs, at = first * d;
+    float *dx = g->wide + at, *dx0 = g->x0 + at;
+    from_heads(&p->cross_head, flat, table, g->heads + first * p->heads, n, dx);
+    for (uint32_t l = p->crosses; l-- > 0;) {
+        float *dmid = g->mid[l] + at;
+        const float *x0 = pass->x0 + at, *mid = pass->mid[l] + at;
+        for (size_t i = 0; i < n * d; i++) {
+            dmid[i] = dx[i] * x0[i];
+            dx0[i] += dx[i] * mid[i];
+        }
+        if (p->rank == 0) {
+            apply(table, &t->cross_u[l], dmid, n, dx, dx);
+        } else {
+            float *dlow = g->low[l] + first * p->rank;
+            apply(table, &t->cross_u[l], dmid, n, dlow, NULL);
+            apply(table, &t->cross_v[l], dlow, n, dx, dx);
+        }
+    }
+    for (size_t i = 0; i < n * d; i++)
+        dx0[i] += dx[i];
+}
+
+static void backward_hidden(const network_plan *p, const network_packed *t, const float *flat, const kernels *table, const network_pass *pass,
+                            network_gradients *g, size_t first, size_t n, float dropout)
+{
+    const uint32_t last = p->hiddens - 1;
+    const float kept = 1 / (1 - dropout);
+    from_heads(&p->hidden_head, flat, table, g->heads + first * p->heads, n, g->hidden[last] + first * p->hidden[last].out);
+    for (uint32_t l = p->hiddens; l-- > 0;) {
+        const size_t width = p->hidden[l].out, at = first * width;
+        float *dh = g->hidden[l] + at;
+        const float *h = pass->hidden[l] + at;
+        for (size_t i = 0; i < n * width; i++) /* a unit that is off, by ReLU or by dropout, is 0 */
+            dh[i] = h[i] > 0 ? dh[i] * kept : 0;
+        if (l > 0)
+            apply(table, &t->hidden[l], dh, n, g->hidden[l - 1] + first * p->hidden[l - 1].out, NULL);
+        else
+            apply(table, &t->hidden[l], dh, n, g->x0 + first * p->inputs, g->x0 + first * p->inputs);
+    }
+}
+
+void network_backward(const network_plan *p, const network_packed *t, const float *flat, const kernels *table, const network_pass *pass,
+                      network_gradients *g, size_t first, size_t n, float dropout)
+{
+    memset(g->x0 + first * p->inputs, 0, n * p->inputs * sizeof(float));
+    for (size_t i = first; i < first + n && p->fm != 0; i++)
+        backward_fm(p, flat, table, pass->x0 + i * p->inputs, g->heads + i * p->heads, g->x0 + i * p->inputs);
+    if (p->crosses != 0)
+        backward_cross(p, t, flat, table, pass, g, first, n);
+    if (p->hiddens != 0)
+        backward_hidden(p, t, flat, table, pass, g, first, n, dropout);
+}
+
+/* ---- weights ---- */
+
+typedef struct product { const dense_layer *layer; const float *dy, *x; } product;
+
+enum { MOST_PRODUCTS = 2 * MOST_CROSS + ECREC_MOST_HIDDEN + 2 };
+
+static uint32_t list_products(const network_plan *p, const network_pass *pass, const network_gradients *g, product *out)
+{
+    uint32_t n = 0;
+    for (uint32_t l = 0; l < p->crosses; l++) {
+        const float *x = l == 0 ? pass->x0 : pass->cross[l - 1];
+        if (p->rank != 0)
+            out[n++] = (product){ &p->cross_v[l], g->low[l], x };
+        out[n++] = (product){ &p->cross_u[l], g->mid[l], p->rank != 0 ? pass->low[l] : x };
+    }
+    if (p->crosses != 0)
+        out[n++] = (product){ &p->cross_head, g->heads, pass->cross[p->crosses - 1] };
+    for (uint32_t l = 0; l < p->hiddens; l++)
+        out[n++] = (product){ &p->hidden[l], g->hidden[l], l == 0 ? pass->x0 : pass->hidden[l - 1] };
+    if (p->hiddens != 0)
+        out[n++] = (product){ &p->hidden_head, g->heads, pass->hidden[p->hiddens - 1] };
+    return n;
+}
+
+static uint32_t tasks_of(const dense_layer *l)
+{
+    return (l->out + TASK_OUT - 1) / TASK_OUT;
+}
+
+uint32_t network_weight_tasks(const network_plan *p)
+{
+    static const network_pass pass;
+    static const network_gradients g;
+    product list[MOST_PRODUCTS];
+    const uint32_t n = list_products(p, &pass, &g, list);
+    uint32_t tasks = p->fm == 2;
+    for (uint32_t i = 0; i < n; i++)
+        tasks += tasks_of(list[i].layer);
+    return tasks;
+}
+
+size_t network_weight_scratch(const network_plan *p, const kernels *table, size_t rows)
+{
+    static const network_pass pass;
+    static const network_gradients g;
+    product list[MOST_PRODUCTS];
+    const uint32_t n = list_products(p, &pass, &g, list);
+    size_t most = 64;
+    for (uint32_t i = 0; i < n; i++) {
+        const size_t bytes = matmul_scratch(table, list[i].layer->out < TASK_OUT ? list[i].layer->out : TASK_OUT, list[i].layer->in, rows);
+        most = bytes > most ? bytes : most;
+    }
+    return (most + 63) / 64 * 64;
+}
+
+static void fm_weights(const network_plan *p, const kernels *table, const network_pass *pass, network_gradients *g, size_t rows)
+{
+    const uint32_t pairs = p->fields * (p->fields - 1) / 2;
+    float *out = g->flat + p->fm_weights;
+    memset(out, 0, (size_t)p->heads * pairs * sizeof *out);
+    for (size_t row = 0; row < rows; row++) {
+        const float *e = pass->x0 + row * p->inputs;
+        uint32_t at = 0;
+        for (uint32_t i = 0; i < p->fields; i++)
+            for (uint32_t j = i + 1; j < p->fields; j++, at++) {
+                const float dot = table->dot_f32(p->width, e + i * p->width, e + j * p->width);
+                for (uint32_t h = 0; h < p->heads; h++)
+                    out[h * pairs + at] += g->heads[row * p->heads + h] * dot;
+            }
+    }
+}
+
+void network_weight_gradient(const network_plan *p, const kernels *table, const network_pass *pass, network_gradients *g, size_t rows,
+                             uint32_t task, void *scratch)
+{
+    product list[MOST_PRODUCTS];
+    const uint32_t n = list_products(p, pass, g, list);
+    uint32_t i = 0;
+    while (i < n && task >= tasks_of(list[i].layer))
+        task -= tasks_of(list[i++].layer);
+    if (i == n) {
+        fm_weights(p, table, pass, g, rows);
+        return;
+    }
+    const dense_layer *l = list[i].layer;
+    const uint32_t from = task * TASK_OUT, out = l->out - from < TASK_OUT ? l->out - from : TASK_OUT;
+    const matmul_call call = { .m = out, .n = l->in, .k = rows, .alpha = 1, .transpose_a = 1, .a = list[i].dy + from, .a_stride = l->out, .b = list[i].x,
+                               .b_stride = l->in, .c = g->flat + l->w + (size_t)from * l->in, .c_stride = l->in, .scratch = scratch };
+    matmul_f32(table, &call);
+    if (l->b == SIZE_MAX)
+        return;
+    float *bias = g->flat + l->b + from;
+    memset(bias, 0, out * sizeof *bias);
+    for (size_t row = 0; row < rows; row++)
+        for (uint32_t o = 0; o < out; o++)
+            bias[o] += list[i].dy[row * l->out + from + o];
+}

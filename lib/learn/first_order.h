@@ -1,0 +1,32 @@
+/* The first order and the pairs while learning: the weights that a row meets, and a step on them. */
+#ifndef ECREC_LIB_LEARN_FIRST_ORDER_H
+#define ECREC_LIB_LEARN_FIRST_ORDER_H
+
+#include "learn/state.h"
+#include "learn/trainer.h"
+
+/* The hashed features of the rows of a step. With one head their weights are looked up together, ahead of use. */
+typedef struct first_order {
+    learn_state *state;
+    const kernels *table;
+    const trainer_options *options;
+    tensor *z, *v;     /* of FTRL and Adam, else NULL */
+    double step;       /* Adam's */
+    size_t *starts;    /* rows + 1, into: */
+    uint64_t *slots;
+    float *values;
+    float **weights, **sums, **zs, **vs; /* one head; NULL arrays else */
+    size_t capacity;   /* of them; rows of a step times what a row has, n-grams apart */
+    size_t rows;
+    memory *m;
+} first_order;
+
+int32_t first_order_create(first_order *f, memory *m, learn_state *state, const kernels *table, const trainer_options *options, size_t rows, ecrec_error *err);
+void first_order_destroy(first_order *f);
+/* Look up the weights of these rows. NOMEM. */
+int32_t first_order_resolve(first_order *f, const learn_rows *rows, const size_t *order, size_t first, size_t n, ecrec_error *err);
+double first_order_logit(first_order *f, const record *rec, size_t i, uint32_t head);
+/* A step of row i with d loss / d logit. NOMEM (without a sentence). */
+int32_t first_order_learn(first_order *f, const record *rec, size_t i, uint32_t head, double gradient);
+
+#endif

@@ -1,0 +1,41 @@
+#include "learn/optimiser.h"
+
+#include <math.h>
+
+#define BETA_1 0.9f
+#define BETA_2 0.999f
+#define EPSILON 1e-8f
+
+void adagrad_step(size_t n, float *w, float *sum, const float *g, double rate, double decay, float start)
+{
+    const float eta = (float)rate, keep = (float)(1 - rate * decay);
+    for (size_t i = 0; i < n; i++) {
+        sum[i] += g[i] * g[i];
+        w[i] = w[i] * keep - eta * g[i] / sqrtf(start + sum[i]);
+    }
+}
+
+void ftrl_step(size_t n, float *w, float *sum, float *z, const float *g, double rate, double decay, double l1, float start)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double before = sqrt((double)start + sum[i]), after = sqrt((double)start + sum[i] + (double)g[i] * g[i]);
+        double zi = z[i];
+        if (zi == 0 && w[i] != 0)
+            zi = -w[i] * (before / rate + decay) - (w[i] > 0 ? l1 : -l1);
+        zi += g[i] - (after - before) / rate * w[i];
+        sum[i] += g[i] * g[i];
+        z[i] = (float)zi;
+        w[i] = fabs(zi) <= l1 ? 0 : (float)(-(zi - (zi > 0 ? l1 : -l1)) / (after / rate + decay));
+    }
+}
+
+void adam_step(size_t n, float *w, float *m, float *v, const float *g, double rate, double decay, double step)
+{
+    const double first = 1 - pow(BETA_1, step), second = 1 - pow(BETA_2, step);
+    const float eta = (float)(rate / first), root = (float)(1 / sqrt(second)), keep = (float)(1 - rate * decay);
+    for (size_t i = 0; i < n; i++) {
+        m[i] += (1 - BETA_1) * (g[i] - m[i]);
+        v[i] += (1 - BETA_2) * (g[i] * g[i] - v[i]);
+        w[i] = w[i] * keep - eta * m[i] / (sqrtf(v[i]) * root + EPSILON);
+    }
+}

@@ -1,0 +1,212 @@
+#include "learn/state.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static int32_t copy_dense(learn_state *s, const tensor_set *from, const char *name, tensor **out, ecrec_error *err)
+{
+    const tensor *old = tensor_set_get(from, name);
+    tensor *t = NULL;
+    if (old == NULL)
+        return ECREC_OK;
+    if (tensor_create(s->m, old->type, old->layout, old->rank, old->shape, &t) != ECREC_OK)
+        return error_nomem(err, name, old->bytes);
+    memcpy(tensor_edit(t), old->data, old->bytes);
+    const int32_t status = tensor_set_put(s->next, name, t);
+    *out = t;
+    tensor_release(t); /* the set holds it */
+    return status == ECREC_OK ? ECREC_OK : error_nomem(err, name, old->bytes);
+}
+
+static int32_t fork_table(learn_state *s, const tensor_set *from, const char *name, tensor **out, ecrec_error *err)
+{
+    const tensor *old = tensor_set_get(from, name);
+    tensor *t = NULL;
+    if (old == NULL)
+        return ECREC_OK;
+    int32_t status = tensor_fork(old, &t);
+    if (status == ECREC_OK) {
+        status = tensor_set_put(s->next, name, t);
+        *out = t;
+        tensor_release(t);
+    }
+    return status == ECREC_OK ? ECREC_OK : error_nomem(err, name, 0);
+}
+
+int32_t state_open(learn_state *s, memory *m, const ecrec_schema *schema, uint32_t dimension, const tensor_set *from, ecrec_error *err)
+{
+    s->m = m;
+    s->schema = schema;
+    if (tensor_set_copy(from, &s->next) != ECREC_OK)
+        return error_nomem(err, "the next snapshot", 0);
+    const struct { const char *name; tensor **to; } dense[] = {
+        { "rank.dense", &s->dense }, { "learn.dense", &s->sums }, { "rank.numbers", &s->statistics }, { "rank.network", &s->network },
+        { "learn.network", &s->moments }, { "learn.steps", &s->steps } };
+    const struct { const char *name; tensor **to; } tables[] = {
+        { "rank.hashed", &s->hashed }, { "learn.hashed", &s->hashed_sums }, { "rank.embeddings", &s->embeddings },
+        { "learn.embeddings", &s->embedding_sums } };
+    int32_t status = ECREC_OK;
+    for (size_t i = 0; i < sizeof dense / sizeof *dense && status == ECREC_OK; i++)
+        status = copy_dense(s, from, dense[i].name, dense[i].to, err);
+    for (size_t i = 0; i < sizeof tables / sizeof *tables && status == ECREC_OK; i++)
+        status = fork_table(s, from, tables[i].name, tables[i].to, err);
+    return status == ECREC_OK ? ranker_create(m, schema, dimension, s->next, &s->now, err) : status;
+}
+
+void state_close(learn_state *s, tensor_set **taken)
+{
+    ranker_release(s->now);
+    if (taken != NULL)
+        *taken = s->next;
+    else
+        tensor_set_release(s->next);
+    s->now = NULL;
+    s->next = NULL;
+}
+
+/* New frozen mean and scale, and the weights said again in them: w (x - m) s + c = w' (x - m') s' + c' for every x. */
+void state_refreeze(learn_state *l, const field_plan *p)
+{
+    double *s = (double *)(uintptr_t)l->statistics->data + (size_t)p->number * NUMBER_COLUMNS;
+    if (s[NUMBER_COUNT] == 0)
+        return;
+    const double variance = s[NUMBER_SQUARES] / s[NUMBER_COUNT], scale = variance > 1e-300 ? 1 / sqrt(variance) : 1;
+    const double ratio = s[NUMBER_FROZEN_SCALE] / scale, shift = (s[NUMBER_MEAN] - s[NUMBER_FROZEN_MEAN]) * s[NUMBER_FROZEN_SCALE];
+    for (size_t head = 0; head < l->now->heads; head++) {
+        float *w = tensor_floats(l->dense) + head * l->now->width + p->dense, *sum = tensor_floats(l->sums) + head * l->now->width + p->dense;
+        w[1] = (float)(w[1] + w[0] * shift);
+        w[0] = (float)(w[0] * ratio);
+        sum[0] = (float)(sum[0] / (ratio * ratio)); /* its gradients are divided by the ratio */
+    }
+    if (p->embedded != NO_INDEX) {
+        const uint32_t k = l->now->net.width;
+        float *v = tensor_floats(l->network) + p->embed;
+        for (uint32_t i = 0; i < k; i++) {
+            v[k + i] = (float)(v[k + i] + v[i] * shift);
+            v[i] = (float)(v[i] * ratio);
+        }
+    }
+    s[NUMBER_FROZEN_MEAN] = s[NUMBER_MEAN];
+    s[NUMBER_FROZEN_SCALE] = scale;
+    s[NUMBER_FROZEN_COUNT] = s[NUMBER_COUNT];
+}
+
+/* Whether the frozen statistics are too old: when the count has grown by half (doubled, from 256 on), or when this value
+ * lies so far out that a step on it would throw the weight. */
+static int outdated(const double *s, double x)
+{
+    const double grown = s[NUMBER_COUNT] < 256 ? 1.5 : 2;
+    return s[NUMBER_COUNT] >= grown * s[NUMBER_FROZEN_COUNT] || fabs(number_standard(s, x)) > 6;
+}
+
+/* Welford's update. */
+void state_see_number(learn_state *l, const field_plan *p, double x)
+{
+    double *s = (double *)(uintptr_t)l->statistics->data + (size_t)p->number * NUMBER_COLUMNS;
+    const double d = x - s[NUMBER_MEAN];
+    s[NUMBER_COUNT] += 1;
+    s[NUMBER_MEAN] += d / s[NUMBER_COUNT];
+    s[NUMBER_SQUARES] += d * (x - s[NUMBER_MEAN]);
+    if (outdated(s, x))
+        state_refreeze(l, p);
+}
+
+int32_t state_check(const learn_state *s, ecrec_error *err)
+{
+    const tensor *const dense[] = { s->dense, s->sums, s->network, s->moments };
+    for (size_t i = 0; i < sizeof dense / sizeof *dense; i++)
+        for (size_t k = 0; dense[i] != NULL && k < dense[i]->bytes / sizeof(float); k++)
+            if (!isfinite(tensor_floats(dense[i])[k]))
+                return error_set(err, ECREC_ERR_REJECTED, "a weight is no longer a finite number; nothing has changed");
+    return ECREC_OK;
+}
+
+/* ---- rows ---- */
+
+static void *take(learn_rows *rows, int block, size_t bytes)
+{
+    rows->bytes[block] = bytes;
+    return memory_allocate(rows->m, bytes);
+}
+
+typedef struct extra_sink { learn_rows *rows; size_t n; } extra_sink;
+
+static void take_extra(void *opaque, uint64_t slot, float value)
+{
+    extra_sink *sink = opaque;
+    if (sink->rows->extra_slots != NULL) {
+        sink->rows->extra_slots[sink->n] = slot;
+        sink->rows->extra_values[sink->n] = value;
+    }
+    sink->n++;
+}
+
+static size_t walk_extras(learn_rows *rows, const ranker *r)
+{
+    extra_sink sink = { rows, 0 };
+    for (size_t row = 0; row < rows->rows; row++) {
+        const record rec = rows_record(rows, r, row);
+        rows->extra_starts[row] = sink.n;
+        for (uint32_t f = 0; f < r->fields; f++)
+            if (r->plan[f].category == NO_INDEX)
+                record_hashed(r, f, &rec, take_extra, &sink);
+    }
+    rows->extra_starts[rows->rows] = sink.n;
+    return sink.n;
+}
+
+static int32_t encode(learn_rows *rows, const learn_source *source, const ranker *r, ecrec_error *err)
+{
+    embed *e = NULL;
+    void *memory = take(rows, 4, text_block_take(&rows->texts, r, rows->rows, NULL));
+    if (memory == NULL) {
+        rows->texts.texts = NULL;
+        return error_nomem(err, "the texts' vectors", rows->bytes[4]);
+    }
+    (void)text_block_take(&rows->texts, r, rows->rows, memory);
+    int32_t status = embed_create(rows->m, source->encoder, source->tokenizer, context_threads(source->context), 0, &e, err);
+    if (status != ECREC_OK)
+        return status;
+    const score_call call = { .context = source->context, .encoder = source->encoder, .tokenizer = source->tokenizer, .embed = e, .prompt = source->prompt,
+                              .prompt_length = source->prompt_length, .batch = rows->batch };
+    status = text_block_encode(&rows->texts, r, &call, 0, rows->rows, err);
+    embed_destroy(e);
+    return status;
+}
+
+int32_t rows_open(learn_rows *rows, const learn_source *source, const ranker *r, const ecrec_batch *batch, ecrec_error *err)
+{
+    memset(rows, 0, sizeof *rows);
+    rows->m = &source->context->m;
+    rows->batch = batch;
+    rows->rows = batch->rows;
+    rows->categories = take(rows, 0, memory_product(rows->rows * r->categories + 1, sizeof(uint64_t)));
+    rows->extra_starts = take(rows, 1, memory_product(rows->rows + 1, sizeof(size_t)));
+    if (rows->categories == NULL || rows->extra_starts == NULL)
+        return error_nomem(err, "the rows' features", rows->bytes[0]);
+    for (size_t row = 0; row < rows->rows; row++)
+        for (uint32_t f = 0; f < r->fields; f++)
+            if (r->plan[f].category != NO_INDEX)
+                rows->categories[row * r->categories + r->plan[f].category] = record_category(r, f, batch, row);
+    const size_t extras = walk_extras(rows, r);
+    if (extras != 0) {
+        uint64_t *slots = take(rows, 2, memory_product(extras, sizeof(uint64_t)));
+        rows->extra_slots = slots;
+        rows->extra_values = slots != NULL ? take(rows, 3, memory_product(extras, sizeof(float))) : NULL;
+        if (rows->extra_values == NULL)
+            return error_nomem(err, "the rows' features", memory_product(extras, 12));
+        (void)walk_extras(rows, r);
+    }
+    return r->slots != 0 ? encode(rows, source, r, err) : ECREC_OK;
+}
+
+void rows_close(learn_rows *rows)
+{
+    void *const blocks[] = { rows->categories, rows->extra_starts, rows->extra_slots, rows->extra_values, (void *)(uintptr_t)rows->texts.texts };
+    for (int i = 0; i < 5; i++)
+        if (blocks[i] != NULL)
+            memory_release(rows->m, blocks[i], rows->bytes[i]);
+    memset(rows, 0, sizeof *rows);
+}

@@ -1,0 +1,167 @@
+/* The schema as bytes: what a model file holds. Version 1 has fields and the names of binary labels; version 2, written only when
+ * something needs it, goes on with the labels' kinds, the network and the chosen pairs. */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "rank/schema.h"
+
+enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2 };
+
+static int32_t write_extension(const ecrec_schema *s, buffer *b)
+{
+    const schema_network *n = &s->network;
+    const uint32_t values[] = { n->all_pairs, n->width, n->embedding_bits, n->fm, n->cross_layers, n->cross_rank };
+    int32_t status = ECREC_OK;
+    for (uint32_t i = 0; i < s->label_count && status == ECREC_OK; i++) {
+        status = write_u32(b, (uint32_t)s->labels[i].kind);
+        status = status ? status : write_u32(b, s->labels[i].classes);
+    }
+    for (size_t i = 0; i < sizeof values / sizeof *values && status == ECREC_OK; i++)
+        status = write_u32(b, values[i]);
+    for (size_t i = 0; i < ECREC_MOST_HIDDEN && status == ECREC_OK; i++)
+        status = write_u32(b, n->hidden[i]);
+    status = status ? status : write_u32(b, s->pair_count);
+    for (uint32_t i = 0; i < s->pair_count && status == ECREC_OK; i++) {
+        status = write_u32(b, s->pairs[i].a);
+        status = status ? status : write_u32(b, s->pairs[i].b);
+    }
+    return status;
+}
+
+int32_t schema_write(const ecrec_schema *s, buffer *b)
+{
+    int32_t status = write_u32(b, schema_extended(s) ? EXTENDED_VERSION : PLAIN_VERSION);
+    status = status ? status : write_u32(b, s->hash_bits);
+    status = status ? status : write_u32(b, s->field_count);
+    status = status ? status : write_u32(b, s->label_count);
+    for (uint32_t i = 0; i < s->field_count && status == ECREC_OK; i++) {
+        const schema_field *f = &s->fields[i];
+        const uint32_t values[] = { (uint32_t)f->kind, f->dimension, f->required, f->encoded, f->word_ngrams, f->char_ngrams, f->compare, f->compare_only };
+        status = write_string(b, f->name, strlen(f->name));
+        for (size_t j = 0; j < sizeof values / sizeof *values && status == ECREC_OK; j++)
+            status = write_u32(b, values[j]);
+        status = status ? status : write_string(b, f->space, strlen(f->space));
+    }
+    for (uint32_t i = 0; i < s->label_count && status == ECREC_OK; i++)
+        status = write_string(b, s->labels[i].name, strlen(s->labels[i].name));
+    return status == ECREC_OK && schema_extended(s) ? write_extension(s, b) : status;
+}
+
+int32_t schema_copy(ecrec_context *context, const ecrec_schema *s, ecrec_schema **out, ecrec_error *err)
+{
+    buffer b;
+    buffer_init(&b, &context->m);
+    int32_t status = schema_write(s, &b) == ECREC_OK ? schema_read(context, b.data, b.length, out, err) : error_nomem(err, "the schema", b.length);
+    buffer_release(&b);
+    return status;
+}
+
+static int32_t read_name(reader *r, char *out, size_t capacity)
+{
+    size_t n = 0;
+    const char *text = read_string(r, capacity - 1, &n);
+    if (text == NULL || memchr(text, 0, n) != NULL)
+        return 0;
+    memcpy(out, text, n);
+    out[n] = 0;
+    return 1;
+}
+
+static int32_t damaged(ecrec_error *err, const reader *r)
+{
+    return error_at(err, ECREC_ERR_FORMAT, r->position, "the schema in the model is damaged near byte %zu", r->position);
+}
+
+static int32_t read_field(ecrec_schema *s, reader *r, ecrec_error *err)
+{
+    char name[256], space[40];
+    uint32_t v[8];
+    ecrec_field_options o = ECREC_FIELD_OPTIONS_INIT;
+    if (!read_name(r, name, sizeof name))
+        return damaged(err, r);
+    for (size_t i = 0; i < 8; i++)
+        v[i] = read_u32(r);
+    if (!read_name(r, space, sizeof space) || r->failed || (v[6] != NO_FIELD && v[6] >= s->field_count) || v[3] > 1)
+        return damaged(err, r);
+    o.dimension = v[1];
+    o.required = v[2];
+    o.no_encoding = v[0] == ECREC_FIELD_TEXT && !v[3];
+    o.word_ngrams = v[4];
+    o.char_ngrams = v[5];
+    o.compare = v[6] != NO_FIELD ? s->fields[v[6]].name : NULL;
+    o.compare_only = v[7];
+    o.space = space[0] != 0 ? space : NULL;
+    const int32_t status = ecrec_schema_add_field(s, name, v[0] <= 4 ? (int32_t)v[0] : 0, &o, NULL, err);
+    return status == ECREC_ERR_INVALID ? damaged(err, r) : status;
+}
+
+static int32_t read_labels(ecrec_schema *s, reader *r, char (*names)[256], uint32_t labels, uint32_t version, ecrec_error *err)
+{
+    int32_t status = ECREC_OK;
+    for (uint32_t i = 0; i < labels; i++)
+        if (!read_name(r, names[i], sizeof names[i]))
+            return damaged(err, r);
+    for (uint32_t i = 0; i < labels && status == ECREC_OK; i++) {
+        ecrec_label_options o = ECREC_LABEL_OPTIONS_INIT;
+        o.kind = version == PLAIN_VERSION ? ECREC_LABEL_BINARY : (int32_t)(read_u32(r) & 0xff);
+        o.classes = version == PLAIN_VERSION ? 0 : read_u32(r);
+        status = o.kind == 0 ? ECREC_ERR_INVALID : ecrec_schema_add_label_of(s, names[i], &o, NULL, err);
+        if (status == ECREC_ERR_INVALID)
+            status = damaged(err, r);
+    }
+    return status;
+}
+
+static int32_t read_extension(ecrec_schema *s, reader *r, ecrec_error *err)
+{
+    ecrec_network_options o = ECREC_NETWORK_OPTIONS_INIT;
+    uint32_t *const values[] = { &o.all_pairs, &o.width, &o.embedding_bits, &o.fm, &o.cross_layers, &o.cross_rank };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        *values[i] = read_u32(r);
+    for (size_t i = 0; i < ECREC_MOST_HIDDEN; i++)
+        o.hidden[i] = read_u32(r);
+    const uint32_t pairs = read_u32(r);
+    if (r->failed || pairs > MOST_PAIRS)
+        return damaged(err, r);
+    int32_t status = ecrec_schema_set_network(s, &o, err);
+    for (uint32_t i = 0; i < pairs && status == ECREC_OK; i++) {
+        const uint32_t a = read_u32(r), c = read_u32(r);
+        if (r->failed || a >= s->field_count || c >= s->field_count)
+            return damaged(err, r);
+        status = ecrec_schema_add_pair(s, s->fields[a].name, s->fields[c].name, err);
+    }
+    return status == ECREC_ERR_INVALID ? damaged(err, r) : status;
+}
+
+int32_t schema_read(ecrec_context *context, const void *bytes, size_t length, ecrec_schema **out, ecrec_error *err)
+{
+    ecrec_schema *s = NULL;
+    reader r;
+    reader_init(&r, bytes, length);
+    const uint32_t version = read_u32(&r), bits = read_u32(&r), fields = read_u32(&r), labels = read_u32(&r);
+    if (r.failed || version < PLAIN_VERSION || version > EXTENDED_VERSION || bits < LEAST_BITS || bits > MOST_BITS || fields > MOST_FIELDS || labels > MOST_LABELS)
+        return damaged(err, &r);
+    int32_t status = ecrec_schema_create(context, &s, err);
+    if (status != ECREC_OK)
+        return status;
+    const size_t name_bytes = (labels + 1) * sizeof(char[256]);
+    char (*names)[256] = memory_zero(&context->m, name_bytes);
+    if (names == NULL)
+        status = error_nomem(err, "the labels' names", name_bytes);
+    s->hash_bits = bits;
+    for (uint32_t i = 0; i < fields && status == ECREC_OK; i++)
+        status = read_field(s, &r, err);
+    if (status == ECREC_OK)
+        status = read_labels(s, &r, names, labels, version, err);
+    if (status == ECREC_OK && version == EXTENDED_VERSION)
+        status = read_extension(s, &r, err);
+    if (status == ECREC_OK && (r.failed || r.position != length))
+        status = damaged(err, &r);
+    memory_release(&context->m, names, name_bytes);
+    if (status == ECREC_OK)
+        *out = s;
+    else
+        ecrec_schema_release(s);
+    return status;
+}
