@@ -8,7 +8,7 @@ set -euo pipefail
 
 build=(gcc libc6-dev meson ninja-build pkg-config libblis-dev libutf8proc-dev libzstd-dev libxxhash-dev libjansson-dev
        python3 python3-venv python3-pip unzip ca-certificates)
-test=(libcmocka-dev g++ binutils locales zlib1g-dev git qemu-user maven default-jdk-headless)
+test=(libcmocka-dev g++ binutils locales zlib1g-dev git qemu-user golang-go maven default-jdk-headless)
 ci=(clang libclang-rt-14-dev llvm gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 
 wanted=()
@@ -23,7 +23,7 @@ for set in "$@"; do
 done
 # A tool that is there by another way (a Go or JDK of one's own) counts as installed.
 declare -A by_command=([gcc]=gcc [g++]=g++ [meson]=meson [ninja-build]=ninja [pkg-config]=pkg-config [python3]=python3
-                       [unzip]=unzip [git]=git [maven]=mvn [default-jdk-headless]=javac [clang]=clang)
+                       [unzip]=unzip [git]=git [golang-go]=go [maven]=mvn [default-jdk-headless]=javac [clang]=clang)
 missing=()
 for p in "${wanted[@]}"; do
     c=${by_command[$p]:-}

@@ -1,0 +1,3 @@
+module ecrec
+
+go 1.19
