@@ -216,6 +216,16 @@ uint32_t ecrec_model_hidden_size(const ecrec_model *model)
     return model != NULL ? (uint32_t)properties_u64(model->fixed->settings, "encoder.hidden_size", 0) : 0;
 }
 
+void ecrec_model_image(const ecrec_model *model, uint32_t *channels, uint32_t *height, uint32_t *width, uint32_t *tokens)
+{
+    static const char *const names[] = { "encoder.image_channels", "encoder.image_height", "encoder.image_width", "encoder.max_length" };
+    uint32_t *const out[] = { channels, height, width, tokens };
+    const int images = model != NULL && properties_u64(model->fixed->settings, "encoder.patch_size", 0) != 0;
+    for (size_t i = 0; i < 4; i++)
+        if (out[i] != NULL)
+            *out[i] = images ? (uint32_t)properties_u64(model->fixed->settings, names[i], 0) : 0;
+}
+
 uint32_t ecrec_model_max_length(const ecrec_model *model)
 {
     return model != NULL ? (uint32_t)properties_u64(model->fixed->settings, "encoder.max_length", 0) : 0;

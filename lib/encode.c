@@ -13,7 +13,7 @@ static int32_t resolve(const ecrec_model *model, const encoder *e, const ecrec_e
     ecrec_encode_options o = ECREC_ENCODE_OPTIONS_INIT;
     if (given != NULL) /* an older caller's is shorter */
         memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
-    if (o.pooling > ECREC_POOL_MAX)
+    if (o.pooling > ECREC_POOL_POOLER)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_encode_options: pooling %u is unknown", o.pooling);
     if (o.normalize > 2)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_encode_options: normalize %u is unknown (0, 1 or 2)", o.normalize);
@@ -97,19 +97,35 @@ static int32_t take_ids(const ecrec_encode_input *in, embed_call *call, ecrec_er
     return ECREC_OK;
 }
 
+static int32_t take_pixels(const ecrec_encode_input *in, embed_call *call, ecrec_error *err)
+{
+    const encoder *e = call->encoder;
+    const float *pixels = in->pixels;
+    CHECK_POINTER(pixels);
+    if (e->patch_size == 0)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model encodes texts, not images");
+    if (in->channels != e->image_channels || in->height != e->image_height || in->width != e->image_width)
+        return error_set(err, ECREC_ERR_INVALID, "images of %u x %u x %u are given, the model takes %u x %u x %u (channels x height x width)", in->channels,
+                         in->height, in->width, e->image_channels, e->image_height, e->image_width);
+    call->pixels = pixels;
+    return ECREC_OK;
+}
+
 static int32_t take_input(const ecrec_model *model, const ecrec_encode_input *in, embed_call *call, ecrec_error *err)
 {
     call->n = in->count;
     if (in->count >= SIZE_MAX / 64)
         return error_set(err, ECREC_ERR_LIMIT, "ecrec_encode_input: %zu rows are too many", in->count);
-    if (in->kind < ECREC_INPUT_TEXTS || in->kind > ECREC_INPUT_IDS)
+    if (in->kind < ECREC_INPUT_TEXTS || in->kind > ECREC_INPUT_PIXELS)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_encode_input: kind %u is unknown", in->kind);
     if (in->count == 0)
         return ECREC_OK;
     if (in->kind == ECREC_INPUT_IDS)
         return take_ids(in, call, err);
+    if (in->kind == ECREC_INPUT_PIXELS)
+        return take_pixels(in, call, err);
     if (model->tokenizer == NULL)
-        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no tokenizer: encode token ids");
+        return error_set(err, ECREC_ERR_UNSUPPORTED, call->encoder->patch_size != 0 ? "the model encodes images: encode pixels" : "the model has no tokenizer: encode token ids");
     return in->kind == ECREC_INPUT_TEXTS ? take_texts(in, call, err) : take_buffer(in, call, err);
 }
 

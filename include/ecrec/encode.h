@@ -13,7 +13,8 @@ enum {
     ECREC_INPUT_TEXTS = 1,      /* texts, lengths */
     ECREC_INPUT_UTF8 = 2,       /* buffer, offsets32: Arrow's utf8 layout */
     ECREC_INPUT_LARGE_UTF8 = 3, /* buffer, offsets64: Arrow's large_utf8 layout */
-    ECREC_INPUT_IDS = 4         /* ids, starts, types */
+    ECREC_INPUT_IDS = 4,        /* ids, starts, types */
+    ECREC_INPUT_PIXELS = 5      /* pixels, channels, height, width: images, already resized and normalised */
 };
 
 /* What to encode. The arrays stay the caller's and are only read; those of other kinds are not looked at. */
@@ -30,8 +31,11 @@ typedef struct ecrec_encode_input {
     const uint32_t *ids;       /* token ids, special tokens already there */
     const uint64_t *starts;    /* count + 1 ascending positions in ids */
     const uint8_t *types;      /* token types along ids, or NULL: all 0 */
+    const float *pixels;       /* count images, one after the other: channel by channel, each height x width, row by row */
+    uint32_t channels, height, width; /* of an image: what ecrec_model_image says */
+    uint32_t reserved;
 } ecrec_encode_input;
-#define ECREC_ENCODE_INPUT_INIT { (uint32_t)sizeof(ecrec_encode_input), 0, 0, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL }
+#define ECREC_ENCODE_INPUT_INIT { (uint32_t)sizeof(ecrec_encode_input), 0, 0, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0 }
 ECREC_API void ecrec_encode_input_init(ecrec_encode_input *input);
 
 /* Where the vectors go. */
@@ -64,6 +68,11 @@ ECREC_API void ecrec_encode_output_init(ecrec_encode_output *output);
 ECREC_API int32_t ecrec_encode_batch(ecrec_model *model, ecrec_session *session, const ecrec_encode_input *input,
                                      const ecrec_encode_options *options, const ecrec_encode_output *output,
                                      ecrec_error *err);
+
+/* The images that the model takes: channels, height and width in pixels; `tokens` is how many per-token vectors an image has
+ * (its class token first, where there is one, then its patches row by row). Each pointer may be NULL. All are 0 when the model
+ * encodes no images. Any thread. Since 0.1. */
+ECREC_API void ecrec_model_image(const ecrec_model *model, uint32_t *channels, uint32_t *height, uint32_t *width, uint32_t *tokens);
 
 /* Width of the encoder's hidden states, and so of per-token vectors; 0 when the model has no encoder. Since 0.1. */
 ECREC_API uint32_t ecrec_model_hidden_size(const ecrec_model *model);

@@ -19,11 +19,14 @@ typedef struct ecrec_import_options {
     uint32_t size;
     uint32_t max_length; /* tokens a text is cut to, special tokens included; 0: what the folder says */
     uint32_t check_only; /* 1: only say what would happen; *model stays untouched and may be NULL */
-    uint32_t reserved;
+    uint32_t heads;      /* attention heads of a sequence encoder whose files do not say; 0: what the files say, else 2 */
     ecrec_progress_fn progress; /* bytes of weights done, of all */
     void *progress_opaque;
+    uint32_t tower;      /* ECREC_TOWER_*: which encoder of a folder that has two (CLIP) */
+    uint32_t reserved;
 } ecrec_import_options;
-#define ECREC_IMPORT_OPTIONS_INIT { (uint32_t)sizeof(ecrec_import_options), 0, 0, 0, NULL, NULL }
+enum { ECREC_TOWER_TEXT = 0, ECREC_TOWER_IMAGE = 1 };
+#define ECREC_IMPORT_OPTIONS_INIT { (uint32_t)sizeof(ecrec_import_options), 0, 0, 0, NULL, NULL, 0, 0 }
 ECREC_API void ecrec_import_options_init(ecrec_import_options *options);
 
 /* Make a model from a Hugging Face folder (config.json, model.safetensors, tokenizer.json or vocab.txt, and the

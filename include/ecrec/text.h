@@ -38,7 +38,9 @@ enum {
     ECREC_POOL_MEAN = 1,
     ECREC_POOL_CLS = 2,
     ECREC_POOL_LAST = 3,
-    ECREC_POOL_MAX = 4
+    ECREC_POOL_MAX = 4,
+    ECREC_POOL_END = 5,   /* the state of the end token (CLIP texts): the model says which that is */
+    ECREC_POOL_POOLER = 6 /* the model's own dense layer over a pooled state, where it has one (BERT, ViT) */
 };
 
 typedef struct ecrec_encode_options {

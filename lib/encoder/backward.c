@@ -151,7 +151,7 @@ static void recompute(space *w, const encoder_layer *l, const float *input)
     pass_attend(pass, l, w->p, w->qkv, w->context);
     pass_linear(pass, &l->output, h, width, tokens, w->context, width, input, w->sum1, h, EPILOGUE_NONE);
     memcpy(w->mid1, w->sum1, tokens * h * sizeof(float));
-    pass_norm(pass, &l->attention_norm, w->mid1);
+    pass_norm(pass, &l->attention_norm, tokens, h, w->mid1, w->mid1);
     pass_linear(pass, &l->in, ff, h, tokens, w->mid1, h, NULL, w->pre, ff, EPILOGUE_NONE);
     memcpy(w->inner, w->pre, tokens * ff * sizeof(float));
     if (tokens * ff != 0)
@@ -244,7 +244,7 @@ static void embedding_backward(const space *w, encoder_gradients *g)
     const encoder *e = w->forward.e;
     const packed *p = w->p;
     const size_t h = e->hidden, first = p->starts[0];
-    pass_embed_sum(e, p, w->sum1);
+    pass_embed_sum(&w->forward, p, w->sum1);
     norm_backward(e, &e->embedding_norm, w->forward.tokens, w->sum1, w->d_out, w->d_sum, g->embedding_norm_weight, g->embedding_norm_bias);
     for (size_t s = 0; s < p->sequences; s++)
         for (size_t i = p->starts[s]; i < p->starts[s + 1]; i++) {
@@ -273,7 +273,7 @@ void encoder_backward(const encoder *e, const kernels *table, void *workspace, c
     space w;
     const size_t tokens = p->starts[p->sequences] - p->starts[0], size = tokens * e->hidden;
     (void)take_space(&w, e, table, tokens, workspace);
-    w.forward.tokens = tokens;
+    pass_begin(&w.forward, p);
     w.p = p;
     if (tokens == 0)
         return;

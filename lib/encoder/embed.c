@@ -21,7 +21,7 @@ typedef struct lane {
     uint8_t *types, *frame_types;
     uint64_t *rows; /* which text each packed sequence is */
     float *hidden, *pooled, *vector, *mean;
-    void *workspace;
+    void *workspace, *pooling;
 } lane;
 
 struct embed {
@@ -43,7 +43,7 @@ static size_t carve(embed *s, void *base, size_t head, const encoder *e, const t
                     size_t long_tokens)
 {
     scratch memory = { base, head, SIZE_MAX };
-    const size_t row = larger(e->hidden, e->dimension) * sizeof(float);
+    const size_t row = larger(larger(e->hidden, e->dimension), e->labels) * sizeof(float);
     for (uint32_t i = 0; i < lanes; i++) {
         lane l;
         l.tokenizer_scratch = scratch_take(&memory, t != NULL ? tokenizer_scratch(t) : 64);
@@ -59,6 +59,7 @@ static size_t carve(embed *s, void *base, size_t head, const encoder *e, const t
         l.vector = scratch_take(&memory, row);
         l.mean = scratch_take(&memory, row);
         l.workspace = scratch_take(&memory, encoder_workspace(e, max_tokens));
+        l.pooling = scratch_take(&memory, encoder_pool_workspace(e));
         if (s != NULL)
             s->lane[i] = l;
     }
@@ -115,16 +116,44 @@ static const char *row_text(const embed_call *c, size_t row, size_t *length)
     return c->buffer != NULL ? c->buffer + from : "";
 }
 
-/* How many tokens a text has with `most` of them wanted; the first `room` are written. */
-static size_t text_tokens(const lane *l, const embed_call *c, size_t row, size_t most, uint32_t *ids, uint8_t *types, size_t room)
+/* Of n tokens those that the encoder reads; how many. */
+static size_t keep_tokens(const encoder *e, uint32_t *ids, uint8_t *types, size_t n)
 {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        ids[kept] = ids[i];
+        types[kept] = types[i];
+        kept += ids[i] != e->skip_token;
+    }
+    return kept;
+}
+
+/* How many tokens a text has with `most` of them wanted; the first `room` are written. ids NULL: they are only counted. */
+static size_t text_tokens(const embed *s, const lane *l, const embed_call *c, size_t row, size_t most, uint32_t *ids, uint8_t *types, size_t room)
+{
+    const encoder *e = c->encoder;
     size_t length = 0;
     const char *text = row_text(c, row, &length);
-    const tokenize_call call = { .text = text, .length = length, .prompt = c->prompt, .prompt_length = c->prompt_length, .special = 1,
-                                 .max_length = most };
+    const tokenize_call call = { .text = text, .length = length, .prompt = c->prompt, .prompt_length = c->prompt_length,
+                                 .special = (int32_t)e->special_tokens, .max_length = most };
+    if (ids == NULL && e->skip_token != NO_TOKEN) { /* what is dropped must be seen */
+        ids = l->ids;
+        types = l->types;
+        room = s->max_tokens;
+    }
     token_output out = { ids, NULL, types, room, 0 };
     (void)tokenizer_run(c->tokenizer, l->tokenizer_scratch, &call, &out, NULL); /* lengths were checked */
-    return out.count;
+    if (e->skip_token == NO_TOKEN)
+        return out.count;
+    const size_t written = out.count < room ? out.count : room;
+    return out.count - written + keep_tokens(e, ids, types, written);
+}
+
+/* How many of a row's ids are taken: all, or the newest. */
+static size_t row_ids(const embed_call *c, size_t row)
+{
+    const uint64_t n = c->starts[row + 1] - c->starts[row];
+    return c->encoder->position_end && n > c->max_length ? c->max_length : (size_t)n;
 }
 
 /* The tokens of one row at the end of what the lane holds; how many. More than max_length: a long text, to be read in
@@ -133,17 +162,20 @@ static size_t take_row(const embed *s, const lane *l, size_t row, size_t at)
 {
     const embed_call *c = s->call;
     const size_t room = s->max_tokens - at;
+    if (c->pixels != NULL)
+        return encoder_image_tokens(c->encoder);
     if (by_ids(c)) {
-        const size_t n = (size_t)(c->starts[row + 1] - c->starts[row]);
+        const size_t n = row_ids(c, row);
+        const uint64_t first = c->starts[row + 1] - n;
         if (n != 0)
-            memcpy(l->ids + at, c->ids + c->starts[row], n * sizeof *l->ids);
+            memcpy(l->ids + at, c->ids + first, n * sizeof *l->ids);
         if (n != 0 && c->types != NULL)
-            memcpy(l->types + at, c->types + c->starts[row], n);
+            memcpy(l->types + at, c->types + first, n);
         else
             memset(l->types + at, 0, n);
         return n;
     }
-    return text_tokens(l, c, row, c->windows ? (size_t)c->max_length + 1 : c->max_length, l->ids + at, l->types + at, room);
+    return text_tokens(s, l, c, row, c->windows ? (size_t)c->max_length + 1 : c->max_length, l->ids + at, l->types + at, room);
 }
 
 /* ---- vectors out ---- */
@@ -158,8 +190,8 @@ static void put_vector(const embed_call *c, const float *v, size_t n, uint64_t a
 /* A row's pooled vector, cut, to unit length, stored. `v` is changed. */
 static void finish_vector(const embed_call *c, float *v, size_t row)
 {
-    const size_t n = c->dimension != 0 ? c->dimension : c->encoder->dimension;
-    if (c->normalize)
+    const size_t n = c->logits ? c->encoder->labels : c->dimension != 0 ? c->dimension : c->encoder->dimension;
+    if (c->normalize && !c->logits)
         vector_normalize(v, n);
     put_vector(c, v, n, row);
 }
@@ -167,7 +199,7 @@ static void finish_vector(const embed_call *c, float *v, size_t row)
 typedef struct layer_sum {
     const embed_call *call;
     const packed *p;
-    float *pooled, *vector;
+    const lane *l;
     uint32_t from; /* layer */
     int32_t any;
 } layer_sum;
@@ -181,12 +213,12 @@ static void add_layer(void *opaque, uint32_t layer, const float *states, size_t 
     if (layer < sum->from)
         return;
     for (size_t i = 0; i < sum->p->sequences; i++) {
-        const packed one = { sum->p->ids, NULL, sum->p->starts + i, 1 };
-        float *out = sum->pooled + i * n;
-        encoder_pool(c->encoder, c->context->kernels, &one, states + (size_t)one.starts[0] * c->encoder->hidden, c->pooling, 0,
-                     sum->vector, n);
+        const packed one = { sum->p->ids, NULL, sum->p->starts + i, 1, sum->p->pixels, NULL };
+        float *out = sum->l->pooled + i * n, *vector = sum->l->vector;
+        encoder_pool(c->encoder, c->context->kernels, sum->l->pooling, &one, states + (size_t)one.starts[0] * c->encoder->hidden, c->pooling,
+                     0, vector, n);
         for (size_t j = 0; j < n; j++)
-            out[j] = sum->any ? out[j] + sum->vector[j] : sum->vector[j];
+            out[j] = sum->any ? out[j] + vector[j] : vector[j];
     }
     sum->any = 1;
 }
@@ -199,7 +231,7 @@ static void run_packed(const embed_call *c, const lane *l, const packed *p)
         encoder_forward(e, c->context->kernels, l->workspace, p, l->hidden, NULL, NULL);
         return;
     }
-    layer_sum sum = { c, p, l->pooled, l->vector, e->layers + 1 - c->last_layers, 0 };
+    layer_sum sum = { c, p, l, e->layers + 1 - c->last_layers, 0 };
     encoder_forward(e, c->context->kernels, l->workspace, p, l->hidden, add_layer, &sum);
     const float scale = 1.0f / (float)c->last_layers;
     for (size_t i = 0; i < p->sequences * e->dimension; i++)
@@ -209,11 +241,13 @@ static void run_packed(const embed_call *c, const lane *l, const packed *p)
 static void pool_sequence(const embed_call *c, const lane *l, const packed *p, size_t i, float *out)
 {
     const encoder *e = c->encoder;
-    const packed one = { p->ids, NULL, p->starts + i, 1 };
-    if (c->last_layers > 1)
+    const packed one = { p->ids, NULL, p->starts + i, 1, p->pixels, NULL };
+    if (c->logits)
+        encoder_classify(e, c->context->kernels, l->pooling, &one, l->hidden + (size_t)p->starts[i] * e->hidden, out, e->labels);
+    else if (c->last_layers > 1)
         memcpy(out, l->pooled + i * e->dimension, e->dimension * sizeof *out);
     else
-        encoder_pool(e, c->context->kernels, &one, l->hidden + (size_t)p->starts[i] * e->hidden, c->pooling, 0, out, e->dimension);
+        encoder_pool(e, c->context->kernels, l->pooling, &one, l->hidden + (size_t)p->starts[i] * e->hidden, c->pooling, 0, out, e->dimension);
 }
 
 static void put_tokens(const embed_call *c, const lane *l, const packed *p)
@@ -239,10 +273,12 @@ typedef struct frame {
 /* The frame's tokens into the lane's frame_ids; false when there is no room for `least` tokens of a text. */
 static int take_frame(const lane *l, const embed_call *c, size_t least, frame *f)
 {
-    const tokenize_call call = { .text = "", .prompt = c->prompt, .prompt_length = c->prompt_length, .special = 1 };
+    const tokenize_call call = { .text = "", .prompt = c->prompt, .prompt_length = c->prompt_length,
+                                 .special = (int32_t)c->encoder->special_tokens };
     token_output out = { l->frame_ids, NULL, l->frame_types, c->max_length, 0 };
     (void)tokenizer_run(c->tokenizer, l->tokenizer_scratch, &call, &out, NULL);
-    const size_t lead = tokenizer_leading_count(c->tokenizer), special = tokenizer_special_count(c->tokenizer, 0);
+    const size_t lead = c->encoder->special_tokens ? tokenizer_leading_count(c->tokenizer) : 0,
+                 special = c->encoder->special_tokens ? tokenizer_special_count(c->tokenizer, 0) : 0;
     *f = (frame){ out.count - (special - lead), special - lead, out.count - special };
     return out.count < c->max_length && c->max_length - out.count >= least;
 }
@@ -297,7 +333,7 @@ static void run_long(const embed *s, const lane *l, size_t row)
     memset(l->mean, 0, d * sizeof *l->mean);
     size_t at = f.prompt;
     for (int more = 1; more;) {
-        packed p = { l->ids, e->token_types > 1 ? l->types : NULL, l->starts, 0 };
+        packed p = { l->ids, e->token_types > 1 ? l->types : NULL, l->starts, 0, NULL, NULL };
         l->starts[0] = 0;
         while (more && p.sequences < MOST_TOGETHER && l->starts[p.sequences] + c->max_length <= s->max_tokens) {
             if (at + width >= base + got && got == s->long_tokens)
@@ -334,7 +370,7 @@ static void run_lane(void *argument, uint32_t index)
     const lane *l = &s->lane[index];
     const encoder *e = c->encoder;
     for (;;) {
-        packed p = { l->ids, e->token_types > 1 ? l->types : NULL, l->starts, 0 };
+        packed p = { c->pixels != NULL ? NULL : l->ids, e->token_types > 1 ? l->types : NULL, l->starts, 0, c->pixels, l->rows };
         size_t long_row = SIZE_MAX;
         l->starts[0] = 0;
         while (p.sequences < s->together && l->starts[p.sequences] + c->max_length <= s->max_tokens) {
@@ -369,21 +405,41 @@ static void run_lane(void *argument, uint32_t index)
 static int32_t check_ids(const embed *s, const embed_call *c, ecrec_error *err)
 {
     for (size_t i = 0; i < c->n; i++) {
-        const uint64_t n = c->starts[i + 1] - c->starts[i];
+        const size_t n = row_ids(c, i);
+        const uint64_t first = c->starts[i + 1] - n;
         if (n > c->max_length || n > s->max_tokens)
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu has %llu tokens, at most %u are taken", i, (unsigned long long)n,
-                             c->max_length);
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu has %zu tokens, at most %u are taken", i, n, c->max_length);
         const uint32_t starts[2] = { 0, (uint32_t)n };
-        const packed one = { c->ids + c->starts[i], c->types != NULL ? c->types + c->starts[i] : NULL, starts, 1 };
+        const packed one = { c->ids != NULL ? c->ids + first : NULL, c->types != NULL ? c->types + first : NULL, starts, 1, NULL, NULL };
         ecrec_error inner = ECREC_ERROR_INIT;
-        if (encoder_check(c->encoder, &one, &inner) != ECREC_OK) /* it counts rows from the one it was given */
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: %s", i, strstr(inner.message, ": ") != NULL ? strstr(inner.message, ": ") + 2 : inner.message);
+        if (encoder_check(c->encoder, &one, &inner) != ECREC_OK) { /* it counts rows from the one it was given */
+            const char *colon = strstr(inner.message, ": ");
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: %s", i, colon != NULL ? colon + 2 : inner.message);
+        }
     }
+    return ECREC_OK;
+}
+
+/* Do the call and the model go together? */
+static int32_t check_kind(const embed_call *c, ecrec_error *err)
+{
+    const encoder *e = c->encoder;
+    if ((e->patch_size != 0) != (c->pixels != NULL))
+        return error_set(err, ECREC_ERR_UNSUPPORTED, e->patch_size != 0 ? "the model encodes images, not texts" : "the model encodes texts, not images");
+    if (c->logits && e->labels == 0)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no classifier");
+    if (c->token_rows == NULL && !c->logits && c->pooling == ECREC_POOL_POOLER && e->pooler.w.n == 0)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no pooler of its own (poolings: mean, cls, last, max, end)");
+    if (c->windows && e->skip_token != NO_TOKEN)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "windows over long texts are not for a model that drops tokens of texts (raise max_length)");
     return ECREC_OK;
 }
 
 static int32_t check_rows(const embed *s, const embed_call *c, ecrec_error *err)
 {
+    const int32_t status = check_kind(c, err);
+    if (status != ECREC_OK || c->pixels != NULL)
+        return status;
     if (by_ids(c))
         return check_ids(s, c, err);
     for (size_t i = 0; i < c->n; i++) {
@@ -406,8 +462,8 @@ int32_t embed_count(embed *s, const embed_call *call, uint64_t *token_rows, ecre
         return status;
     token_rows[0] = 0;
     for (size_t i = 0; i < call->n; i++)
-        token_rows[i + 1] = token_rows[i] + (by_ids(call) ? call->starts[i + 1] - call->starts[i] :
-                                             text_tokens(&s->lane[0], call, i, call->max_length, NULL, NULL, 0));
+        token_rows[i + 1] = token_rows[i] + (call->pixels != NULL ? encoder_image_tokens(call->encoder) : by_ids(call) ? row_ids(call, i) :
+                                             text_tokens(s, &s->lane[0], call, i, call->max_length, NULL, NULL, 0));
     return ECREC_OK;
 }
 
@@ -431,7 +487,7 @@ int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err)
         done = s->limit;
         if (call->progress != NULL && call->progress(call->progress_opaque, done, call->n) != 0 && done < call->n) {
             s->call = NULL;
-            return error_set(err, ECREC_ERR_CANCELLED, "encoding was cancelled after %zu of %zu texts", done, call->n);
+            return error_set(err, ECREC_ERR_CANCELLED, "encoding was cancelled after %zu of %zu rows", done, call->n);
         }
     }
     s->call = NULL;
@@ -455,11 +511,13 @@ int32_t embed_hidden_states(embed *s, const embed_call *call, float *states, siz
         return error_set(err, ECREC_ERR_INVALID, "%zu tokens: it must be 1 .. %zu", n, s->max_tokens);
     if (capacity != need)
         return error_set(err, ECREC_ERR_INVALID, "the states of %zu tokens are %zu floats, the buffer takes %zu", n, need, capacity);
+    if (e->position_end && n > call->max_length)
+        return error_set(err, ECREC_ERR_INVALID, "%zu tokens: it must be 1 .. %u", n, call->max_length);
     int32_t status = check_ids(s, call, err);
     if (status != ECREC_OK)
         return status;
     const uint32_t starts[2] = { 0, (uint32_t)n };
-    const packed one = { call->ids + call->starts[0], call->types != NULL ? call->types + call->starts[0] : NULL, starts, 1 };
+    const packed one = { call->ids + call->starts[0], call->types != NULL ? call->types + call->starts[0] : NULL, starts, 1, NULL, NULL };
     state_copy copy = { states, n * e->hidden };
     encoder_forward(e, call->context->kernels, s->lane[0].workspace, &one, s->lane[0].hidden, copy_states, &copy);
     return ECREC_OK;

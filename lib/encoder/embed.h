@@ -1,4 +1,4 @@
-/* Texts to vectors: tokenise, pack, encode, pool; in parallel over sequences; nothing allocated. */
+/* Texts, rows of ids or images to vectors: tokenise, pack, encode, pool; in parallel over sequences; nothing allocated. */
 #ifndef ECREC_LIB_ENCODER_EMBED_H
 #define ECREC_LIB_ENCODER_EMBED_H
 
@@ -24,9 +24,10 @@ typedef struct embed_call {
     const char *buffer;           /* ... or texts end to end + offsets of one of the two widths ... */
     const int32_t *offsets32;
     const int64_t *offsets64;
-    const uint32_t *ids;          /* ... or ids + starts (+ types) */
+    const uint32_t *ids;          /* ... or ids + starts (+ types) ... */
     const uint8_t *types;
     const uint64_t *starts;
+    const float *pixels;          /* ... or images, one after the other (`packed` in encoder.h) */
     size_t n;
     const char *prompt;           /* its text, or NULL */
     size_t prompt_length;
@@ -40,11 +41,13 @@ typedef struct embed_call {
     void *vectors;
     float *scales;                /* TYPE_S8 */
     size_t stride;                /* elements */
+    int32_t logits;               /* 1: the classifier's logits in place of vectors */
     const uint64_t *token_rows;   /* not NULL: a vector a token, row i's from token_rows[i] on (embed_count) */
     ecrec_progress_fn progress;
     void *progress_opaque;
 } embed_call;
-/* Errors: INVALID (row named), LIMIT, CANCELLED. */
+/* A row of ids above max_length is an error, but of an encoder of position_end (a history of items) its newest are taken.
+ * Errors: INVALID (row named), UNSUPPORTED, LIMIT, CANCELLED. */
 int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err);
 /* The first vector of each row where each token is one: n + 1 entries. Errors as embed_run. */
 int32_t embed_count(embed *s, const embed_call *call, uint64_t *token_rows, ecrec_error *err);

@@ -1,4 +1,4 @@
-#include "import/folder.h"
+#include "import/config.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "text/compile.h"
 #include "text/tokenizer.h"
 
-enum { MOST_PATH = 4096, MOST_LICENCE = 1 << 20 };
+enum { MOST_PATH = 4096, MOST_LICENCE = 1 << 20, MOST_USUAL = 8192 /* tokens of a text, when the folder sets no limit of its own */ };
 
 int32_t folder_file(const folder *f, const char *name, mapping **out, ecrec_error *err)
 {
@@ -44,102 +44,6 @@ static int32_t optional_json(folder *f, const char *name, const json **out, ecre
 {
     const int32_t status = folder_json(f, name, out, err);
     return status == ECREC_ERR_NOT_FOUND ? ECREC_OK : status;
-}
-
-static int32_t set_u64(folder *f, const char *name, uint64_t value, ecrec_error *err)
-{
-    return properties_set_u64(f->settings, name, value) == ECREC_OK ? ECREC_OK : error_nomem(err, "a setting", 0);
-}
-
-static int32_t set_string(folder *f, const char *name, const char *value, ecrec_error *err)
-{
-    return properties_set_string(f->settings, name, value, strlen(value)) == ECREC_OK ? ECREC_OK : error_nomem(err, "a setting", 0);
-}
-
-/* ---- config.json ---- */
-
-static int32_t needed(folder *f, const char *key, uint64_t most, uint64_t *out, ecrec_error *err)
-{
-    const int32_t status = json_get_u64(f->config, "config.json", key, 0, out, err);
-    if (status == ECREC_OK && (*out == 0 || *out > most))
-        return error_set(err, ECREC_ERR_FORMAT, "config.json: \"%s\" is %s; it must be 1 .. %llu", key,
-                         json_get(f->config, key) == NULL ? "missing" : "out of range", (unsigned long long)most);
-    return status;
-}
-
-static int32_t read_activation(folder *f, ecrec_error *err)
-{
-    static const char *const names[][2] = { { "gelu", "gelu" },           { "gelu_new", "gelu_tanh" },
-                                            { "gelu_fast", "gelu_tanh" }, { "gelu_pytorch_tanh", "gelu_tanh" },
-                                            { "quick_gelu", "gelu_quick" }, { "relu", "relu" },
-                                            { "silu", "silu" },           { "swish", "silu" } };
-    const char *value = NULL;
-    const int32_t status = json_get_string(f->config, "config.json", "hidden_act", "gelu", &value, err);
-    if (status != ECREC_OK)
-        return status;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i][0], value) == 0)
-            return set_string(f, "encoder.activation", names[i][1], err);
-    return error_set(err, ECREC_ERR_UNSUPPORTED, "config.json: hidden_act \"%s\" is not supported (supported: gelu, gelu_new, "
-                     "gelu_pytorch_tanh, quick_gelu, relu, silu)", value);
-}
-
-static int32_t read_config(folder *f, ecrec_error *err)
-{
-    const char *type = NULL, *position = NULL;
-    int decoder = 0;
-    double eps = 0;
-    int32_t status = json_get_string(f->config, "config.json", "model_type", "", &type, err);
-    if (status != ECREC_OK)
-        return status;
-    if (strcmp(type, "bert") != 0)
-        return error_set(err, ECREC_ERR_UNSUPPORTED, "config.json: model_type \"%s\" is not supported (supported: bert)", type);
-    if ((status = json_get_string(f->config, "config.json", "position_embedding_type", "absolute", &position, err)) != ECREC_OK ||
-        (status = json_get_bool(f->config, "config.json", "is_decoder", 0, &decoder, err)) != ECREC_OK ||
-        (status = json_get_double(f->config, "config.json", "layer_norm_eps", 1e-12, &eps, err)) != ECREC_OK)
-        return status;
-    if (strcmp(position, "absolute") != 0)
-        return error_set(err, ECREC_ERR_UNSUPPORTED,
-                         "config.json: position_embedding_type \"%s\" is not supported (supported: absolute)", position);
-    if (decoder)
-        return error_set(err, ECREC_ERR_UNSUPPORTED, "config.json: is_decoder true is not supported");
-    if (!(eps > 0 && eps < 1))
-        return error_set(err, ECREC_ERR_FORMAT, "config.json: layer_norm_eps %g is not between 0 and 1", eps);
-    if ((status = needed(f, "hidden_size", 65536, &f->hidden, err)) != ECREC_OK ||
-        (status = needed(f, "num_hidden_layers", 1024, &f->layers, err)) != ECREC_OK ||
-        (status = needed(f, "num_attention_heads", 4096, &f->heads, err)) != ECREC_OK ||
-        (status = needed(f, "intermediate_size", 65536, &f->feed_forward, err)) != ECREC_OK ||
-        (status = needed(f, "vocab_size", 1 << 24, &f->vocabulary, err)) != ECREC_OK ||
-        (status = needed(f, "max_position_embeddings", 1 << 20, &f->positions, err)) != ECREC_OK ||
-        (status = json_get_u64(f->config, "config.json", "type_vocab_size", 2, &f->types, err)) != ECREC_OK)
-        return status;
-    if (f->hidden % f->heads != 0 || f->types > 256)
-        return error_set(err, ECREC_ERR_FORMAT, "config.json: hidden_size %llu is not a multiple of num_attention_heads %llu, or "
-                         "type_vocab_size %llu is above 256", (unsigned long long)f->hidden, (unsigned long long)f->heads,
-                         (unsigned long long)f->types);
-    if (properties_set_f64(f->settings, "encoder.norm_eps", eps) != ECREC_OK)
-        return error_nomem(err, "a setting", 0);
-    if ((status = set_string(f, "encoder.kind", "bert", err)) != ECREC_OK || (status = set_string(f, "encoder.norm", "layer", err)) != ECREC_OK ||
-        (status = set_string(f, "encoder.norm_place", "post", err)) != ECREC_OK ||
-        (status = set_string(f, "encoder.position", "absolute", err)) != ECREC_OK ||
-        (status = set_u64(f, "encoder.layers", f->layers, err)) != ECREC_OK ||
-        (status = set_u64(f, "encoder.hidden_size", f->hidden, err)) != ECREC_OK ||
-        (status = set_u64(f, "encoder.dimension", f->hidden, err)) != ECREC_OK ||
-        (status = set_u64(f, "encoder.head_size", f->hidden / f->heads, err)) != ECREC_OK ||
-        (status = set_u64(f, "encoder.vocabulary", f->vocabulary, err)) != ECREC_OK ||
-        (status = set_u64(f, "encoder.positions", f->positions, err)) != ECREC_OK ||
-        (status = set_u64(f, "encoder.token_types", f->types, err)) != ECREC_OK)
-        return status;
-    for (uint64_t i = 0; i < f->layers; i++) {
-        char name[64];
-        format_text(name, sizeof name, "encoder.layers.%llu.heads", (unsigned long long)i);
-        if ((status = set_u64(f, name, f->heads, err)) != ECREC_OK)
-            return status;
-        format_text(name, sizeof name, "encoder.layers.%llu.feed_forward", (unsigned long long)i);
-        if ((status = set_u64(f, name, f->feed_forward, err)) != ECREC_OK)
-            return status;
-    }
-    return read_activation(f, err);
 }
 
 /* ---- sentence-transformers ---- */
@@ -193,9 +97,11 @@ static int32_t read_modules(folder *f, ecrec_error *err)
     int32_t status = optional_json(f, "modules.json", &modules, err);
     int normalize = 0;
     if (status == ECREC_OK)
-        status = set_string(f, "encoder.pooling", "mean", err);
+        status = set_string(f, "encoder.pooling", modules == NULL && f->family != NULL ? f->family->pooling : "mean", err);
     if (status != ECREC_OK)
         return status;
+    if (modules == NULL && f->family != NULL && (f->family->flags & FAMILY_UNIT) != 0)
+        normalize = 1;
     for (const json *v = json_is(modules, JSON_ARRAY) ? modules->first : NULL; v != NULL; v = v->next) {
         const char *type = NULL, *path = NULL;
         if ((status = json_get_string(v, "modules.json", "type", "", &type, err)) != ECREC_OK ||
@@ -203,22 +109,24 @@ static int32_t read_modules(folder *f, ecrec_error *err)
             return status;
         if (strstr(path, "..") != NULL || path[0] == '/')
             return error_set(err, ECREC_ERR_FORMAT, "modules.json: the path \"%s\" leaves the folder", path);
-        if (ends_with(type, ".Transformer")) {
-            if (*path != 0)
-                return error_set(err, ECREC_ERR_UNSUPPORTED, "modules.json: a transformer in the folder \"%s\" is not supported (import that folder)", path);
+        if (ends_with(type, ".Transformer") || ends_with(type, ".StaticEmbedding")) {
+            if (*path != 0 && strcmp(path, ".") != 0)
+                return error_set(err, ECREC_ERR_UNSUPPORTED, "modules.json: a model in the folder \"%s\" is not supported (import that folder)", path);
         } else if (ends_with(type, ".Pooling")) {
             if ((status = read_pooling(f, path, err)) != ECREC_OK)
                 return status;
         } else if (ends_with(type, ".Normalize")) {
             normalize = 1;
+        } else if (ends_with(type, ".Dense") && f->dense == NULL) {
+            f->dense = path;
         } else {
-            return error_set(err, ECREC_ERR_UNSUPPORTED, "modules.json: module type \"%s\" is not supported (supported: Transformer, Pooling, Normalize)", type);
+            return error_set(err, ECREC_ERR_UNSUPPORTED, "modules.json: module type \"%s\" is not supported (supported: Transformer, StaticEmbedding, Pooling, one Dense, Normalize)", type);
         }
     }
     return set_u64(f, "encoder.normalize", (uint64_t)normalize, err);
 }
 
-static int32_t read_lengths(folder *f, uint32_t wanted, ecrec_error *err)
+int32_t folder_lengths(folder *f, uint32_t wanted, ecrec_error *err)
 {
     const json *bert = NULL, *tokenizer = NULL;
     uint64_t length = 0;
@@ -237,14 +145,16 @@ static int32_t read_lengths(folder *f, uint32_t wanted, ecrec_error *err)
         return status;
     if (lower)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "sentence_bert_config.json: do_lower_case true is not supported");
-    if (length == 0) /* what sentence-transformers does then */
+    if (length == 0) { /* what sentence-transformers does then, but a session's memory grows with it */
         length = most >= 1 && most < (double)f->positions ? (uint64_t)most : f->positions;
+        length = length > MOST_USUAL && wanted == 0 ? MOST_USUAL : length;
+    }
     if (wanted != 0)
         length = wanted;
-    if (length > f->positions)
+    if (length > f->positions || (f->family->flags & FAMILY_IMAGE) != 0)
         length = f->positions;
     f->max_length = length;
-    return set_u64(f, "encoder.max_length", length, err);
+    return ECREC_OK;
 }
 
 static int32_t read_prompts(folder *f, ecrec_error *err)
@@ -271,15 +181,17 @@ static int32_t read_prompts(folder *f, ecrec_error *err)
     return status;
 }
 
-int32_t folder_settings(folder *f, uint32_t max_length, ecrec_error *err)
+int32_t folder_settings(folder *f, ecrec_error *err)
 {
     int32_t status = folder_json(f, "config.json", &f->config, err);
-    if (status == ECREC_ERR_NOT_FOUND)
-        return error_set(err, ECREC_ERR_IO, "%s/config.json: no such file or folder (a Hugging Face model folder is needed)", f->path);
-    if (status == ECREC_OK && (status = read_config(f, err)) == ECREC_OK && (status = read_modules(f, err)) == ECREC_OK &&
-        (status = read_lengths(f, max_length, err)) == ECREC_OK)
+    if (status == ECREC_OK)
+        status = config_read(f, err);
+    if (status != ECREC_OK && status != ECREC_ERR_NOT_FOUND)
+        return status;
+    const int missing = status == ECREC_ERR_NOT_FOUND;
+    if ((status = read_modules(f, err)) == ECREC_OK)
         status = read_prompts(f, err);
-    return status;
+    return status == ECREC_OK && missing ? ECREC_ERR_NOT_FOUND : status;
 }
 
 /* ---- tokenizer ---- */
@@ -330,7 +242,7 @@ int32_t folder_tokenizer(folder *f, parts *p, ecrec_error *err)
     }
     if (status == ECREC_OK)
         status = tokenizer_open(&t, image.data, image.length, err);
-    if (status == ECREC_OK && tokenizer_size(&t) > f->vocabulary)
+    if (status == ECREC_OK && f->vocabulary != 0 && tokenizer_size(&t) > f->vocabulary)
         status = error_set(err, ECREC_ERR_MISMATCH, "%s has token ids up to %u, but config.json a vocabulary of %llu", from,
                            tokenizer_size(&t) - 1, (unsigned long long)f->vocabulary);
     if (status == ECREC_OK && parts_set_blob(p, "tokenizer", image.data, image.length, 1, 1) != ECREC_OK)

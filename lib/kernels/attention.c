@@ -51,7 +51,7 @@ static void pack_values(const attention_call *c, float *to)
 /* Scale, bias and mask of one query's logits; what it may not see is -infinity. */
 static void prepare(const attention_call *c, size_t query, float *logits)
 {
-    const float *bias = c->bias != NULL ? c->bias + query * c->bias_stride : NULL;
+    const float *bias = c->bias != NULL ? c->bias + (ptrdiff_t)query * c->bias_stride : NULL;
     for (size_t j = 0; j < c->tokens; j++)
         logits[j] = logits[j] * c->scale + (bias != NULL ? bias[j] : 0);
     if (c->causal)

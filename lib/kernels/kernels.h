@@ -52,8 +52,8 @@ typedef struct attention_call {
     float *out;
     size_t out_stride;
     float scale;
-    const float *bias; /* tokens x tokens added to the logits (relative positions), or NULL */
-    size_t bias_stride;
+    const float *bias; /* added to the logits: bias[query * bias_stride + key], or NULL */
+    ptrdiff_t bias_stride; /* -1: one row by distance (relative positions), bias pointing at its middle, distance 0 */
     int32_t causal;    /* 1: key j <= query i */
     uint32_t window;   /* > 0: |i - j| <= window */
     float *scratch;    /* attention_scratch(tokens, head_size) floats */

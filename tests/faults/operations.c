@@ -393,6 +393,9 @@ static int32_t getters(world *w)
     assert_string_equal(ecrec_schema_label_name(s, 0), "click");
     assert_int_equal(ecrec_batch_rows(w->batch), ROWS);
     assert_int_equal(ecrec_model_dimension(w->base), TINY_HIDDEN);
+    uint32_t height = 1;
+    ecrec_model_image(w->base, NULL, &height, NULL, NULL);
+    assert_int_equal(height, 0);
     assert_true(ecrec_model_max_length(w->base) > 0 && ecrec_model_space(w->base)[0] != 0 && ecrec_model_variant(w->base)[0] != 0);
     assert_string_equal(ecrec_status_name(ECREC_ERR_NOMEM), "ECREC_ERR_NOMEM");
     assert_true(ecrec_version() != 0);
@@ -510,7 +513,7 @@ const operation operations[] = {
     { "getters", getters, 0, "ecrec_model_schema ecrec_model_reference ecrec_model_release ecrec_context_reference ecrec_context_release "
                              "ecrec_context_memory ecrec_context_cpu ecrec_context_cpu_text ecrec_context_threads ecrec_schema_field_kind "
                              "ecrec_schema_field_name ecrec_schema_find_field ecrec_schema_label_name ecrec_batch_rows ecrec_model_dimension "
-                             "ecrec_model_max_length ecrec_model_hidden_size ecrec_model_space ecrec_model_variant ecrec_status_name ecrec_version" },
+                             "ecrec_model_max_length ecrec_model_hidden_size ecrec_model_image ecrec_model_space ecrec_model_variant ecrec_status_name ecrec_version" },
     { "options", options, 0, "ecrec_context_options_init ecrec_import_options_init ecrec_load_options_init ecrec_session_options_init "
                              "ecrec_tokenize_options_init ecrec_encode_options_init ecrec_encode_input_init ecrec_encode_output_init ecrec_field_options_init ecrec_label_options_init ecrec_network_options_init ecrec_score_options_init "
                              "ecrec_update_options_init ecrec_prune_options_init ecrec_quantize_options_init ecrec_error_init" },
