@@ -35,6 +35,32 @@ uint32_t cpu_levels(void)
     return levels;
 }
 
+/* Deterministic cache parameters: leaf 4 (Intel) and 0x8000001D (AMD) have one format. A level that several cores share is
+ * counted by each core's part. */
+static int caches_of(uint32_t leaf, cpu_caches *out)
+{
+    uint32_t a, b, c, d;
+    int found = 0;
+    for (uint32_t i = 0; i < 16 && __get_cpuid_count(leaf, i, &a, &b, &c, &d) && (a & 31) != 0; i++) {
+        const uint32_t kind = a & 31, level = a >> 5 & 7, sharing = (a >> 14 & 0xFFF) + 1;
+        const size_t bytes = ((size_t)(b >> 22) + 1) * ((b >> 12 & 0x3FF) + 1) * ((b & 0xFFF) + 1) * ((size_t)c + 1);
+        if (kind == 2) /* instructions */
+            continue;
+        if (level == 1)
+            out->l1 = bytes / (sharing > 2 ? sharing / 2 : 1);
+        if (level == 2)
+            out->l2 = bytes / (sharing > 2 ? sharing / 2 : 1); /* two threads of one core do not halve it for one that works alone */
+        found |= level == 1 || level == 2;
+    }
+    return found;
+}
+
+static void detect_caches(cpu_caches *out)
+{
+    if (!caches_of(4, out))
+        (void)caches_of(0x8000001Du, out);
+}
+
 static void identity(char *text, size_t capacity)
 {
     uint32_t a, b, c, d;
@@ -58,6 +84,11 @@ static void identity(char *text, size_t capacity)
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 
+static void detect_caches(cpu_caches *out)
+{
+    (void)out; /* not readable from user mode */
+}
+
 uint32_t cpu_levels(void)
 {
     unsigned long caps = getauxval(AT_HWCAP);
@@ -74,6 +105,11 @@ static void identity(char *text, size_t capacity)
 
 #else
 
+static void detect_caches(cpu_caches *out)
+{
+    (void)out;
+}
+
 uint32_t cpu_levels(void)
 {
     return ECREC_CPU_PORTABLE;
@@ -84,6 +120,15 @@ static void identity(char *text, size_t capacity)
     format_text(text, capacity, "unknown processor");
 }
 #endif
+
+cpu_caches cpu_cache_sizes(void)
+{
+    cpu_caches caches = { 32 << 10, 512 << 10 };
+    detect_caches(&caches);
+    caches.l1 = caches.l1 < 8 << 10 || caches.l1 > 1 << 20 ? 32 << 10 : caches.l1;
+    caches.l2 = caches.l2 < 64 << 10 || caches.l2 > 64 << 20 ? 512 << 10 : caches.l2;
+    return caches;
+}
 
 static const struct {
     uint32_t level;

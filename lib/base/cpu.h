@@ -7,6 +7,9 @@
 
 /* Mask of ECREC_CPU_* levels that can run here; PORTABLE is always in it. */
 uint32_t cpu_levels(void);
+/* Bytes of first-level data cache and of second-level cache that one core has; a cautious guess where nobody tells. */
+typedef struct cpu_caches { size_t l1, l2; } cpu_caches;
+cpu_caches cpu_cache_sizes(void);
 /* A sentence: vendor, family, model, what was found. */
 void cpu_describe(char *text, size_t capacity, uint32_t available, uint32_t chosen);
 const char *cpu_level_name(uint32_t level); /* "portable", "avx2", ... */

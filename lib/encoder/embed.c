@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "encoder/forward.h"
 #include "encoder/vector.h"
@@ -11,6 +12,8 @@ enum {
     MOST_TASKS = 256,
     ROUND_TEXTS = 64,   /* texts a task between two calls of progress */
     MOST_TOGETHER = 64, /* sequences in a pass whose pooled vectors are kept over several layers */
+    BLOCK_LEAST = 64,   /* tokens of a pass */
+    BLOCK_MOST = 512,
     LONG_LENGTHS = 16   /* how many max_lengths of a long text's tokens are held at a time */
 };
 
@@ -27,6 +30,7 @@ typedef struct lane {
 struct embed {
     memory *m;
     size_t bytes, max_tokens, long_tokens;
+    size_t block; /* a pass takes no further sequence once it has so many tokens */
     uint32_t lanes;
     const embed_call *call;
     size_t limit, together; /* texts below `limit` are to be done; at most so many sequences in a pass */
@@ -66,6 +70,15 @@ static size_t carve(embed *s, void *base, size_t head, const encoder *e, const t
     return memory.used;
 }
 
+/* Tokens that go through all layers together: their widest rows should stay in the second-level cache beside the weights that
+ * pass by, and the weights, read once a pass, want as many rows as possible. */
+static size_t block_tokens(const encoder *e)
+{
+    const size_t width = 4 * (size_t)e->largest_heads * e->head_size, wide = width > e->largest_feed_forward ? width : e->largest_feed_forward;
+    const size_t tokens = cpu_cache_sizes().l2 / 4 * 3 / ((wide + e->hidden) * sizeof(float));
+    return tokens < BLOCK_LEAST ? BLOCK_LEAST : tokens > BLOCK_MOST ? BLOCK_MOST : tokens;
+}
+
 int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, uint32_t threads, uint32_t max_tokens, embed **out,
                      ecrec_error *err)
 {
@@ -82,6 +95,8 @@ int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, uint32_t t
     s->m = m;
     s->bytes = bytes;
     s->max_tokens = tokens;
+    s->block = block_tokens(e);
+    s->block = block_tokens(e);
     s->long_tokens = longs;
     s->lanes = lanes;
     atomic_init(&s->next, 0);
@@ -373,7 +388,7 @@ static void run_lane(void *argument, uint32_t index)
         packed p = { c->pixels != NULL ? NULL : l->ids, e->token_types > 1 ? l->types : NULL, l->starts, 0, c->pixels, l->rows };
         size_t long_row = SIZE_MAX;
         l->starts[0] = 0;
-        while (p.sequences < s->together && l->starts[p.sequences] + c->max_length <= s->max_tokens) {
+        while (p.sequences < s->together && l->starts[p.sequences] < s->block && l->starts[p.sequences] + c->max_length <= s->max_tokens) {
             const size_t row = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed);
             if (row >= s->limit)
                 break;

@@ -26,6 +26,10 @@ typedef __m256i vi;
 #define vf_first _mm256_cvtss_f32
 #define vf_less(a, b, x, y) _mm256_blendv_ps((y), (x), _mm256_cmp_ps((a), (b), _CMP_LT_OQ))
 #define vf_nan(x, y) _mm256_blendv_ps((y), (x), _mm256_cmp_ps((x), (x), _CMP_UNORD_Q))
+#define vf_unpack_low _mm256_unpacklo_ps
+#define vf_unpack_high _mm256_unpackhi_ps
+#define vf_unpack_low2(a, b) _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)))
+#define vf_unpack_high2(a, b) _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)))
 #define vi_set _mm256_set1_epi32
 #define vi_sub _mm256_sub_epi32
 #define vi_mul _mm256_mullo_epi32
@@ -71,6 +75,15 @@ static inline void bytes_store(unsigned char *to, vf v, unsigned long n)
     unsigned char bytes[16];
     _mm_storeu_si128((__m128i *)(void *)bytes, _mm_packus_epi16(words, words));
     __builtin_memcpy(to, bytes, n);
+}
+
+static inline __attribute__((always_inline)) void columns_of(const __m256 *a, __m256 *t)
+{
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        t[c] = _mm256_permute2f128_ps(a[c], a[4 + c], 0x20);
+        t[4 + c] = _mm256_permute2f128_ps(a[c], a[4 + c], 0x31);
+    }
 }
 
 #include "kernels/simd.h"
@@ -141,6 +154,8 @@ static void gemm_s8(const gemm_s8_call *c)
             tile_s8(S8_ROWS, c, &s, row, column);
         if (row < c->m)
             tile_s8(1, c, &s, row, column);
+        if (c->epilogue != EPILOGUE_NONE)
+            finish_tile(&s, 0, c->m, column, PANEL);
     }
 }
 

@@ -69,6 +69,8 @@ static void gemm_s8(const gemm_s8_call *c)
             else
                 tile_s8(1, 1, c, &s, row, column);
         }
+        if (c->epilogue != EPILOGUE_NONE)
+            finish_tile(&s, 0, c->m, column, S8_PANELS * PANEL);
     }
 }
 

@@ -1,6 +1,8 @@
 /* AVX-512 F, BW, VL, DQ: 16 floats. Included by avx512.c and avx512vnni.c, which differ in their s8 product. */
 #include <immintrin.h>
 
+#include "kernels/gelu_table.h"
+
 #define LANES 16
 #define TILE_ROWS 8
 #define TILE_PANELS 3
@@ -23,6 +25,11 @@ typedef __m512i vi;
 #define vf_less(a, b, x, y) _mm512_mask_blend_ps(_mm512_cmp_ps_mask((a), (b), _CMP_LT_OQ), (y), (x))
 #define vf_nan(x, y) _mm512_mask_blend_ps(_mm512_cmp_ps_mask((x), (x), _CMP_UNORD_Q), (y), (x))
 #define vf_scale _mm512_scalef_ps
+#define vf_scale_any
+#define vf_unpack_low _mm512_unpacklo_ps
+#define vf_unpack_high _mm512_unpackhi_ps
+#define vf_unpack_low2(a, b) _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)))
+#define vf_unpack_high2(a, b) _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)))
 #define vi_set _mm512_set1_epi32
 #define vi_sub _mm512_sub_epi32
 #define vi_mul _mm512_mullo_epi32
@@ -53,6 +60,36 @@ static inline void bytes_store(unsigned char *to, vf v, unsigned long n)
     __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v));
     _mm_mask_storeu_epi8(to, (__mmask16)((1u << n) - 1), bytes);
 }
+
+static inline __attribute__((always_inline)) void columns_of(const __m512 *a, __m512 *t)
+{
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        const __m512 even = _mm512_shuffle_f32x4(a[c], a[4 + c], 0x88), odd = _mm512_shuffle_f32x4(a[c], a[4 + c], 0xdd);
+        const __m512 even2 = _mm512_shuffle_f32x4(a[8 + c], a[12 + c], 0x88), odd2 = _mm512_shuffle_f32x4(a[8 + c], a[12 + c], 0xdd);
+        t[c] = _mm512_shuffle_f32x4(even, even2, 0x88);
+        t[4 + c] = _mm512_shuffle_f32x4(odd, odd2, 0x88);
+        t[8 + c] = _mm512_shuffle_f32x4(even, even2, 0xdd);
+        t[12 + c] = _mm512_shuffle_f32x4(odd, odd2, 0xdd);
+    }
+}
+
+/* max(x, 0) - z Q(z), z = |x| clipped: Q by a polynomial that each lane picks from 16 in registers. The magic number leaves the
+ * interval in the lowest bits. A NaN is the second operand of the minimum and goes through. */
+static inline __attribute__((always_inline)) __m512 vf_gelu_erf(__m512 x)
+{
+    const __m512 z = _mm512_min_ps(_mm512_set1_ps(15 * GELU_WIDTH), _mm512_abs_ps(x)), magic = _mm512_set1_ps(12582912.0f);
+    const __m512 shifted = _mm512_fmadd_ps(z, _mm512_set1_ps(1.0f / GELU_WIDTH), magic);
+    const __m512 t = _mm512_fmsub_ps(z, _mm512_set1_ps(1.0f / GELU_WIDTH), _mm512_sub_ps(shifted, magic));
+    const __m512i interval = _mm512_castps_si512(shifted);
+    __m512 q = _mm512_permutexvar_ps(interval, _mm512_loadu_ps(gelu_table[4]));
+    q = _mm512_fmadd_ps(q, t, _mm512_permutexvar_ps(interval, _mm512_loadu_ps(gelu_table[3])));
+    q = _mm512_fmadd_ps(q, t, _mm512_permutexvar_ps(interval, _mm512_loadu_ps(gelu_table[2])));
+    q = _mm512_fmadd_ps(q, t, _mm512_permutexvar_ps(interval, _mm512_loadu_ps(gelu_table[1])));
+    q = _mm512_fmadd_ps(q, t, _mm512_permutexvar_ps(interval, _mm512_loadu_ps(gelu_table[0])));
+    return _mm512_fnmadd_ps(z, q, _mm512_max_ps(x, _mm512_setzero_ps()));
+}
+#define vf_gelu_erf vf_gelu_erf
 
 #include "kernels/simd.h"
 

@@ -186,7 +186,7 @@ static void axpy_f32(size_t n, float a, const float *x, float *y)
 
 static void attention(const attention_call *call)
 {
-    attention_blocked(kernels_portable(), call);
+    attention_reference(call);
 }
 
 static void tile_f32(size_t k, const float *a, const float *b, float *c, size_t c_stride, int32_t accumulate)

@@ -1,10 +1,5 @@
 /* The table of an instruction set's file; included last. */
 extern const kernels LEVEL_TABLE; /* as select.c declares it */
 
-static void attention(const attention_call *call)
-{
-    attention_blocked(&LEVEL_TABLE, call);
-}
-
 const kernels LEVEL_TABLE = { LEVEL_NAME, LEVEL_BIT, gemm_f32, gemm_s8, quantize_rows, attention, layer_norm, rms_norm, activate,
                               softmax, dot_f32, dot_s8, axpy_f32, TILE_ROWS, TILE_PANELS * PANEL, tile_f32 };

@@ -1,0 +1,85 @@
+/* s8 products where one instruction adds four byte products to an int32: vi_dot(sum, four unsigned bytes in every lane, four
+ * weights a lane), vi_zero(). Included after simd.h. */
+
+/* `rows` and `panels` are constants where this is inlined. `ahead`: panels to prefetch meanwhile. */
+INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, const store *s, const int8_t *w, const int8_t *ahead,
+                    size_t k, size_t row, size_t column)
+{
+    const uint8_t *q = c->q + row * c->q_stride;
+    vi acc[TILE_ROWS][TILE_PANELS * PARTS];
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int p = 0; p < panels * PARTS; p++)
+            acc[r][p] = vi_zero();
+    for (size_t i = 0; i < k; i += 4) {
+        vi b[TILE_PANELS * PARTS];
+        UNROLL
+        for (int p = 0; p < panels; p++) {
+            fetch_ahead(ahead, ((size_t)p * k + i) * PANEL);
+            UNROLL
+            for (int v = 0; v < PARTS; v++)
+                b[p * PARTS + v] = vi_load(w + ((size_t)p * k + i) * PANEL + v * 4 * LANES);
+        }
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            int32_t four;
+            memcpy(&four, q + (size_t)r * c->q_stride + i, 4);
+            const vi a = vi_set(four);
+            UNROLL
+            for (int p = 0; p < panels * PARTS; p++)
+                vi_dot(acc[r][p], a, b[p]);
+        }
+    }
+    vf out[TILE_ROWS][TILE_PANELS * PARTS];
+    UNROLL
+    for (int p = 0; p < panels * PARTS; p++) {
+        const column_scale by = column_scales(c, column + (size_t)p * LANES);
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            out[r][p] = rescale(c, row + (size_t)r, by, acc[r][p]);
+    }
+    store_tile(rows, panels * PARTS, out, s, row, column);
+}
+
+#define S8_CASE(rows_, panels_) case rows_: tile_s8(rows_, panels_, c, s, w, ahead, k, row, column); break;
+#define S8_SWITCH(panels_)                                                                                                     \
+    static void tile_s8_##panels_(size_t rows, const gemm_s8_call *c, const store *s, const int8_t *w, const int8_t *ahead,    \
+                                  size_t k, size_t row, size_t column)                                                         \
+    {                                                                                                                          \
+        switch (rows) {                                                                                                        \
+            EACH_ROW_COUNT(S8_CASE, panels_)                                                                                   \
+        default: break;                                                                                                        \
+        }                                                                                                                      \
+    }
+S8_SWITCH(1)
+#if TILE_PANELS > 1
+S8_SWITCH(2)
+S8_SWITCH(3)
+#endif
+
+static void gemm_s8(const gemm_s8_call *c)
+{
+    const size_t n = c->w->n, k = weights_k_padded(WEIGHTS_S8, c->w->k), step = TILE_PANELS * PANEL;
+    const size_t blocks = (c->m + TILE_ROWS - 1) / TILE_ROWS;
+    const store s = { c->bias, c->residual, c->residual_stride, c->out, c->out_stride, n, c->epilogue };
+    for (size_t column = 0; column < n; column += step) {
+        const size_t left = n - column, panels = left >= step ? TILE_PANELS : (left + PANEL - 1) / PANEL;
+        const int8_t *w = (const int8_t *)c->w->panels + column * k, *next = left > step ? w + step * k : w;
+        for (size_t b = 0; b < blocks; b++) {
+            const size_t row = block_begin(c->m, blocks, b), rows = block_begin(c->m, blocks, b + 1) - row;
+            const int8_t *ahead = b + 1 == blocks ? next : w;
+#if TILE_PANELS > 1
+            if (panels == 3)
+                tile_s8_3(rows, c, &s, w, ahead, k, row, column);
+            else if (panels == 2)
+                tile_s8_2(rows, c, &s, w, ahead, k, row, column);
+            else
+#endif
+                tile_s8_1(rows, c, &s, w, ahead, k, row, column);
+            (void)panels;
+            if (c->epilogue != EPILOGUE_NONE)
+                finish_tile(&s, row, rows, column, step);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+/* Products with packed weights. Part of simd.h. */
+
+/* Where a tile goes. */
+typedef struct store {
+    const float *bias, *residual;
+    size_t residual_stride;
+    float *out;
+    size_t out_stride, n;
+    int32_t epilogue;
+} store;
+
+/* One vector of a row leaves: bias, and residual where no activation comes between. `whole`: no column is past the end. */
+INLINE void store_vector(const store *s, const int whole, size_t row, size_t column, vf bias, vf v)
+{
+    float *to = s->out + row * s->out_stride + column;
+    const size_t rest = s->n - column;
+    v = vf_add(v, bias);
+    if (s->residual != NULL && s->epilogue == EPILOGUE_NONE) {
+        const float *from = s->residual + row * s->residual_stride + column;
+        v = vf_add(v, whole ? vf_load(from) : vf_load_some(from, rest));
+    }
+    if (whole)
+        vf_store(to, v);
+    else
+        vf_store_some(to, v, rest);
+}
+
+/* A tile's sums of `rows` rows leave, a column of vectors at a time. -0 is what may be added where there is no bias. */
+INLINE void store_tile(const int rows, const int vectors, vf acc[][TILE_PANELS * PARTS], const store *s, size_t row, size_t column)
+{
+    UNROLL
+    for (int p = 0; p < vectors; p++) {
+        const size_t at = column + (size_t)p * LANES;
+        if (at >= s->n)
+            break;
+        if (s->n - at >= LANES) {
+            const vf bias = s->bias != NULL ? vf_load(s->bias + at) : vf_set(-0.0f);
+            UNROLL
+            for (int r = 0; r < rows; r++)
+                store_vector(s, 1, row + (size_t)r, at, bias, acc[r][p]);
+        } else {
+            const vf bias = s->bias != NULL ? vf_load_some(s->bias + at, s->n - at) : vf_set(-0.0f);
+            UNROLL
+            for (int r = 0; r < rows; r++)
+                store_vector(s, 0, row + (size_t)r, at, bias, acc[r][p]);
+        }
+    }
+}
+
+/* Activation (and residual) of a tile that has just been stored: a loop over first-level cache, not code in every tile. */
+static void finish_tile(const store *s, size_t row, size_t rows, size_t column, size_t width)
+{
+    width = s->n - column < width ? s->n - column : width;
+    for (size_t r = row; r < row + rows; r++) {
+        float *out = s->out + r * s->out_stride + column;
+        activate(width, out, s->epilogue);
+        if (s->residual == NULL)
+            continue;
+        const float *residual = s->residual + r * s->residual_stride + column;
+        for (size_t i = 0; i < width; i += LANES)
+            store_at(out, i, width, vf_add(load_at(out, i, width), load_at(residual, i, width)));
+    }
+}
+
+/* The lines of memory that will be wanted soon: never read, so the address may lie past the end. */
+INLINE void fetch_ahead(const void *base, size_t bytes)
+{
+    __builtin_prefetch((const void *)((uintptr_t)base + bytes), 0, 3);
+}
+
+/* ROWS x PANELS panels of accumulators, both constants where this is inlined. `ahead`: panels to prefetch meanwhile. */
+INLINE void tile(const int rows, const int panels, size_t k, const float *x, size_t x_stride, const float *w, const float *ahead,
+                 const store *s, size_t row, size_t column)
+{
+    vf acc[TILE_ROWS][TILE_PANELS * PARTS];
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int p = 0; p < panels * PARTS; p++)
+            acc[r][p] = vf_set(0);
+    for (size_t i = 0; i < k; i++) {
+        vf b[TILE_PANELS * PARTS];
+        UNROLL
+        for (int p = 0; p < panels; p++) {
+            fetch_ahead(ahead, ((size_t)p * k + i) * PANEL * sizeof(float));
+            UNROLL
+            for (int v = 0; v < PARTS; v++)
+                b[p * PARTS + v] = vf_load(w + (size_t)p * k * PANEL + i * PANEL + v * LANES);
+        }
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            vf a = vf_set(x[(size_t)r * x_stride + i]);
+            UNROLL
+            for (int p = 0; p < panels * PARTS; p++)
+                acc[r][p] = vf_fma(a, b[p], acc[r][p]);
+        }
+    }
+    store_tile(rows, panels * PARTS, acc, s, row, column);
+}
+
+/* A function for each number of panels, a case for each number of rows. */
+#if TILE_ROWS > 6
+#define EACH_ROW_COUNT(CASE, panels_) CASE(1, panels_) CASE(2, panels_) CASE(3, panels_) CASE(4, panels_) \
+    CASE(5, panels_) CASE(6, panels_) CASE(7, panels_) CASE(8, panels_)
+#elif TILE_ROWS > 4
+#define EACH_ROW_COUNT(CASE, panels_) CASE(1, panels_) CASE(2, panels_) CASE(3, panels_) CASE(4, panels_) CASE(5, panels_) CASE(6, panels_)
+#else
+#define EACH_ROW_COUNT(CASE, panels_) CASE(1, panels_) CASE(2, panels_) CASE(3, panels_) CASE(4, panels_)
+#endif
+#define TILE_CASE(rows_, panels_) case rows_: tile(rows_, panels_, k, x, x_stride, w, ahead, s, row, column); break;
+#define TILE_SWITCH(panels_)                                                                                                  \
+    static void tile_##panels_(size_t rows, size_t k, const float *x, size_t x_stride, const float *w, const float *ahead,    \
+                               const store *s, size_t row, size_t column)                                                     \
+    {                                                                                                                         \
+        switch (rows) {                                                                                                       \
+            EACH_ROW_COUNT(TILE_CASE, panels_)                                                                                \
+        default: break;                                                                                                       \
+        }                                                                                                                     \
+    }
+TILE_SWITCH(1)
+#if TILE_PANELS > 1
+TILE_SWITCH(2)
+TILE_SWITCH(3)
+#endif
+
+INLINE void any_tile(size_t rows, size_t panels, size_t k, const float *x, size_t x_stride, const float *w, const float *ahead,
+                     const store *s, size_t row, size_t column)
+{
+#if TILE_PANELS > 1
+    if (panels == 3)
+        tile_3(rows, k, x, x_stride, w, ahead, s, row, column);
+    else if (panels == 2)
+        tile_2(rows, k, x, x_stride, w, ahead, s, row, column);
+    else
+#endif
+        tile_1(rows, k, x, x_stride, w, ahead, s, row, column);
+    (void)panels;
+}
+
+/* Rows of block b when m rows are cut into the fewest blocks of at most `most`, all nearly equal: a tile of one row costs
+ * nearly as much as one of eight. */
+INLINE size_t block_begin(size_t m, size_t blocks, size_t b)
+{
+    return m / blocks * b + (b < m % blocks ? b : m % blocks);
+}
+
+static void gemm_f32(const gemm_f32_call *c)
+{
+    const size_t n = c->w->n, k = c->w->k, step = TILE_PANELS * PANEL, blocks = (c->m + TILE_ROWS - 1) / TILE_ROWS;
+    const store s = { c->bias, c->residual, c->residual_stride, c->out, c->out_stride, n, c->epilogue };
+    for (size_t column = 0; column < n; column += step) {
+        const size_t left = n - column, panels = left >= step ? TILE_PANELS : (left + PANEL - 1) / PANEL;
+        const float *w = (const float *)c->w->panels + column * k, *next = left > step ? w + step * k : w;
+        for (size_t b = 0; b < blocks; b++) {
+            const size_t row = block_begin(c->m, blocks, b), rows = block_begin(c->m, blocks, b + 1) - row;
+            any_tile(rows, panels, k, c->x + row * c->x_stride, c->x_stride, w, b + 1 == blocks ? next : w, &s, row, column);
+            if (c->epilogue != EPILOGUE_NONE)
+                finish_tile(&s, row, rows, column, step);
+        }
+    }
+}
+
+/* The inner tile of matmul.h: a is k x TILE_ROWS, b is k x (TILE_PANELS * 16). */
+static void tile_f32(size_t k, const float *a, const float *b, float *c, size_t c_stride, int32_t accumulate)
+{
+    vf acc[TILE_ROWS][TILE_PANELS * PARTS];
+    UNROLL
+    for (int r = 0; r < TILE_ROWS; r++)
+        UNROLL
+        for (int p = 0; p < TILE_PANELS * PARTS; p++)
+            acc[r][p] = vf_set(0);
+    for (size_t i = 0; i < k; i++) {
+        vf v[TILE_PANELS * PARTS];
+        UNROLL
+        for (int p = 0; p < TILE_PANELS * PARTS; p++)
+            v[p] = vf_load(b + i * TILE_PANELS * PANEL + p * LANES);
+        UNROLL
+        for (int r = 0; r < TILE_ROWS; r++) {
+            vf x = vf_set(a[i * TILE_ROWS + r]);
+            UNROLL
+            for (int p = 0; p < TILE_PANELS * PARTS; p++)
+                acc[r][p] = vf_fma(x, v[p], acc[r][p]);
+        }
+    }
+    UNROLL
+    for (int r = 0; r < TILE_ROWS; r++)
+        UNROLL
+        for (int p = 0; p < TILE_PANELS * PARTS; p++) {
+            float *to = c + (size_t)r * c_stride + p * LANES;
+            vf_store(to, accumulate ? vf_add(acc[r][p], vf_load(to)) : acc[r][p]);
+        }
+}
+
+/* ---- s8: what the instruction sets share ---- */
+
+/* Exact integer sums become floats in the operations of doc/quantisation.md (no fused multiply-add). */
+typedef struct column_scale { vi sums; vf scale; } column_scale;
+
+INLINE column_scale column_scales(const gemm_s8_call *c, size_t column)
+{
+    return (column_scale){ vi_load(c->w->sums + column), vf_load(c->w->scale + column) };
+}
+
+INLINE vf rescale(const gemm_s8_call *c, size_t row, column_scale s, vi sums)
+{
+    return vf_mul(vi_to_vf(vi_sub(sums, vi_mul(vi_set(c->zero[row]), s.sums))), vf_mul(vf_set(c->scale[row]), s.scale));
+}
+
+/* One vector of sums leaves, where no tile is stored as a whole. */
+INLINE void store_sums(const gemm_s8_call *c, const store *s, size_t row, size_t column, vi sums)
+{
+    if (column >= s->n)
+        return;
+    const vf v = rescale(c, row, column_scales(c, column), sums);
+    if (s->n - column >= LANES)
+        store_vector(s, 1, row, column, s->bias != NULL ? vf_load(s->bias + column) : vf_set(-0.0f), v);
+    else
+        store_vector(s, 0, row, column, s->bias != NULL ? vf_load_some(s->bias + column, s->n - column) : vf_set(-0.0f), v);
+}

@@ -1,0 +1,130 @@
+/* Row by row: norms, softmax, dot products, bytes. Part of simd.h. */
+
+static void layer_norm(size_t rows, size_t n, const float *x, size_t x_stride, const float *weight, const float *bias, float eps,
+                       float *out, size_t out_stride)
+{
+    size_t whole = n / LANES * LANES;
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * x_stride;
+        vf sum = vf_set(0), squares = vf_set(0);
+        for (size_t i = 0; i < n; i += LANES)
+            sum = vf_add(sum, load_at(row, i, n));
+        vf mean = vf_set(vf_sum(sum) / (float)n);
+        for (size_t i = 0; i < whole; i += LANES) {
+            vf d = vf_sub(vf_load(row + i), mean);
+            squares = vf_fma(d, d, squares);
+        }
+        float rest = 0, m = vf_first(mean);
+        for (size_t i = whole; i < n; i++)
+            rest += (row[i] - m) * (row[i] - m);
+        vf inverse = vf_set(1.0f / sqrtf((vf_sum(squares) + rest) / (float)n + eps));
+        for (size_t i = 0; i < n; i += LANES) {
+            vf v = vf_mul(vf_mul(vf_sub(load_at(row, i, n), mean), inverse), load_at(weight, i, n));
+            if (bias != NULL)
+                v = vf_add(v, load_at(bias, i, n));
+            store_at(out + r * out_stride, i, n, v);
+        }
+    }
+}
+
+static void rms_norm(size_t rows, size_t n, const float *x, size_t x_stride, const float *weight, float eps, float *out,
+                     size_t out_stride)
+{
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * x_stride;
+        vf squares = vf_set(0);
+        for (size_t i = 0; i < n; i += LANES) {
+            vf v = load_at(row, i, n);
+            squares = vf_fma(v, v, squares);
+        }
+        vf inverse = vf_set(1.0f / sqrtf(vf_sum(squares) / (float)n + eps));
+        for (size_t i = 0; i < n; i += LANES)
+            store_at(out + r * out_stride, i, n, vf_mul(vf_mul(load_at(row, i, n), inverse), load_at(weight, i, n)));
+    }
+}
+
+static float softmax(size_t n, const float *x, float *out)
+{
+    size_t whole = n / LANES * LANES;
+    vf most = vf_set(-INFINITY), sum = vf_set(0);
+    for (size_t i = 0; i < whole; i += LANES)
+        most = vf_max(vf_load(x + i), most);
+    float top = vf_highest(most);
+    for (size_t i = whole; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    if (top == -INFINITY) {
+        for (size_t i = 0; i < n; i++)
+            out[i] = x[i] != x[i] ? x[i] : 0;
+        return -INFINITY;
+    }
+    vf shift = vf_set(top);
+    for (size_t i = 0; i < whole; i += LANES) {
+        vf e = vf_exp_down(vf_sub(vf_load(x + i), shift));
+        sum = vf_add(sum, e);
+        vf_store(out + i, e);
+    }
+    float total = vf_sum(sum);
+    if (whole < n) {
+        float tail[LANES];
+        vf_store(tail, vf_exp_down(vf_sub(vf_load_some(x + whole, n - whole), shift)));
+        for (size_t i = whole; i < n; i++)
+            total += out[i] = tail[i - whole];
+    }
+    vf inverse = vf_set(1.0f / total);
+    for (size_t i = 0; i < n; i += LANES)
+        store_at(out, i, n, vf_mul(load_at(out, i, n), inverse));
+    return top + logf(total);
+}
+
+static float dot_f32(size_t n, const float *a, const float *b)
+{
+    vf s0 = vf_set(0), s1 = vf_set(0), s2 = vf_set(0), s3 = vf_set(0);
+    size_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        s0 = vf_fma(vf_load(a + i), vf_load(b + i), s0);
+        s1 = vf_fma(vf_load(a + i + LANES), vf_load(b + i + LANES), s1);
+        s2 = vf_fma(vf_load(a + i + 2 * LANES), vf_load(b + i + 2 * LANES), s2);
+        s3 = vf_fma(vf_load(a + i + 3 * LANES), vf_load(b + i + 3 * LANES), s3);
+    }
+    for (; i < n; i += LANES)
+        s0 = vf_fma(load_at(a, i, n), load_at(b, i, n), s0);
+    return vf_sum(vf_add(vf_add(s0, s1), vf_add(s2, s3)));
+}
+
+static void axpy_f32(size_t n, float a, const float *x, float *y)
+{
+    vf factor = vf_set(a);
+    for (size_t i = 0; i < n; i += LANES)
+        store_at(y, i, n, vf_fma(factor, load_at(x, i, n), load_at(y, i, n)));
+}
+
+/* doc/quantisation.md; the same bits as the reference. */
+static void quantize_rows(size_t m, size_t k, const float *x, size_t x_stride, uint8_t *q, size_t q_stride, float *scale,
+                          int32_t *zero)
+{
+    for (size_t r = 0; r < m; r++) {
+        const float *row = x + r * x_stride;
+        uint8_t *to = q + r * q_stride;
+        vf low = vf_set(0), high = vf_set(0);
+        for (size_t i = 0; i < k; i += LANES) {
+            vf v = load_at(row, i, k);
+            low = vf_min(v, low); /* a NaN leaves the second operand */
+            high = vf_max(v, high);
+        }
+        float least = -vf_highest(vf_sub(vf_set(0), low)), most = vf_highest(high);
+        float range = most - least, inverse = range > 0 ? 255.0f / range : 0;
+        if (!(inverse <= 3.4e38f))
+            inverse = 0;
+        float offset = inverse > 0 ? round_even(-least * inverse) : 0;
+        scale[r] = range / 255.0f;
+        zero[r] = (int32_t)offset;
+        vf by = vf_set(inverse), plus = vf_set(offset), top = vf_set(255.0f), none = vf_set(0);
+        for (size_t i = 0; i < k; i += LANES) {
+            vf v = vf_add(vf_round(vf_mul(load_at(row, i, k), by)), plus);
+            v = vf_min(top, vf_max(v, none));
+            bytes_store(to + i, v, k - i < LANES ? k - i : LANES);
+        }
+        for (size_t i = k; i < q_stride; i++)
+            to[i] = 0;
+    }
+}
