@@ -11,19 +11,25 @@ typedef struct command {
 
 static const command commands[] = {
     { "import", command_import, "make a model of a Hugging Face folder",
-      "ecrec import FOLDER -o MODEL.ecrec [--max-length TOKENS] [--check] [--json]\n"
-      "  FOLDER        config.json, model.safetensors, tokenizer.json or vocab.txt, sentence-transformers files\n"
+      "ecrec import FOLDER -o MODEL.ecrec [--max-length TOKENS] [--tower text|image] [--heads N] [--check] [--json]\n"
+      "  FOLDER        config.json, model.safetensors (or several and their index), tokenizer.json or vocab.txt,\n"
+      "                sentence-transformers files; a sequence encoder of items needs its safetensors alone\n"
       "  --max-length  cut texts to so many tokens (default: what the folder says)\n"
+      "  --tower       which encoder of a folder that has two (CLIP; default: text)\n"
+      "  --heads       attention heads of a sequence encoder that has no config.json (default: 2)\n"
       "  --check       only say what would happen\n" },
     { "info", command_info, "what a model is: shapes, sizes, fingerprint, source, licence",
       "ecrec info MODEL.ecrec [--json]\n" },
     { "tokenize", command_tokenize, "texts to token ids, one JSON object a line",
       "ecrec tokenize MODEL.ecrec [-i TEXTS] [--max-length TOKENS] [--no-special]\n"
       "  prints {\"ids\":[...],\"tokens\":[...],\"offsets\":[[begin,end],...]}; offsets are bytes of the text\n" },
-    { "encode", command_encode, "texts to vectors",
-      "ecrec encode MODEL.ecrec [-i TEXTS] [-o OUT] [--format npy|jsonl|f32] [--prompt NAME] [--pooling mean|cls|last|max]\n"
-      "             [--no-normalize] [--max-length TOKENS]\n"
-      "  one text a line; npy is a NumPy file of n x d float32 (the default with -o), jsonl one array a line\n" },
+    { "encode", command_encode, "texts, token ids or images to vectors",
+      "ecrec encode MODEL.ecrec [-i TEXTS | --ids IDS.jsonl | --pixels X.npy] [-o OUT] [--format npy|jsonl|f32] [--per-token]\n"
+      "             [--prompt NAME] [--pooling mean|cls|last|max|end|pooler] [--no-normalize] [--max-length TOKENS]\n"
+      "  one text a line; npy is a NumPy file of n x d float32 (the default with -o), jsonl one array a line\n"
+      "  --ids         lines of {\"input_ids\":[...],\"token_type_ids\":[...]}, special tokens already there\n"
+      "  --pixels      float32 images x channels x height x width, already resized and normalised\n"
+      "  --per-token   the last hidden state of every token of every row, one after the other, instead of one vector a row\n" },
     { "new", command_new, "make a ranker: a model that scores records and learns",
       "ecrec new [MODEL.ecrec] --schema SCHEMA.json -o RANKER.ecrec [--json]\n"
       "  without MODEL the ranker has no texts to encode (categories, numbers, vectors, n-grams)\n"

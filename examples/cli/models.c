@@ -1,4 +1,4 @@
-/* import, info, tokenize, encode, prune, quantize */
+/* import, info, tokenize, prune, quantize */
 #include "tool.h"
 
 #include <math.h>
@@ -7,9 +7,9 @@
 
 int command_import(int argc, char **argv)
 {
-    static const char *const known[] = { "output=", "max-length=", "check", "json", "threads=", NULL };
+    static const char *const known[] = { "output=", "max-length=", "heads=", "tower=", "check", "json", "threads=", NULL };
     arguments a;
-    double length = 0;
+    double length = 0, heads = 0;
     progress p;
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_import_options options = ECREC_IMPORT_OPTIONS_INIT;
@@ -18,9 +18,15 @@ int command_import(int argc, char **argv)
     int code = arguments_parse(&a, argc, argv, known, 1, 1);
     if (code == 0)
         code = argument_count(&a, "max-length", 0, 1, 1 << 20, &length);
+    if (code == 0)
+        code = argument_count(&a, "heads", 0, 1, 4096, &heads);
     if (code != 0)
         return code;
-    const char *to = argument(&a, "output", NULL);
+    const char *to = argument(&a, "output", NULL), *tower = argument(&a, "tower", "text");
+    if (strcmp(tower, "text") != 0 && strcmp(tower, "image") != 0)
+        return usage_error("import", "--tower is \"%s\"; it must be text or image", tower);
+    options.tower = strcmp(tower, "image") == 0 ? ECREC_TOWER_IMAGE : ECREC_TOWER_TEXT;
+    options.heads = (uint32_t)heads;
     options.check_only = has(&a, "check");
     if (to == NULL && !options.check_only)
         return usage_error("import", "-o MODEL.ecrec is missing");
@@ -127,98 +133,6 @@ int command_tokenize(int argc, char **argv)
 done:
     free(ids);
     free(offsets);
-    ecrec_session_release(session);
-    ecrec_model_release(model);
-    ecrec_context_release(context);
-    return code;
-}
-
-/* NumPy's format, version 1.0: a magic, a header of Python's literal syntax padded to 64 bytes, the values. */
-static void npy_header(FILE *f, size_t rows, uint32_t columns)
-{
-    char text[118];
-    const int n = snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %u), }", rows, columns);
-    memset(text + n, ' ', sizeof text - (size_t)n);
-    text[sizeof text - 1] = '\n';
-    fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, f);
-    fwrite(text, 1, sizeof text, f);
-}
-
-static void write_vectors(FILE *f, const char *format, const float *vectors, size_t n, uint32_t d)
-{
-    if (strcmp(format, "jsonl") == 0) {
-        for (size_t i = 0; i < n; i++) {
-            for (uint32_t j = 0; j < d; j++)
-                fprintf(f, "%c%.9g", j != 0 ? ',' : '[', (double)vectors[i * d + j]);
-            fputs("]\n", f);
-        }
-        return;
-    }
-    if (strcmp(format, "npy") == 0)
-        npy_header(f, n, d);
-    fwrite(vectors, sizeof *vectors, n * d, f);
-}
-
-static uint32_t pooling_of(const char *name)
-{
-    static const char *const names[] = { "default", "mean", "cls", "last", "max" };
-    for (uint32_t i = 0; i < 5; i++)
-        if (strcmp(names[i], name) == 0)
-            return i;
-    return UINT32_MAX;
-}
-
-int command_encode(int argc, char **argv)
-{
-    static const char *const known[] = { "input=", "output=", "format=", "prompt=", "pooling=", "no-normalize", "max-length=", "threads=", NULL };
-    arguments a;
-    double length = 0;
-    progress p;
-    texts t = { NULL, NULL, NULL, 0 };
-    float *vectors = NULL;
-    ecrec_error err = ECREC_ERROR_INIT;
-    ecrec_encode_options options = ECREC_ENCODE_OPTIONS_INIT;
-    ecrec_session *session = NULL;
-    int code = arguments_parse(&a, argc, argv, known, 1, 1);
-    if (code == 0)
-        code = argument_count(&a, "max-length", 0, 1, 1 << 20, &length);
-    if (code != 0)
-        return code;
-    const char *to = argument(&a, "output", NULL), *format = argument(&a, "format", to != NULL ? "npy" : "jsonl");
-    if (strcmp(format, "npy") != 0 && strcmp(format, "jsonl") != 0 && strcmp(format, "f32") != 0)
-        return usage_error("encode", "--format is \"%s\"; it must be npy, jsonl or f32", format);
-    options.pooling = pooling_of(argument(&a, "pooling", "default"));
-    if (options.pooling == UINT32_MAX)
-        return usage_error("encode", "--pooling must be mean, cls, last or max");
-    options.normalize = has(&a, "no-normalize") ? 2 : 0;
-    options.max_length = (uint32_t)length;
-    options.prompt = argument(&a, "prompt", NULL);
-    options.progress = progress_step;
-    options.progress_opaque = &p;
-    ecrec_context *context = open_context(&a);
-    ecrec_model *model = context != NULL ? open_model(context, a.positional[0]) : NULL;
-    code = EXIT_FAILED;
-    if (model == NULL || texts_read(argument(&a, "input", NULL), &t) != 0)
-        goto done;
-    const uint32_t d = ecrec_model_dimension(model);
-    vectors = malloc((t.count * d + 1) * sizeof *vectors);
-    int32_t status = ecrec_session_create(model, NULL, &session, &err);
-    progress_begin(&p, "encode", "texts", 1);
-    if (status == ECREC_OK && vectors != NULL)
-        status = ecrec_encode(model, session, t.at, t.lengths, t.count, &options, vectors, d, &err);
-    progress_end(&p);
-    if (status != ECREC_OK || vectors == NULL) {
-        code = vectors == NULL ? failed("no memory for %zu vectors", t.count) : failed_with(&err);
-        goto done;
-    }
-    FILE *f = output_open(to);
-    if (f != NULL) {
-        write_vectors(f, format, vectors, t.count, d);
-        code = output_close(f, to);
-    }
-done:
-    free(vectors);
-    texts_free(&t);
     ecrec_session_release(session);
     ecrec_model_release(model);
     ecrec_context_release(context);
