@@ -159,7 +159,7 @@ static int32_t read_sizes(folder *f, ecrec_error *err)
 {
     int32_t status;
     if ((status = size_key(f, "hidden_size|n_embd|dim|d_model", UINT64_MAX, 1, MOST_WIDTH, &f->hidden, err)) ||
-        (status = size_key(f, "num_hidden_layers|n_layers|n_layer|num_layers", UINT64_MAX, 0, MOST_LAYERS, &f->layers, err)) ||
+        (status = size_key(f, "num_hidden_layers|n_layers|n_layer|num_layers", UINT64_MAX, 1, MOST_LAYERS, &f->layers, err)) ||
         (status = size_key(f, "num_attention_heads|n_heads|n_head|num_heads", UINT64_MAX, 1, MOST_HEADS, &f->heads, err)) ||
         (status = size_key(f, "num_key_value_heads", f->heads, 1, MOST_HEADS, &f->groups, err)) ||
         (status = size_key(f, "intermediate_size|n_inner|hidden_dim|d_ff", 4 * f->hidden, 1, MOST_WIDTH, &f->feed_forward, err)) ||
