@@ -331,7 +331,8 @@ int command_update(int argc, char **argv)
     const double started = seconds();
     progress p;
     progress_begin(&p, "update", "rows", 1);
-    for (int pass = 0; pass < (int)passes && n >= 0; pass++) {
+    int read_whole = 0; /* all rows are in one batch: the library makes the passes, and texts are encoded once */
+    for (int pass = 0; pass < (int)passes && n >= 0 && !read_whole; pass++) {
         if (pass > 0) {
             records_close(j.rows);
             if ((j.rows = records_open(j.schema, from, 1)) == NULL)
@@ -339,6 +340,8 @@ int command_update(int argc, char **argv)
         }
         while ((n = records_next(j.rows, j.batch, (size_t)size)) > 0) {
             ecrec_report *report = NULL;
+            read_whole = rows == 0 && (size_t)n < (size_t)size;
+            options.passes = read_whole ? (uint32_t)passes : 1;
             if (ecrec_update(j.model, j.batch, &options, pass == 0 ? &report : NULL, &err) != ECREC_OK) {
                 if (err.row < (uint64_t)n)
                     (void)records_failed(j.rows, &err);
@@ -351,7 +354,7 @@ int command_update(int argc, char **argv)
             if (report != NULL)
                 add_report(sums, j.schema, report);
             ecrec_report_release(report);
-            rows += (double)n;
+            rows += (double)n * options.passes;
             updates++;
             const double now = seconds();
             if (p.what != NULL && now - shown > 0.2) {
