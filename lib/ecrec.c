@@ -280,8 +280,7 @@ int32_t ecrec_tokenize(ecrec_model *model, ecrec_session *session, const char *t
     if (options->max_length == UINT32_MAX)
         call.max_length = ecrec_model_max_length(model);
     token_output out = { ids, offsets, types, capacity, 0 };
-    void *scratch = session->embed != NULL ? embed_tokenizer_scratch(session->embed) : session->tokens;
-    status = tokenizer_run(model->tokenizer, scratch, &call, &out, err);
+    status = tokenizer_run(model->tokenizer, session->embed != NULL ? embed_words(session->embed) : session->words, &call, &out, err);
     if (status != ECREC_OK)
         return status;
     *count = out.count;

@@ -137,11 +137,8 @@ static int32_t session_fill(ecrec_session *s, const ecrec_session_options *optio
     int32_t status = ECREC_OK;
     if (e != NULL)
         status = embed_create(m, e, model->tokenizer, threads, options != NULL ? options->max_tokens : 0, &s->embed, err);
-    else if (model->tokenizer != NULL) {
-        s->tokens_size = tokenizer_scratch(model->tokenizer);
-        if ((s->tokens = memory_allocate(m, s->tokens_size)) == NULL)
-            status = error_nomem(err, "a session's tokenizer", s->tokens_size);
-    }
+    else if (model->tokenizer != NULL)
+        status = token_work_create(m, model->tokenizer, &s->words, err);
     if (status == ECREC_OK && model->schema != NULL)
         status = score_scratch_create(m, model->schema, e != NULL ? e->dimension : 0, threads, &s->score, err);
     snapshot_done(&s->reading);
@@ -179,7 +176,7 @@ void ecrec_session_release(ecrec_session *session)
     memory *m = &model->context->m;
     embed_destroy(session->embed);
     score_scratch_destroy(session->score);
-    memory_release(m, session->tokens, session->tokens_size);
+    token_work_destroy(session->words);
     model_remove_hazard(model, &session->reading);
     memory_release(m, session, sizeof *session);
     model_release(model);

@@ -11,8 +11,7 @@ struct ecrec_session {
     hazard reading;
     embed *embed;         /* NULL: the model has no encoder */
     score_scratch *score; /* NULL: the model is no ranker */
-    void *tokens;         /* scratch of the tokenizer where there is no embed to share it with */
-    size_t tokens_size;
+    token_work *words;    /* of the tokenizer where there is no embed to share it with */
 };
 
 /* Views of a model's parts: the setup of model_create. */

@@ -131,7 +131,8 @@ static int32_t by_magnitude(importance *i, const encoder *e, ecrec_error *err)
 typedef struct pass {
     const encoder *e;
     const kernels *table;
-    void *workspace, *tokens;
+    void *workspace;
+    token_work *words;
     float *hidden, *directions;
     uint32_t *ids, *starts;
     packed batch;
@@ -163,7 +164,7 @@ static void direction_loss(void *opaque, const float *hidden, float *gradient, s
     encoder_pool_backward(p->e, &p->batch, hidden, p->e->pooling, 1, p->directions, d, gradient);
 }
 
-static int32_t pass_open(pass *p, ecrec_context *context, const encoder *e, const sample *s, uint64_t seed,
+static int32_t pass_open(pass *p, ecrec_context *context, const encoder *e, uint64_t seed,
                          importance *i, ecrec_error *err)
 {
     arena *a = &i->a;
@@ -173,7 +174,6 @@ static int32_t pass_open(pass *p, ecrec_context *context, const encoder *e, cons
     p->table = context->kernels;
     random_init(&p->random, seed, 1);
     p->workspace = arena_allocate(a, encoder_backward_workspace(e, p->table, most));
-    p->tokens = arena_allocate(a, tokenizer_scratch(&s->tokens));
     p->hidden = arena_allocate(a, most * e->hidden * sizeof(float));
     p->directions = arena_allocate(a, SEQUENCES * (size_t)e->dimension * sizeof(float));
     p->ids = arena_allocate(a, most * sizeof *p->ids);
@@ -182,7 +182,7 @@ static int32_t pass_open(pass *p, ecrec_context *context, const encoder *e, cons
     p->channel_gates = table(a, e->layers, i->channels, SEQUENCES);
     p->head_squares = table(a, e->layers, i->heads, 1);
     p->channel_squares = table(a, e->layers, i->channels, 1);
-    if (p->workspace == NULL || p->tokens == NULL || p->hidden == NULL || p->directions == NULL || p->ids == NULL ||
+    if (p->workspace == NULL || p->hidden == NULL || p->directions == NULL || p->ids == NULL ||
         p->starts == NULL || p->head_gates == NULL || p->channel_gates == NULL || p->head_squares == NULL ||
         p->channel_squares == NULL)
         return error_nomem(err, "the importance pass", encoder_backward_workspace(e, p->table, most));
@@ -224,7 +224,7 @@ static int32_t add_text(pass *p, importance *i, const sample *s, size_t index, e
     for (int again = 0; again < 2; again++) {
         size_t used = p->starts[p->batch.sequences];
         token_output out = { .ids = p->ids + used, .capacity = most - used };
-        int32_t status = tokenizer_run(&s->tokens, p->tokens, &call, &out, err);
+        int32_t status = tokenizer_run(&s->tokens, p->words, &call, &out, err);
         if (status != ECREC_OK)
             return status;
         if (out.count <= out.capacity) {
@@ -243,7 +243,9 @@ static int32_t on_texts(ecrec_context *context, const encoder *e, const sample *
                         ecrec_progress_fn progress, void *opaque, importance *i, ecrec_error *err)
 {
     pass p;
-    int32_t status = pass_open(&p, context, e, s, seed, i, err);
+    int32_t status = pass_open(&p, context, e, seed, i, err);
+    if (status == ECREC_OK)
+        status = token_work_create(i->m, &s->tokens, &p.words, err);
     size_t passes = kind == ECREC_IMPORTANCE_TAYLOR ? (DIRECTIONS + s->count - 1) / s->count : 1;
     passes = passes < MOST_PASSES ? passes : MOST_PASSES;
     for (size_t n = 0; status == ECREC_OK && n < passes * s->count; n++) {
@@ -251,6 +253,7 @@ static int32_t on_texts(ecrec_context *context, const encoder *e, const sample *
         if (status == ECREC_OK && progress != NULL && progress(opaque, n + 1, passes * s->count) != 0)
             status = error_set(err, ECREC_ERR_CANCELLED, "pruning was cancelled");
     }
+    token_work_destroy(p.words);
     if (status != ECREC_OK)
         return status;
     if (p.batch.sequences > 0)

@@ -19,7 +19,7 @@ enum {
 
 /* What one parallel task works with. */
 typedef struct lane {
-    void *tokenizer_scratch;
+    token_work *words; /* NULL: no tokenizer */
     uint32_t *ids, *starts, *long_ids, *frame_ids;
     uint8_t *types, *frame_types;
     uint64_t *rows; /* which text each packed sequence is */
@@ -35,6 +35,7 @@ struct embed {
     const embed_call *call;
     size_t limit, together; /* texts below `limit` are to be done; at most so many sequences in a pass */
     _Atomic size_t next;
+    _Atomic int32_t failed; /* a row whose tokens there was no memory for */
     lane lane[];
 };
 
@@ -50,7 +51,7 @@ static size_t carve(embed *s, void *base, size_t head, const encoder *e, const t
     const size_t row = larger(larger(e->hidden, e->dimension), e->labels) * sizeof(float);
     for (uint32_t i = 0; i < lanes; i++) {
         lane l;
-        l.tokenizer_scratch = scratch_take(&memory, t != NULL ? tokenizer_scratch(t) : 64);
+        l.words = NULL;
         l.ids = scratch_take(&memory, max_tokens * sizeof *l.ids);
         l.starts = scratch_take(&memory, (max_tokens + 1) * sizeof *l.starts);
         l.long_ids = scratch_take(&memory, t != NULL ? long_tokens * sizeof *l.long_ids : 64);
@@ -100,15 +101,36 @@ int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, uint32_t t
     s->long_tokens = longs;
     s->lanes = lanes;
     atomic_init(&s->next, 0);
+    atomic_init(&s->failed, ECREC_OK);
     (void)carve(s, s, head, e, t, lanes, tokens, longs);
+    for (uint32_t i = 0; i < lanes && t != NULL; i++) {
+        const int32_t status = token_work_create(m, t, &s->lane[i].words, err);
+        if (status != ECREC_OK) {
+            embed_destroy(s);
+            return status;
+        }
+    }
     *out = s;
     return ECREC_OK;
 }
 
 void embed_destroy(embed *s)
 {
-    if (s != NULL)
-        memory_release(s->m, s, s->bytes);
+    if (s == NULL)
+        return;
+    for (uint32_t i = 0; i < s->lanes; i++)
+        token_work_destroy(s->lane[i].words);
+    memory_release(s->m, s, s->bytes);
+}
+
+/* Lengths were checked; what can still fail is memory for a text longer than any before. */
+static void run_tokenizer(embed *s, const lane *l, const tokenizer *t, const tokenize_call *call, token_output *out)
+{
+    const int32_t status = tokenizer_run(t, l->words, call, out, NULL);
+    if (status != ECREC_OK) {
+        out->count = 0;
+        atomic_store_explicit(&s->failed, status, memory_order_relaxed);
+    }
 }
 
 /* ---- rows in ---- */
@@ -144,7 +166,7 @@ static size_t keep_tokens(const encoder *e, uint32_t *ids, uint8_t *types, size_
 }
 
 /* How many tokens a text has with `most` of them wanted; the first `room` are written. ids NULL: they are only counted. */
-static size_t text_tokens(const embed *s, const lane *l, const embed_call *c, size_t row, size_t most, uint32_t *ids, uint8_t *types, size_t room)
+static size_t text_tokens(embed *s, const lane *l, const embed_call *c, size_t row, size_t most, uint32_t *ids, uint8_t *types, size_t room)
 {
     const encoder *e = c->encoder;
     size_t length = 0;
@@ -157,7 +179,7 @@ static size_t text_tokens(const embed *s, const lane *l, const embed_call *c, si
         room = s->max_tokens;
     }
     token_output out = { ids, NULL, types, room, 0 };
-    (void)tokenizer_run(c->tokenizer, l->tokenizer_scratch, &call, &out, NULL); /* lengths were checked */
+    run_tokenizer(s, l, c->tokenizer, &call, &out);
     if (e->skip_token == NO_TOKEN)
         return out.count;
     const size_t written = out.count < room ? out.count : room;
@@ -173,7 +195,7 @@ static size_t row_ids(const embed_call *c, size_t row)
 
 /* The tokens of one row at the end of what the lane holds; how many. More than max_length: a long text, to be read in
  * windows, of which nothing that was written counts. */
-static size_t take_row(const embed *s, const lane *l, size_t row, size_t at)
+static size_t take_row(embed *s, const lane *l, size_t row, size_t at)
 {
     const embed_call *c = s->call;
     const size_t room = s->max_tokens - at;
@@ -286,12 +308,12 @@ typedef struct frame {
 } frame;
 
 /* The frame's tokens into the lane's frame_ids; false when there is no room for `least` tokens of a text. */
-static int take_frame(const lane *l, const embed_call *c, size_t least, frame *f)
+static int take_frame(embed *s, const lane *l, const embed_call *c, size_t least, frame *f)
 {
     const tokenize_call call = { .text = "", .prompt = c->prompt, .prompt_length = c->prompt_length,
                                  .special = (int32_t)c->encoder->special_tokens };
     token_output out = { l->frame_ids, NULL, l->frame_types, c->max_length, 0 };
-    (void)tokenizer_run(c->tokenizer, l->tokenizer_scratch, &call, &out, NULL);
+    run_tokenizer(s, l, c->tokenizer, &call, &out);
     const size_t lead = c->encoder->special_tokens ? tokenizer_leading_count(c->tokenizer) : 0,
                  special = c->encoder->special_tokens ? tokenizer_special_count(c->tokenizer, 0) : 0;
     *f = (frame){ out.count - (special - lead), special - lead, out.count - special };
@@ -312,7 +334,7 @@ static void fit_frame(const lane *l, frame *f, const uint32_t *tokens)
 }
 
 /* Tokens of a text (after its prompt) without special ones, from one on, into long_ids; fewer than long_tokens: to its end. */
-static size_t take_stretch(const embed *s, const lane *l, size_t row, size_t first)
+static size_t take_stretch(embed *s, const lane *l, size_t row, size_t first)
 {
     const embed_call *c = s->call;
     size_t length = 0;
@@ -320,7 +342,7 @@ static size_t take_stretch(const embed *s, const lane *l, size_t row, size_t fir
     const tokenize_call call = { .text = text, .length = length, .prompt = c->prompt, .prompt_length = c->prompt_length,
                                  .max_length = s->long_tokens, .first = first };
     token_output out = { l->long_ids, NULL, NULL, s->long_tokens, 0 };
-    (void)tokenizer_run(c->tokenizer, l->tokenizer_scratch, &call, &out, NULL);
+    run_tokenizer(s, l, c->tokenizer, &call, &out);
     return out.count;
 }
 
@@ -335,13 +357,13 @@ static uint32_t put_window(const lane *l, const frame *f, const uint32_t *tokens
     return at + (uint32_t)(f->front + n + f->trail);
 }
 
-static void run_long(const embed *s, const lane *l, size_t row)
+static void run_long(embed *s, const lane *l, size_t row)
 {
     const embed_call *c = s->call;
     const encoder *e = c->encoder;
     const size_t d = e->dimension;
     frame f;
-    (void)take_frame(l, c, 1, &f); /* embed_run has looked */
+    (void)take_frame(s, l, c, 1, &f); /* embed_run has looked */
     size_t base = 0, got = take_stretch(s, l, row, 0), weight = 0;
     fit_frame(l, &f, l->long_ids);
     const size_t width = c->max_length - f.front - f.trail;
@@ -450,7 +472,7 @@ static int32_t check_kind(const embed_call *c, ecrec_error *err)
     return ECREC_OK;
 }
 
-static int32_t check_rows(const embed *s, const embed_call *c, ecrec_error *err)
+static int32_t check_rows(embed *s, const embed_call *c, ecrec_error *err)
 {
     const int32_t status = check_kind(c, err);
     if (status != ECREC_OK || c->pixels != NULL)
@@ -464,7 +486,7 @@ static int32_t check_rows(const embed *s, const embed_call *c, ecrec_error *err)
             return error_row(err, ECREC_ERR_LIMIT, i, "row %zu: the text has more than 4 GiB", i);
     }
     frame f;
-    if (c->windows && !take_frame(&s->lane[0], c, (size_t)c->overlap + 1, &f))
+    if (c->windows && !take_frame(s, &s->lane[0], c, (size_t)c->overlap + 1, &f))
         return error_set(err, ECREC_ERR_INVALID, "windows of %u tokens that hold %zu special tokens and tokens of the prompt have no room for an overlap of %u",
                          c->max_length, f.front + f.trail, c->overlap);
     return ECREC_OK;
@@ -489,6 +511,7 @@ int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err)
     if (status != ECREC_OK)
         return status;
     s->call = call;
+    atomic_store_explicit(&s->failed, ECREC_OK, memory_order_relaxed);
     size_t done = 0;
     while (done < call->n) {
         const size_t left = call->n - done, step = call->progress == NULL ? left : (size_t)lanes * ROUND_TEXTS;
@@ -506,7 +529,7 @@ int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err)
         }
     }
     s->call = NULL;
-    return ECREC_OK;
+    return atomic_load_explicit(&s->failed, memory_order_relaxed) == ECREC_OK ? ECREC_OK : error_nomem(err, "a long text's tokens", 0);
 }
 
 typedef struct state_copy { float *to; size_t size; } state_copy;
@@ -538,7 +561,7 @@ int32_t embed_hidden_states(embed *s, const embed_call *call, float *states, siz
     return ECREC_OK;
 }
 
-void *embed_tokenizer_scratch(embed *s)
+token_work *embed_words(embed *s)
 {
-    return s->lane[0].tokenizer_scratch;
+    return s->lane[0].words;
 }

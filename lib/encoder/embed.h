@@ -53,6 +53,6 @@ int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err);
 int32_t embed_count(embed *s, const embed_call *call, uint64_t *token_rows, ecrec_error *err);
 int32_t embed_hidden_states(embed *s, const embed_call *call, float *states, size_t capacity, ecrec_error *err);
 /* One text's tokens through the session's scratch. */
-void *embed_tokenizer_scratch(embed *s);
+token_work *embed_words(embed *s);
 
 #endif

@@ -6,8 +6,6 @@
 
 #include "base/error.h"
 #include "base/format.h"
-#include "text/compile.h"
-#include "text/tokenizer.h"
 
 enum { MOST_PATH = 4096, MOST_LICENCE = 1 << 20, MOST_USUAL = 8192 /* tokens of a text, when the folder sets no limit of its own */ };
 
@@ -40,7 +38,7 @@ int32_t folder_json(folder *f, const char *name, const json **out, ecrec_error *
     return status;
 }
 
-static int32_t optional_json(folder *f, const char *name, const json **out, ecrec_error *err)
+int32_t folder_optional_json(folder *f, const char *name, const json **out, ecrec_error *err)
 {
     const int32_t status = folder_json(f, name, out, err);
     return status == ECREC_ERR_NOT_FOUND ? ECREC_OK : status;
@@ -94,7 +92,7 @@ static int ends_with(const char *text, const char *tail)
 static int32_t read_modules(folder *f, ecrec_error *err)
 {
     const json *modules = NULL;
-    int32_t status = optional_json(f, "modules.json", &modules, err);
+    int32_t status = folder_optional_json(f, "modules.json", &modules, err);
     int normalize = 0;
     if (status == ECREC_OK)
         status = set_string(f, "encoder.pooling", modules == NULL && f->family != NULL ? f->family->pooling : "mean", err);
@@ -132,9 +130,9 @@ int32_t folder_lengths(folder *f, uint32_t wanted, ecrec_error *err)
     uint64_t length = 0;
     double most = 0;
     int lower = 0;
-    int32_t status = optional_json(f, "sentence_bert_config.json", &bert, err);
+    int32_t status = folder_optional_json(f, "sentence_bert_config.json", &bert, err);
     if (status == ECREC_OK)
-        status = optional_json(f, "tokenizer_config.json", &tokenizer, err);
+        status = folder_optional_json(f, "tokenizer_config.json", &tokenizer, err);
     if (status == ECREC_OK)
         status = json_get_u64(bert, "sentence_bert_config.json", "max_seq_length", 0, &length, err);
     if (status == ECREC_OK)
@@ -161,7 +159,7 @@ static int32_t read_prompts(folder *f, ecrec_error *err)
 {
     const json *config = NULL;
     const char *usual = NULL;
-    int32_t status = optional_json(f, "config_sentence_transformers.json", &config, err);
+    int32_t status = folder_optional_json(f, "config_sentence_transformers.json", &config, err);
     if (status == ECREC_OK)
         status = json_get_string(config, "config_sentence_transformers.json", "default_prompt_name", NULL, &usual, err);
     const json *prompts = json_get(config, "prompts");
@@ -194,66 +192,7 @@ int32_t folder_settings(folder *f, ecrec_error *err)
     return status == ECREC_OK && missing ? ECREC_ERR_NOT_FOUND : status;
 }
 
-/* ---- tokenizer ---- */
-
-static const char *token_text(const json *config, const char *key)
-{
-    const json *v = json_get(config, key), *content = json_get(v, "content");
-    return json_is(v, JSON_STRING) ? v->text : json_is(content, JSON_STRING) ? content->text : NULL;
-}
-
-static int32_t compile_vocab(folder *f, const mapping *map, buffer *image, ecrec_error *err)
-{
-    const json *config = NULL;
-    wordpiece_settings s = { 1, -1, 1, NULL, NULL, NULL, NULL, NULL };
-    int32_t status = optional_json(f, "tokenizer_config.json", &config, err);
-    if (status == ECREC_OK)
-        status = json_get_bool(config, "tokenizer_config.json", "do_lower_case", 1, &s.lower_case, err);
-    if (status == ECREC_OK)
-        status = json_get_bool(config, "tokenizer_config.json", "tokenize_chinese_chars", 1, &s.chinese_characters, err);
-    if (status == ECREC_OK)
-        status = json_get_bool(config, "tokenizer_config.json", "strip_accents", -1, &s.strip_accents, err);
-    if (status != ECREC_OK)
-        return status;
-    s.unknown = token_text(config, "unk_token");
-    s.cls = token_text(config, "cls_token");
-    s.sep = token_text(config, "sep_token");
-    s.pad = token_text(config, "pad_token");
-    s.mask = token_text(config, "mask_token");
-    return tokenizer_compile_vocab(&f->context->m, (const char *)map->data, map->length, &s, image, err);
-}
-
-int32_t folder_tokenizer(folder *f, parts *p, ecrec_error *err)
-{
-    mapping *map = NULL;
-    buffer image;
-    tokenizer t;
-    buffer_init(&image, &f->context->m);
-    const char *from = "tokenizer.json";
-    int32_t status = folder_file(f, from, &map, err);
-    if (status == ECREC_OK) {
-        status = tokenizer_compile_json(&f->context->m, (const char *)map->data, map->length, &image, err);
-    } else if (status == ECREC_ERR_NOT_FOUND) {
-        from = "vocab.txt";
-        if ((status = folder_file(f, from, &map, err)) == ECREC_ERR_NOT_FOUND)
-            return ECREC_OK; /* ids can still be encoded */
-        if (status == ECREC_OK)
-            status = compile_vocab(f, map, &image, err);
-    }
-    if (status == ECREC_OK)
-        status = tokenizer_open(&t, image.data, image.length, err);
-    if (status == ECREC_OK && f->vocabulary != 0 && tokenizer_size(&t) > f->vocabulary)
-        status = error_set(err, ECREC_ERR_MISMATCH, "%s has token ids up to %u, but config.json a vocabulary of %llu", from,
-                           tokenizer_size(&t) - 1, (unsigned long long)f->vocabulary);
-    if (status == ECREC_OK && parts_set_blob(p, "tokenizer", image.data, image.length, 1, 1) != ECREC_OK)
-        status = error_nomem(err, "the tokenizer", image.length);
-    if (status == ECREC_OK)
-        status = set_string(f, "source.tokenizer", from, err);
-    f->has_tokenizer = status == ECREC_OK;
-    buffer_release(&image);
-    mapping_release(map);
-    return status;
-}
+/* ---- licence ---- */
 
 /* The "license:" of a README's front matter, "---" lines around it. */
 static int32_t licence_name(folder *f, ecrec_error *err)

@@ -31,6 +31,8 @@ typedef struct folder {
 /* A file of the folder, mapped. NOT_FOUND when there is none (err untouched). */
 int32_t folder_file(const folder *f, const char *name, mapping **out, ecrec_error *err);
 int32_t folder_json(folder *f, const char *name, const json **out, ecrec_error *err);
+/* The same, but *out is NULL when there is none. */
+int32_t folder_optional_json(folder *f, const char *name, const json **out, ecrec_error *err);
 /* config.json and the sentence-transformers files into settings. NOT_FOUND (err untouched): there is no config.json. */
 int32_t folder_settings(folder *f, ecrec_error *err);
 /* How long texts may get: f->max_length. After the sizes are known. */
@@ -43,8 +45,9 @@ static inline uint64_t folder_layer_of(const folder *f, uint64_t layer)
     const uint64_t group = layer * f->layer_groups / f->layers; /* as even as it goes */
     return (group * f->layers + f->layer_groups - 1) / f->layer_groups;
 }
-/* tokenizer.json or vocab.txt into the blob "tokenizer"; the licence into "licence". */
+/* tokenizer.json, or vocab.txt, vocab.json with merges.txt, or a SentencePiece model, into the blob "tokenizer". */
 int32_t folder_tokenizer(folder *f, parts *p, ecrec_error *err);
+/* The licence into "licence". */
 int32_t folder_licence(folder *f, parts *p, ecrec_error *err);
 
 #endif

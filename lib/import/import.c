@@ -102,7 +102,16 @@ static int32_t read_folder(folder *f, converter *c, const ecrec_import_options *
     int32_t status;
     if (configured != ECREC_OK && configured != ECREC_ERR_NOT_FOUND)
         return configured;
-    if ((status = source_open(f, c->s, err)) != ECREC_OK)
+    status = source_open(f, c->s, err);
+    if (status == ECREC_ERR_IO && configured == ECREC_ERR_NOT_FOUND) {
+        /* neither config nor weights: a tokenizer alone is a model that only tokenises */
+        const int32_t alone = folder_tokenizer(f, c->p, err);
+        if (alone != ECREC_OK || f->has_tokenizer) {
+            f->model_type = "tokenizer";
+            return alone;
+        }
+    }
+    if (status != ECREC_OK)
         return status;
     if ((status = convert_infer(c, options != NULL ? options->heads : 0)) != ECREC_OK ||
         (status = folder_lengths(f, options != NULL ? options->max_length : 0, err)) != ECREC_OK ||

@@ -4,12 +4,14 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "text/image.h"
+#include "text/added.h"
+#include "text/check.h"
+#include "text/models.h"
+#include "text/normalize.h"
+#include "text/pretokenize.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 #include "text/wordpiece.h"
-
-enum { MOST_SLOTS = 64, MOST_ADDED = 4096, MOST_WORD = 1000 };
 
 static int32_t bad(ecrec_error *err, const char *what)
 {
@@ -18,8 +20,10 @@ static int32_t bad(ecrec_error *err, const char *what)
 
 static int32_t open_parts(tokenizer *t, ecrec_error *err)
 {
-    static const size_t sizes[PART_COUNT] = { sizeof(image_settings), 4, 1, sizeof(trie_unit), sizeof(image_added),
-                                              sizeof(image_slot), sizeof(image_slot) };
+    static const size_t sizes[PART_COUNT] = {
+        sizeof(image_settings), 4, 1, sizeof(trie_unit), sizeof(trie_unit), sizeof(image_added), sizeof(image_slot), sizeof(image_slot),
+        sizeof(image_op), sizeof(image_op), sizeof(image_op), 1, sizeof(image_pattern), 2, 8, sizeof(image_merge), 4
+    };
     reader r;
     reader_init(&r, t->image, t->length);
     const uint32_t magic = read_u32(&r), version = read_u32(&r), count = read_u32(&r);
@@ -27,7 +31,8 @@ static int32_t open_parts(tokenizer *t, ecrec_error *err)
     if (r.failed || magic != IMAGE_MAGIC)
         return bad(err, "it does not begin as one");
     if (version != IMAGE_VERSION)
-        return error_set(err, ECREC_ERR_UNSUPPORTED, "the tokenizer has version %u, this library reads %u", version, IMAGE_VERSION);
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "the tokenizer has version %u, this library reads %u (import the model again)", version,
+                         IMAGE_VERSION);
     if (count != PART_COUNT)
         return bad(err, "number of parts");
     for (int i = 0; i < PART_COUNT; i++) {
@@ -37,50 +42,7 @@ static int32_t open_parts(tokenizer *t, ecrec_error *err)
         t->parts[2 * i] = offset;
         t->parts[2 * i + 1] = length;
     }
-    return ECREC_OK;
-}
-
-static int32_t check_pieces(const tokenizer *t, ecrec_error *err)
-{
-    const size_t starts_count = image_count(t, PART_PIECE_STARTS, 4), bytes = image_count(t, PART_PIECES, 1);
-    const uint32_t *starts = image_part(t, PART_PIECE_STARTS);
-    const char *pieces = image_part(t, PART_PIECES);
-    const uint32_t size = image_of(t)->size;
-    if (size == 0 || starts_count != (size_t)size + 1 || starts[0] != 0 || starts[size] != bytes)
-        return bad(err, "number of pieces");
-    for (uint32_t i = 0; i < size; i++)
-        if (starts[i + 1] < starts[i] || starts[i + 1] > bytes || (starts[i + 1] > starts[i] && pieces[starts[i + 1] - 1] != 0))
-            return bad(err, "a piece lies outside");
-    return ECREC_OK;
-}
-
-static int32_t check_trie(const tokenizer *t, ecrec_error *err)
-{
-    const image_settings *s = image_of(t);
-    const size_t count = image_count(t, PART_TRIE, sizeof(trie_unit));
-    const trie_unit *units = image_part(t, PART_TRIE);
-    if (count == 0 || count % 256 != 0 || count > UINT32_MAX || s->initial_root >= count || s->continuation_root >= count)
-        return bad(err, "size of the trie");
-    uint32_t wrong = 0;
-    for (size_t i = 0; i < count; i++)
-        wrong |= (uint32_t)(units[i].base >= count) | (uint32_t)(units[i].id >= s->size && units[i].id != NO_ID);
-    return wrong ? bad(err, "the trie points outside") : ECREC_OK;
-}
-
-static int32_t check_template(const tokenizer *t, int part, int pair, ecrec_error *err)
-{
-    const size_t n = image_count(t, part, sizeof(image_slot));
-    const image_slot *slots = image_part(t, part);
-    int first = 0, second = 0;
-    if (n > MOST_SLOTS)
-        return bad(err, "length of the template");
-    for (size_t i = 0; i < n; i++) {
-        if (slots[i].kind > SLOT_SECOND || slots[i].type > 255 || (slots[i].kind == SLOT_TOKEN && slots[i].id >= image_of(t)->size))
-            return bad(err, "a slot of the template");
-        first += slots[i].kind == SLOT_FIRST;
-        second += slots[i].kind == SLOT_SECOND;
-    }
-    return first != 1 || second != pair ? bad(err, "the template does not hold its text once") : ECREC_OK;
+    return t->parts[2 * PART_SETTINGS + 1] == sizeof(image_settings) ? ECREC_OK : bad(err, "size of the settings");
 }
 
 int32_t tokenizer_open(tokenizer *t, const void *image, size_t length, ecrec_error *err)
@@ -91,32 +53,9 @@ int32_t tokenizer_open(tokenizer *t, const void *image, size_t length, ecrec_err
     t->image = image;
     t->length = length;
     int32_t status = open_parts(t, err);
-    if (status != ECREC_OK)
-        return status;
-    if (t->parts[2 * PART_SETTINGS + 1] != sizeof(image_settings))
-        return bad(err, "size of the settings");
-    const image_settings *s = image_of(t);
-    if (s->model != MODEL_WORDPIECE)
-        return error_set(err, ECREC_ERR_UNSUPPORTED, "the tokenizer's model is of kind %u, which is not known", s->model);
-    if (s->word_limit == 0 || s->word_limit > MOST_WORD || s->unknown >= s->size || s->normalizer > 15)
-        return bad(err, "its settings");
-    if ((status = check_pieces(t, err)) != ECREC_OK || (status = check_trie(t, err)) != ECREC_OK ||
-        (status = check_template(t, PART_TEMPLATE_SINGLE, 0, err)) != ECREC_OK ||
-        (status = check_template(t, PART_TEMPLATE_PAIR, 1, err)) != ECREC_OK)
-        return status;
-    const size_t added = image_count(t, PART_ADDED, sizeof(image_added));
-    const image_added *list = image_part(t, PART_ADDED);
-    if (added > MOST_ADDED)
-        return bad(err, "number of added tokens");
-    for (size_t i = 0; i < added; i++)
-        if (list[i].id >= s->size || tokenizer_piece(t, list[i].id, NULL) == NULL)
-            return bad(err, "an added token has no piece");
-    return ECREC_OK;
-}
-
-size_t tokenizer_scratch(const tokenizer *t)
-{
-    return wordpiece_scratch(image_of(t));
+    if (status == ECREC_OK && (status = image_check(t, err)) == ECREC_OK)
+        added_prepare(t);
+    return status;
 }
 
 uint32_t tokenizer_size(const tokenizer *t)
@@ -132,26 +71,6 @@ const char *tokenizer_piece(const tokenizer *t, uint32_t id, size_t *length)
     if (length != NULL)
         *length = starts[id + 1] - starts[id] - 1;
     return (const char *)image_part(t, PART_PIECES) + starts[id];
-}
-
-uint32_t tokenizer_find(const tokenizer *t, const char *piece, size_t length)
-{
-    const image_added *added = image_part(t, PART_ADDED);
-    for (size_t i = 0; i < image_count(t, PART_ADDED, sizeof *added); i++) {
-        size_t n = 0;
-        const char *own = tokenizer_piece(t, added[i].id, &n);
-        if (n == length && memcmp(own, piece, n) == 0)
-            return added[i].id;
-    }
-    const trie_unit *units = image_part(t, PART_TRIE);
-    uint32_t unit = image_of(t)->initial_root;
-    for (size_t i = 0; i < length; i++) {
-        const uint32_t child = units[unit].base ^ (unsigned char)piece[i];
-        if (units[child].check != unit)
-            return NO_ID;
-        unit = child;
-    }
-    return length != 0 ? units[unit].id : NO_ID;
 }
 
 uint32_t tokenizer_special_count(const tokenizer *t, int pair)
@@ -170,107 +89,131 @@ uint32_t tokenizer_leading_count(const tokenizer *t)
     return n;
 }
 
-/* ---- added tokens: found in the source as they are spelt ---- */
-
-static int is_word(uint32_t c)
+int tokenizer_is_special(const tokenizer *t, uint32_t id)
 {
-    return !unicode_is_space(c) && !unicode_is_punctuation(c) && !unicode_is_control(c);
+    const image_added *added = added_of(t, id);
+    return added != NULL && (added->flags & ADDED_SPECIAL) != 0;
 }
 
-static uint32_t before(const unsigned char *text, size_t from, size_t at, size_t *length)
-{
-    uint32_t c = ' ';
-    size_t start = at;
-    while (start > from && at - start < 4) {
-        start--;
-        if ((text[start] & 0xC0) != 0x80)
-            break;
-    }
-    *length = start < at ? utf8_next(text + start, at - start, &c) : 0;
-    if (*length != at - start) {
-        c = REPLACEMENT;
-        *length = 1;
-    }
-    return c;
-}
+/* ---- one text ---- */
 
-static int alone(const unsigned char *text, size_t from, size_t begin, size_t end, size_t to)
+typedef struct run {
+    const tokenizer *t;
+    token_work *w;
+    const unsigned char *before, *source;
+    size_t before_length, length;
+    token_sink *sink;
+} run;
+
+/* The normalised text in w->now: added tokens that are looked for there, then words. */
+static int run_normalized(const run *r)
 {
-    size_t n;
-    uint32_t c;
-    if (begin > from && is_word(before(text, from, begin, &n)))
+    token_work *w = r->w;
+    added_scan scan = { r->t, 1, w->now.bytes, w->now.length, 0, 0 };
+    size_t done = 0, begin = 0, end = 0;
+    uint32_t id = NO_ID;
+    w->splits.count = w->more.count = 0;
+    while (added_next(&scan, &begin, &end, &id)) {
+        if ((done < begin && !split_add(w, &w->splits, (uint32_t)done, (uint32_t)begin, NO_ID)) ||
+            !split_add(w, &w->splits, (uint32_t)begin, (uint32_t)end, id))
+            return 0;
+        done = end;
+    }
+    if ((done < w->now.length && !split_add(w, &w->splits, (uint32_t)done, (uint32_t)w->now.length, NO_ID)) || !pretokenize_run(r->t, w))
         return 0;
-    if (end < to) {
-        (void)utf8_next(text + end, to - end, &c);
-        return !is_word(c);
+    for (size_t i = 0; i < w->splits.count && r->sink->count < r->sink->limit; i++) {
+        const split s = w->splits.items[i];
+        const place none = { 0, 0 };
+        if (s.token != NO_ID)
+            sink_put(r->sink, s.token, (w->placed ? w->now.places[s.begin] : none).begin, (w->placed ? w->now.places[s.end - 1] : none).end);
+        else if (!model_run(r->t, w, s.begin, s.end, r->sink))
+            return 0;
     }
     return 1;
 }
 
-typedef struct occurrence { uint32_t id; size_t begin, end; } occurrence;
-
-/* Which added token, if any, is spelt at `at`. */
-static int spelt(const tokenizer *t, const unsigned char *text, size_t from, size_t at, size_t to, occurrence *found)
+static int run_stretch(run *r, size_t from, size_t to)
 {
-    const image_added *added = image_part(t, PART_ADDED);
-    const size_t count = image_count(t, PART_ADDED, sizeof *added);
-    for (size_t i = 0; i < count; i++) {
-        size_t n = 0;
-        const char *piece = tokenizer_piece(t, added[i].id, &n);
-        if (n == 0 || n > to - at || memcmp(piece, text + at, n) != 0)
-            continue;
-        size_t begin = at, end = at + n, step;
-        uint32_t c;
-        if ((added[i].flags & ADDED_SINGLE_WORD) && !alone(text, from, begin, end, to))
-            continue;
-        while ((added[i].flags & ADDED_LSTRIP) && begin > from && unicode_is_space(before(text, from, begin, &step)))
-            begin -= step;
-        while ((added[i].flags & ADDED_RSTRIP) && end < to) {
-            step = utf8_next(text + end, to - end, &c);
-            if (!unicode_is_space(c))
-                break;
-            end += step;
-        }
-        *found = (occurrence){ added[i].id, begin, end };
+    const size_t before = r->before_length;
+    r->before_length = 0; /* it stands in front of the first stretch alone */
+    if (image_of(r->t)->flags & TOKENIZER_BERT) {
+        wordpiece_run(r->t, r->w->word, (const char *)r->before, before, (const char *)r->source, from, to, r->sink);
         return 1;
     }
-    return 0;
+    if (from == to && before == 0)
+        return 1;
+    return normalize_load(r->w, r->before, before, r->source, from, to) && normalize_run(r->t, r->w) && run_normalized(r);
 }
 
-static void run_text(const tokenizer *t, void *scratch, const char *before, size_t before_length, const char *source,
-                     size_t length, token_sink *sink)
+static int run_text(run *r)
 {
-    const image_added *added = image_part(t, PART_ADDED);
-    const size_t count = image_count(t, PART_ADDED, sizeof *added);
-    const unsigned char *text = (const unsigned char *)source;
-    unsigned char first[256] = { 0 };
-    int letter = -1;
-    size_t done = 0, at = 0;
-    for (size_t i = 0; i < count; i++) {
-        const unsigned char c = (unsigned char)*tokenizer_piece(t, added[i].id, NULL);
-        first[c] = 1;
-        letter = letter == -1 || letter == c ? c : -2; /* -2: they begin differently */
+    added_scan scan = { r->t, 0, r->source, r->length, 0, 0 };
+    size_t done = 0, begin = 0, end = 0;
+    uint32_t id = NO_ID;
+    while (r->sink->count < r->sink->limit && added_next(&scan, &begin, &end, &id)) {
+        if (!run_stretch(r, done, begin))
+            return 0;
+        sink_put(r->sink, id, (uint32_t)begin, (uint32_t)end);
+        done = end;
     }
-    while (letter != -1 && at < length && sink->count < sink->limit) {
-        if (letter >= 0) {
-            const unsigned char *next = memchr(text + at, letter, length - at);
-            if (next == NULL)
-                break;
-            at = (size_t)(next - text);
-        }
-        occurrence found;
-        if (!first[text[at]] || !spelt(t, text, done, at, length, &found)) {
-            at++;
-            continue;
-        }
-        wordpiece_run(t, scratch, before, before_length, source, done, found.begin, sink);
-        before_length = 0;
-        sink_put(sink, found.id, (uint32_t)found.begin, (uint32_t)found.end);
-        at = done = found.end;
-    }
-    if (sink->count < sink->limit)
-        wordpiece_run(t, scratch, before, before_length, source, done, length, sink);
+    return r->sink->count >= r->sink->limit || run_stretch(r, done, r->length);
 }
+
+/* ---- offsets without blanks (the byte-level post-processors) ---- */
+
+static int is_blank(uint32_t c)
+{
+    return c == 0x120 || unicode_is_space(c); /* how a blank is spelt as a byte */
+}
+
+static size_t leading_blanks(const unsigned char *text, size_t n)
+{
+    size_t count = 0;
+    uint32_t c;
+    for (size_t i = 0; i < n; count++) {
+        i += utf8_next(text + i, n - i, &c);
+        if (!is_blank(c))
+            break;
+    }
+    return count;
+}
+
+static size_t trailing_blanks(const unsigned char *text, size_t n)
+{
+    size_t count = 0;
+    uint32_t c;
+    for (; n > 0; count++) {
+        const size_t at = utf8_previous(text, 0, n);
+        (void)utf8_next(text + at, n - at, &c);
+        if (!is_blank(c))
+            break;
+        n = at;
+    }
+    return count;
+}
+
+static void trim(const run *r, uint32_t *offsets, uint32_t id, int first)
+{
+    size_t n = 0;
+    const unsigned char *text = (const unsigned char *)tokenizer_piece(r->t, id, &n);
+    if (added_of(r->t, id) != NULL) { /* it may have taken blanks of the source along */
+        text = r->source + offsets[0];
+        n = offsets[1] - offsets[0];
+    }
+    if (text == NULL)
+        return;
+    size_t leading = leading_blanks(text, n);
+    const size_t trailing = trailing_blanks(text, n);
+    uint32_t c;
+    if ((first || offsets[0] == 0) && (image_of(r->t)->flags & TOKENIZER_TRIM_PREFIX) && leading == 1)
+        leading = 0;
+    for (; leading > 0 && offsets[0] < offsets[1]; leading--)
+        offsets[0] += (uint32_t)utf8_next(r->source + offsets[0], offsets[1] - offsets[0], &c);
+    for (size_t i = 0; i < trailing && offsets[1] > offsets[0]; i++)
+        offsets[1] = (uint32_t)utf8_previous(r->source, offsets[0], offsets[1]);
+}
+
+/* ---- texts, pairs, templates ---- */
 
 /* How many tokens of each text stay: longest first (transformers' "longest_first" as the reference computes it). */
 static void share(size_t room, size_t *a, size_t *b)
@@ -291,54 +234,105 @@ static void share(size_t room, size_t *a, size_t *b)
     *b = swapped ? n1 : n2;
 }
 
-static size_t count_tokens(const tokenizer *t, void *scratch, const tokenize_call *call, int second)
+static run run_of(const tokenizer *t, token_work *w, const tokenize_call *call, int second, token_sink *sink)
+{
+    return second ? (run){ t, w, NULL, (const unsigned char *)call->pair, 0, call->pair_length, sink }
+                  : (run){ t, w, (const unsigned char *)call->prompt, (const unsigned char *)call->text, call->prompt_length, call->length, sink };
+}
+
+static size_t count_tokens(const tokenizer *t, token_work *w, const tokenize_call *call, int second)
 {
     token_sink sink = { .limit = SIZE_MAX };
-    if (second)
-        run_text(t, scratch, NULL, 0, call->pair, call->pair_length, &sink);
-    else
-        run_text(t, scratch, call->prompt, call->prompt_length, call->text, call->length, &sink);
+    run r = run_of(t, w, call, second, &sink);
+    (void)run_text(&r); /* w->status tells */
     return sink.count;
 }
 
-int32_t tokenizer_run(const tokenizer *t, void *scratch, const tokenize_call *call, token_output *out, ecrec_error *err)
+/* Tokens of each text that are wanted: `room` after `skip`. */
+static int32_t cut(const tokenizer *t, token_work *w, const tokenize_call *call, size_t room[2], size_t skip[2], ecrec_error *err)
 {
-    const int pair = call->pair != NULL;
+    const int pair = call->pair != NULL, left = (image_of(t)->flags & TOKENIZER_CUT_LEFT) != 0;
+    const size_t specials = call->special ? tokenizer_special_count(t, pair) : 0;
+    const size_t most = call->max_length > specials ? call->max_length - specials : 0;
+    if (call->max_length == 0)
+        return ECREC_OK;
+    room[0] = most;
+    if (!pair && (!left || call->first != 0))
+        return ECREC_OK;
+    const size_t a = count_tokens(t, w, call, 0), b = pair ? count_tokens(t, w, call, 1) : 0;
+    const uint32_t strategy = image_of(t)->cut;
+    if (pair && a + b > most && strategy != CUT_LONGEST) {
+        const size_t gone = a + b - most, own = strategy == CUT_FIRST ? a : b;
+        if (own <= gone)
+            return error_set(err, ECREC_ERR_INVALID, "the %s text has %zu tokens, too few to cut %zu of them away, and the tokenizer cuts no other",
+                             strategy == CUT_FIRST ? "first" : "second", own, gone);
+        room[0] = strategy == CUT_FIRST ? a - gone : a;
+        room[1] = strategy == CUT_FIRST ? b : b - gone;
+    } else if (pair) {
+        room[0] = a;
+        room[1] = b;
+        share(most, &room[0], &room[1]);
+    }
+    if (left) {
+        skip[0] = a > room[0] ? a - room[0] : 0;
+        skip[1] = b > room[1] ? b - room[1] : 0;
+    }
+    return ECREC_OK;
+}
+
+/* One text into what is free of the output; how many tokens it gives. */
+static size_t run_sequence(const tokenizer *t, token_work *w, const tokenize_call *call, int second, uint8_t type, size_t skip, size_t room,
+                           const token_output *out, size_t at)
+{
+    const size_t free = at < out->capacity ? out->capacity - at : 0;
+    token_sink sink = { free != 0 ? out->ids + at : NULL, free != 0 && out->offsets != NULL ? out->offsets + 2 * at : NULL,
+                        free != 0 && out->types != NULL ? out->types + at : NULL, free, 0, room < SIZE_MAX - skip ? skip + room : SIZE_MAX, type, skip };
+    if (room == 0)
+        return 0;
+    run r = run_of(t, w, call, second, &sink);
+    if (!run_text(&r))
+        return 0;
+    if (sink.count > sink.limit)
+        sink.count = sink.limit;
+    const size_t n = sink.count > skip ? sink.count - skip : 0;
+    if ((image_of(t)->flags & TOKENIZER_TRIM) && sink.offsets != NULL)
+        for (size_t i = 0; i < n && i < free; i++)
+            trim(&r, sink.offsets + 2 * i, sink.ids[i], i == 0);
+    return n;
+}
+
+int32_t tokenizer_run(const tokenizer *t, token_work *w, const tokenize_call *call, token_output *out, ecrec_error *err)
+{
+    const int pair = call->pair != NULL, part = pair ? PART_TEMPLATE_PAIR : PART_TEMPLATE_SINGLE;
     if (call->length >= UINT32_MAX || call->pair_length >= UINT32_MAX)
         return error_set(err, ECREC_ERR_LIMIT, "a text of %zu bytes is too long (the most is 4 GiB)",
                          call->length > call->pair_length ? call->length : call->pair_length);
-    const size_t specials = call->special ? tokenizer_special_count(t, pair) : 0;
-    size_t room[2] = { SIZE_MAX, SIZE_MAX };
-    if (call->max_length != 0) {
-        const size_t most = call->max_length > specials ? call->max_length - specials : 0;
-        room[0] = most < SIZE_MAX - call->first ? call->first + most : SIZE_MAX;
-        if (pair) {
-            room[0] = count_tokens(t, scratch, call, 0);
-            room[1] = count_tokens(t, scratch, call, 1);
-            share(most, &room[0], &room[1]);
-        }
-    }
-    static const image_slot plain[2] = { { SLOT_FIRST, 0, 0, 0 }, { SLOT_SECOND, 0, 1, 0 } };
-    const int part = pair ? PART_TEMPLATE_PAIR : PART_TEMPLATE_SINGLE;
-    const image_slot *slots = call->special ? image_part(t, part) : plain;
-    const size_t slot_count = call->special ? image_count(t, part, sizeof *slots) : pair ? 2u : 1u;
-    token_sink sink = { out->ids, out->offsets, out->types, out->capacity, 0, SIZE_MAX, 0, call->first };
-    for (size_t i = 0; i < slot_count; i++) {
+    const image_op *ops = image_part(t, PART_PRE_TOKENIZER);
+    w->status = ECREC_OK;
+    w->placed = out->offsets != NULL;
+    for (size_t i = 0; i < image_count(t, PART_PRE_TOKENIZER, sizeof *ops); i++)
+        w->placed |= ops[i].kind == OP_METASPACE && (ops[i].flags & METASPACE_FIRST); /* it asks where the source begins */
+    size_t room[2] = { SIZE_MAX, SIZE_MAX }, skip[2] = { call->first, 0 }, count = 0;
+    const int32_t status = cut(t, w, call, room, skip, err);
+    if (status != ECREC_OK)
+        return status;
+    const image_slot *slots = image_part(t, part);
+    const size_t slot_count = image_count(t, part, sizeof *slots);
+    for (size_t i = 0; i < slot_count && w->status == ECREC_OK; i++) {
         const int second = slots[i].kind == SLOT_SECOND;
-        sink.type = (uint8_t)slots[i].type;
-        if (slots[i].kind == SLOT_TOKEN) {
+        if (slots[i].kind != SLOT_TOKEN) {
+            count += run_sequence(t, w, call, second, (uint8_t)slots[i].type, skip[second], room[second], out, count);
+        } else if (call->special) {
+            token_sink sink = { out->ids, out->offsets, out->types, out->capacity, count, SIZE_MAX, (uint8_t)slots[i].type, 0 };
             sink_put(&sink, slots[i].id, 0, 0);
-            continue;
+            count = sink.count;
         }
-        sink.limit = room[second] < SIZE_MAX - sink.count ? sink.count + room[second] : SIZE_MAX;
-        if (room[second] != 0)
-            run_text(t, scratch, second ? NULL : call->prompt, second ? 0 : call->prompt_length, second ? call->pair : call->text,
-                     second ? call->pair_length : call->length, &sink);
-        if (sink.count > sink.limit)
-            sink.count = sink.limit;
     }
+    if (w->status == ECREC_ERR_LIMIT)
+        return error_set(err, ECREC_ERR_LIMIT, "the normalised text is longer than 4 GiB");
+    if (w->status != ECREC_OK)
+        return error_nomem(err, "a long text's tokens", call->length);
     /* a limit below the number of special tokens keeps the first of them */
-    const size_t past = sink.count > call->first ? sink.count - call->first : 0;
-    out->count = call->max_length != 0 && past > call->max_length ? call->max_length : past;
+    out->count = call->max_length != 0 && count > call->max_length ? call->max_length : count;
     return ECREC_OK;
 }

@@ -1,8 +1,8 @@
 /* The tokenizer as data: a position-independent image (bytes that lie in the model file and are used where they are
  * mapped) and the functions that read it. Nothing is built when a model is loaded.
  *
- * The pipeline is the reference's: added tokens -> normalizer -> pre-tokenizer -> model -> post-processor. Every token
- * knows its byte range in the source text. */
+ * The pipeline is the reference's: added tokens -> normalizer -> pre-tokenizer -> model -> post-processor; a decoder turns
+ * tokens into text. Every token knows its byte range in the source text. */
 #ifndef ECREC_LIB_TEXT_TOKENIZER_H
 #define ECREC_LIB_TEXT_TOKENIZER_H
 
@@ -16,16 +16,22 @@
 typedef struct tokenizer {
     const unsigned char *image;
     size_t length;
-    /* private to the room: offsets into the image, filled by tokenizer_open */
-    uint64_t parts[32];
+    /* private to the room, filled by tokenizer_open: offsets into the image; which bytes added tokens begin with, in the
+     * source and in the normalised text (letter: -1 none, -2 several, else the only one) */
+    uint64_t parts[64];
+    int letter[2];
+    unsigned char begins[2][256];
 } tokenizer;
 
 /* Check an image completely (every offset, count and id) and open it. Errors: FORMAT, UNSUPPORTED. Trusts nothing;
  * linear in the image; allocates nothing. */
 int32_t tokenizer_open(tokenizer *t, const void *image, size_t length, ecrec_error *err);
 
-/* Scratch that one tokenize call needs, whatever the text; a session takes it once. */
-size_t tokenizer_scratch(const tokenizer *t);
+/* The memory that tokenizing works in: one for each thread. Texts of up to 16 KiB, and longer ones in BERT's pipeline, never make it
+ * grow. NOMEM. */
+typedef struct token_work token_work;
+int32_t token_work_create(memory *m, const tokenizer *t, token_work **out, ecrec_error *err);
+void token_work_destroy(token_work *w); /* NULL is fine */
 
 typedef struct token_output {
     uint32_t *ids;
@@ -43,19 +49,20 @@ typedef struct tokenize_call {
     const char *prompt; /* stands in front of the text as if it were part of it, or NULL; not searched for added tokens */
     size_t prompt_length;
     int32_t special;   /* 1: add special tokens */
-    size_t max_length; /* 0: no truncation; special tokens count. Pairs are cut longest first, as the reference does */
+    size_t max_length; /* 0: no truncation; special tokens count. Which side and which text is cut is in the image */
     size_t first;      /* tokens in front that are left out of output and count; a single text without special tokens only */
 } tokenize_call;
 
-/* With truncation work stops as soon as the result is known where the text is single; linear in the text always. */
-int32_t tokenizer_run(const tokenizer *t, void *scratch, const tokenize_call *call, token_output *out, ecrec_error *err);
+/* With truncation work stops as soon as the result is known where the text is single and cut on the right; linear in the text
+ * always. Errors: LIMIT (4 GiB), NOMEM (a longer text than any before), INVALID (a pair that cannot be cut as its
+ * tokenizer says). */
+int32_t tokenizer_run(const tokenizer *t, token_work *w, const tokenize_call *call, token_output *out, ecrec_error *err);
 
 uint32_t tokenizer_size(const tokenizer *t); /* ids are 0 .. size-1 (some may have no piece) */
 /* NUL-terminated piece in the image, or NULL. */
 const char *tokenizer_piece(const tokenizer *t, uint32_t id, size_t *length);
-/* Id of a piece (added tokens included), or UINT32_MAX. */
-uint32_t tokenizer_find(const tokenizer *t, const char *piece, size_t length);
 uint32_t tokenizer_special_count(const tokenizer *t, int pair); /* how many special tokens a text (or pair) gets */
 uint32_t tokenizer_leading_count(const tokenizer *t); /* how many of them stand in front of a single text */
+int tokenizer_is_special(const tokenizer *t, uint32_t id); /* an added token that is marked as special */
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/sort.h"
 #include "ecrec/base.h"
 
 /* A node waiting for its children: keys[begin .. end) share the first `depth` bytes. */
@@ -91,20 +92,34 @@ static int32_t expand(builder *b, const pending *node)
     return ECREC_OK;
 }
 
-int32_t trie_build(memory *m, const trie_key *whole, size_t whole_count, const trie_key *rest, size_t rest_count,
-                   buffer *out, uint32_t roots[2])
+static int by_text(const void *a, const void *b, void *opaque)
+{
+    const trie_key *x = a, *y = b;
+    const size_t n = x->length < y->length ? x->length : y->length;
+    const int order = n != 0 ? memcmp(x->text, y->text, n) : 0;
+    (void)opaque;
+    return order != 0 ? order : x->length < y->length ? -1 : x->length > y->length;
+}
+
+void trie_sort(trie_key *keys, size_t count)
+{
+    sort_items(keys, count, sizeof *keys, by_text, NULL);
+}
+
+int32_t trie_build(memory *m, const trie_group *groups, size_t group_count, buffer *out, uint32_t roots[TRIE_GROUPS])
 {
     builder b = { .out = out };
     buffer_init(&b.queue, m);
     int32_t status = add_block(&b);
     if (status != ECREC_OK)
         return status;
-    /* taken, and nobody's children */
-    roots[0] = 0;
-    roots[1] = 1;
-    units_of(&b)[0].check = units_of(&b)[1].check = NO_ID - 1;
-    const pending first[2] = { { rest, 0, rest_count, 0, 1 }, { whole, 0, whole_count, 0, 0 } };
-    status = buffer_append(&b.queue, first, sizeof first);
+    for (size_t g = group_count; g-- > 0 && status == ECREC_OK;) {
+        /* taken, and nobody's child */
+        roots[g] = (uint32_t)g;
+        units_of(&b)[g].check = NO_ID - 1;
+        const pending first = { groups[g].keys, 0, groups[g].count, 0, (uint32_t)g };
+        status = buffer_append(&b.queue, &first, sizeof first);
+    }
     while (status == ECREC_OK && b.queue.length != 0) {
         pending node;
         b.queue.length -= sizeof node;

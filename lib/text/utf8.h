@@ -38,6 +38,15 @@ static inline size_t utf8_next(const unsigned char *text, size_t left, uint32_t 
     return 4;
 }
 
+/* Where the character in front of `at` begins; valid UTF-8, begin < at. */
+static inline size_t utf8_previous(const unsigned char *text, size_t begin, size_t at)
+{
+    do
+        at--;
+    while (at > begin && (text[at] & 0xC0) == 0x80);
+    return at;
+}
+
 static inline size_t utf8_put(uint32_t c, unsigned char out[4])
 {
     if (c < 0x80) {

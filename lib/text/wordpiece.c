@@ -60,7 +60,7 @@ static void flush(run *r)
     const size_t start = sink->count;
     const trie_unit *units = r->units;
     const unsigned char *bytes = r->bytes;
-    uint32_t root = r->settings->initial_root;
+    uint32_t root = r->settings->roots[0];
     size_t at = 0;
     if (r->characters > r->settings->word_limit)
         goto unknown;
@@ -84,7 +84,7 @@ static void flush(run *r)
         else
             sink_put(sink, id, r->begin[at], r->end[stop - 1]);
         at = stop;
-        root = r->settings->continuation_root;
+        root = r->settings->roots[1];
     }
     goto done;
 unknown:
@@ -191,7 +191,7 @@ static void wide(run *r, uint32_t c, uint32_t begin, uint32_t end)
     const int alone = (flags & NORMALIZE_CHINESE) && unicode_is_chinese(c);
     if (alone)
         flush(r);
-    uint32_t parts[4] = { c };
+    uint32_t parts[UNICODE_PARTS] = { c };
     const int strip = (flags & NORMALIZE_STRIP_ACCENTS) != 0, count = strip ? unicode_decompose(c, parts) : 1;
     for (int i = 0; i < count; i++) {
         uint32_t lower[2] = { parts[i] };

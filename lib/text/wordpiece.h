@@ -3,30 +3,7 @@
 #define ECREC_LIB_TEXT_WORDPIECE_H
 
 #include "text/image.h"
-
-/* Where tokens go. Positions are bytes of the source. */
-typedef struct token_sink {
-    uint32_t *ids, *offsets;
-    uint8_t *types;
-    size_t capacity, count;
-    size_t limit; /* nothing past this many tokens is wanted; SIZE_MAX: no limit */
-    uint8_t type;
-    size_t first; /* so many tokens are counted, but not written */
-} token_sink;
-
-static inline void sink_put(token_sink *s, uint32_t id, uint32_t begin, uint32_t end)
-{
-    size_t i = s->count++;
-    if (i < s->first || (i -= s->first) >= s->capacity)
-        return;
-    s->ids[i] = id;
-    if (s->offsets != NULL) {
-        s->offsets[2 * i] = begin;
-        s->offsets[2 * i + 1] = end;
-    }
-    if (s->types != NULL)
-        s->types[i] = s->type;
-}
+#include "text/sink.h"
 
 size_t wordpiece_scratch(const image_settings *settings);
 /* Tokens of source[from .. to). May stop once the sink holds `limit`; the sink may then hold a few more. `before`: text

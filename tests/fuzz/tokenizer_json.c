@@ -16,18 +16,17 @@ static void run(memory *m, const buffer *image)
     tokenizer t;
     ecrec_error err = ECREC_ERROR_INIT;
     PROMISE(tokenizer_open(&t, image->data, image->length, &err) == ECREC_OK);
-    const size_t need = tokenizer_scratch(&t);
-    void *scratch = need > 0 ? memory_allocate(m, need) : NULL;
-    for (int pair = 0; pair < 2 && (scratch != NULL || need == 0); pair++) {
+    token_work *work = NULL;
+    for (int pair = 0; pair < 2 && (work != NULL || token_work_create(m, &t, &work, &err) == ECREC_OK); pair++) {
         const tokenize_call call = { .text = text, .length = sizeof text - 1, .pair = pair ? text : NULL, .pair_length = pair ? 7 : 0, .special = 1,
                                      .max_length = pair ? 12 : 0 };
         token_output out = { ids, offsets, types, CAPACITY, 0 };
-        if (tokenizer_run(&t, scratch, &call, &out, &err) != ECREC_OK)
+        if (tokenizer_run(&t, work, &call, &out, &err) != ECREC_OK)
             continue;
         for (size_t i = 0; i < out.count && i < CAPACITY; i++)
             PROMISE(ids[i] < tokenizer_size(&t) && offsets[2 * i] <= offsets[2 * i + 1] && offsets[2 * i + 1] <= sizeof text - 1);
     }
-    memory_release(m, scratch, need);
+    token_work_destroy(work);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

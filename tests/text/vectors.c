@@ -11,7 +11,7 @@
 #include "text/tokenizer.h"
 #include "text/words.h"
 
-typedef struct machine { memory m; buffer image; tokenizer t; void *scratch; } machine;
+typedef struct machine { memory m; buffer image; tokenizer t; token_work *work; } machine;
 
 static void machine_open(machine *w, const char *text, size_t length, const wordpiece_settings *settings)
 {
@@ -20,12 +20,12 @@ static void machine_open(machine *w, const char *text, size_t length, const word
     buffer_init(&w->image, &w->m);
     CALL(tokenizer_compile_vocab(&w->m, text, length, settings, &w->image, &err));
     CALL(tokenizer_open(&w->t, w->image.data, w->image.length, &err));
-    w->scratch = memory_allocate(&w->m, tokenizer_scratch(&w->t));
+    CALL(token_work_create(&w->m, &w->t, &w->work, &err));
 }
 
 static void machine_close(machine *w)
 {
-    memory_release(&w->m, w->scratch, tokenizer_scratch(&w->t));
+    token_work_destroy(w->work);
     buffer_release(&w->image);
 }
 
@@ -34,7 +34,7 @@ static size_t run(machine *w, const char *text, size_t length, const char *pair,
     ecrec_error err = ECREC_ERROR_INIT;
     const tokenize_call call = { .text = text, .length = length, .pair = pair, .pair_length = pair != NULL ? strlen(pair) : 0, .special = 1, .max_length = most };
     token_output out = { ids, offsets, types, capacity, 0 };
-    CALL(tokenizer_run(&w->t, w->scratch, &call, &out, &err));
+    CALL(tokenizer_run(&w->t, w->work, &call, &out, &err));
     return out.count;
 }
 
@@ -147,7 +147,7 @@ static void pairs_and_truncation(void **state)
     ecrec_error err = ECREC_ERROR_INIT;
     const tokenize_call window = { .text = "red shoes a red", .length = 15, .first = 2, .max_length = 2 };
     token_output out = { ids, NULL, NULL, 16, 0 };
-    CALL(tokenizer_run(&w.t, w.scratch, &window, &out, &err));
+    CALL(tokenizer_run(&w.t, w.work, &window, &out, &err));
     const uint32_t middle[] = { S, A };
     assert_int_equal(out.count, 2);
     assert_memory_equal(ids, middle, sizeof middle);

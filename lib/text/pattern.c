@@ -1,0 +1,63 @@
+#include "text/pattern.h"
+
+#include <string.h>
+
+#include "text/utf8.h"
+
+/* The longest of what the automaton accepts at `from` (its order of preference is in its states). 0: nothing. */
+static size_t match_at(const image_pattern *p, const uint16_t *tables, const unsigned char *text, size_t length, size_t from)
+{
+    const uint16_t *moves = tables + p->moves, *index = tables + p->index, *pages = tables + p->pages;
+    const size_t columns = (size_t)p->classes + 1;
+    size_t at = from, end = 0, state = 1;
+    for (;;) {
+        size_t column = p->classes, n = 0;
+        if (at < length) {
+            uint32_t c = text[at];
+            n = 1;
+            if (c >= 0x80)
+                n = utf8_next(text + at, length - at, &c);
+            column = pages[(size_t)index[c >> 8] * 256 + (c & 0xFF)];
+        }
+        const unsigned move = moves[state * columns + column];
+        if (move & PATTERN_MATCH)
+            end = at;
+        state = move & ~PATTERN_MATCH;
+        if (state == 0 || n == 0)
+            return end;
+        at += n;
+    }
+}
+
+int pattern_find(const tokenizer *t, uint32_t pattern, const unsigned char *text, size_t length, size_t from, size_t *begin, size_t *end)
+{
+    const image_pattern *p = (const image_pattern *)image_part(t, PART_PATTERNS) + pattern;
+    const uint16_t *tables = image_part(t, PART_TABLES);
+    for (size_t at = from; at < length;) {
+        const size_t stop = match_at(p, tables, text, length, at);
+        if (stop > at) {
+            *begin = at;
+            *end = stop;
+            return 1;
+        }
+        uint32_t c;
+        at += utf8_next(text + at, length - at, &c);
+    }
+    return 0;
+}
+
+int text_find(const unsigned char *text, size_t length, size_t from, const unsigned char *what, size_t what_length, size_t *begin, size_t *end)
+{
+    for (size_t at = from; what_length != 0 && at + what_length <= length;) {
+        const unsigned char *first = memchr(text + at, what[0], length - what_length + 1 - at);
+        if (first == NULL)
+            return 0;
+        if (memcmp(first, what, what_length) == 0) {
+            *begin = (size_t)(first - text);
+            *end = *begin + what_length;
+            return 1;
+        }
+        at = (size_t)(first - text) + 1;
+    }
+    return 0;
+}
