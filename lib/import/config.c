@@ -207,6 +207,8 @@ static int32_t read_tokens(folder *f, ecrec_error *err)
         return ECREC_OK;
     if ((status = size_key(f, "pad_token_id", 1, 0, f->vocabulary - 1, &padding, err)))
         return status;
+    if (is_type(f, "mpnet")) /* the reference takes 1, whatever its configuration says */
+        padding = 1;
     if (f->rows <= padding + 1)
         return error_set(err, ECREC_ERR_FORMAT, FILE_NAME ": max_position_embeddings %llu leaves no position after pad_token_id %llu",
                          (unsigned long long)f->rows, (unsigned long long)padding);
