@@ -97,7 +97,6 @@ int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, uint32_t t
     s->bytes = bytes;
     s->max_tokens = tokens;
     s->block = block_tokens(e);
-    s->block = block_tokens(e);
     s->long_tokens = longs;
     s->lanes = lanes;
     atomic_init(&s->next, 0);
