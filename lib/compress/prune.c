@@ -372,7 +372,7 @@ static int32_t cosine_without(job *j, const float *reference, double *out, ecrec
 static int32_t choose_layer(job *j, const float *reference, ecrec_error *err)
 {
     uint32_t chosen = UINT32_MAX;
-    double best = -2;
+    double best = 0;
     for (uint32_t l = 0; l < j->e->layers; l++) {
         if (!j->plan.layer[l])
             continue;
@@ -384,12 +384,10 @@ static int32_t choose_layer(job *j, const float *reference, ecrec_error *err)
             j->plan.layer[l] = 1;
         } else {
             worth = -(double)j->i.layer[l];
-            if (chosen == UINT32_MAX)
-                best = worth - 1;
         }
         if (status != ECREC_OK)
             return status;
-        if (worth > best) {
+        if (chosen == UINT32_MAX || worth > best) { /* the first also when its worth is not a number */
             best = worth;
             chosen = l;
         }
@@ -450,6 +448,15 @@ static double layers_cost(const encoder *e, const plan *p, int flops)
     return sum;
 }
 
+/* A model without a head or a channel would give the same vector for every order of the words. */
+static int32_t check_plan(const plan *p, ecrec_error *err)
+{
+    for (uint32_t l = 0; l < p->layers; l++)
+        if (p->layer[l] && (staying(p->head[l], p->heads[l]) != 0 || staying(p->channel[l], p->channels[l]) != 0))
+            return ECREC_OK;
+    return error_set(err, ECREC_ERR_INVALID, "ecrec_prune: no attention head and no feed-forward channel would be left: remove less");
+}
+
 static int32_t make_plan(job *j, ecrec_error *err)
 {
     const ecrec_prune_options *o = j->options;
@@ -467,7 +474,7 @@ static int32_t make_plan(job *j, ecrec_error *err)
     if (status == ECREC_OK && o->target_flops > 0)
         status = drop_excess(&j->plan, j->e, &j->i,
                              encoder_flops(j->e, 64) - layers_cost(j->e, &j->plan, 1) - o->target_flops, 1, "target_flops", err);
-    return status;
+    return status == ECREC_OK ? check_plan(&j->plan, err) : status;
 }
 
 static void tell_plan(ecrec_report *r, const job *j)

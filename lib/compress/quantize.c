@@ -13,6 +13,7 @@ static int32_t pack_matrix(memory *m, const tensor *t, tensor **out, ecrec_error
     size_t bytes = memory_product(memory_product(n, k), sizeof(float));
     weights w;
     tensor *q = NULL;
+    bytes = bytes != 0 ? bytes : 1; /* a layer may have no head or no channel left */
     float *rows = memory_allocate(m, bytes);
     if (rows == NULL || tensor_create(m, TYPE_S8, LAYOUT_PANELS, 2, t->shape, &q) != ECREC_OK) {
         memory_release(m, rows, bytes);
