@@ -77,6 +77,14 @@ static inline void bytes_store(unsigned char *to, vf v, unsigned long n)
     __builtin_memcpy(to, bytes, n);
 }
 
+/* Two tables of 8; the fourth bit, moved to the sign, says which. */
+static inline __m256 vf_pick(const float *table, __m256 v)
+{
+    const __m256i index = _mm256_castps_si256(v);
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index), high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
+}
+
 static inline __attribute__((always_inline)) void columns_of(const __m256 *a, __m256 *t)
 {
 #pragma GCC unroll 4
@@ -107,56 +115,18 @@ static int32_t dot_s8(size_t n, const int8_t *a, const int8_t *b)
 }
 
 #define S8_ROWS 2
+#define S8_PANELS 1
+#define vi_add _mm256_add_epi32
+#define vi_madd _mm256_madd_epi16
+#define vi_widen(p) _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define vi_pairs(a, b) _mm256_permute4x64_epi64(_mm256_hadd_epi32(a, b), 0xd8)
 
-/* One panel: 16 channels of 4 bytes a step, 4 channels a vector of 16-bit numbers: exact, where maddubs would saturate. */
-INLINE void tile_s8(const int rows, const gemm_s8_call *c, const store *s, size_t row, size_t column)
+static inline __m256i vi_four(const uint8_t *q)
 {
-    size_t k = weights_k_padded(WEIGHTS_S8, c->w->k);
-    const int8_t *w = (const int8_t *)c->w->panels + column * k;
-    const uint8_t *q = c->q + row * c->q_stride;
-    __m256i acc[S8_ROWS][4];
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        UNROLL
-        for (int p = 0; p < 4; p++)
-            acc[r][p] = _mm256_setzero_si256();
-    for (size_t i = 0; i < k; i += 4) {
-        __m256i b[4], a[S8_ROWS];
-        UNROLL
-        for (int p = 0; p < 4; p++)
-            b[p] = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(w + i * PANEL + p * 16)));
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            int32_t four;
-            memcpy(&four, q + (size_t)r * c->q_stride + i, 4);
-            a[r] = _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(four)));
-            UNROLL
-            for (int p = 0; p < 4; p++)
-                acc[r][p] = _mm256_add_epi32(acc[r][p], _mm256_madd_epi16(a[r], b[p]));
-        }
-    }
-    UNROLL
-    for (int r = 0; r < rows; r++) {
-        __m256i low = _mm256_permute4x64_epi64(_mm256_hadd_epi32(acc[r][0], acc[r][1]), 0xd8);
-        __m256i high = _mm256_permute4x64_epi64(_mm256_hadd_epi32(acc[r][2], acc[r][3]), 0xd8);
-        store_sums(c, s, row + (size_t)r, column, low);
-        store_sums(c, s, row + (size_t)r, column + 8, high);
-    }
+    int32_t four;
+    memcpy(&four, q, 4);
+    return _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(four)));
 }
-
-static void gemm_s8(const gemm_s8_call *c)
-{
-    size_t n = c->w->n;
-    const store s = { c->bias, c->residual, c->residual_stride, c->out, c->out_stride, n, c->epilogue };
-    for (size_t column = 0; column < n; column += PANEL) {
-        size_t row = 0;
-        for (; row + S8_ROWS <= c->m; row += S8_ROWS)
-            tile_s8(S8_ROWS, c, &s, row, column);
-        if (row < c->m)
-            tile_s8(1, c, &s, row, column);
-        if (c->epilogue != EPILOGUE_NONE)
-            finish_tile(&s, 0, c->m, column, PANEL);
-    }
-}
+#include "kernels/simd_madd.h"
 
 #include "kernels/simd_table.h"

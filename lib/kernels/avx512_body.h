@@ -1,8 +1,6 @@
 /* AVX-512 F, BW, VL, DQ: 16 floats. Included by avx512.c and avx512vnni.c, which differ in their s8 product. */
 #include <immintrin.h>
 
-#include "kernels/gelu_table.h"
-
 #define LANES 16
 #define TILE_ROWS 8
 #define TILE_PANELS 3
@@ -30,6 +28,7 @@ typedef __m512i vi;
 #define vf_unpack_high _mm512_unpackhi_ps
 #define vf_unpack_low2(a, b) _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)))
 #define vf_unpack_high2(a, b) _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)))
+#define vf_pick(table, v) _mm512_permutexvar_ps(_mm512_castps_si512(v), _mm512_loadu_ps(table))
 #define vi_set _mm512_set1_epi32
 #define vi_sub _mm512_sub_epi32
 #define vi_mul _mm512_mullo_epi32
@@ -73,23 +72,6 @@ static inline __attribute__((always_inline)) void columns_of(const __m512 *a, __
         t[12 + c] = _mm512_shuffle_f32x4(odd, odd2, 0xdd);
     }
 }
-
-/* max(x, 0) - z Q(z), z = |x| clipped: Q by a polynomial that each lane picks from 16 in registers. The magic number leaves the
- * interval in the lowest bits. A NaN is the second operand of the minimum and goes through. */
-static inline __attribute__((always_inline)) __m512 vf_gelu_erf(__m512 x)
-{
-    const __m512 z = _mm512_min_ps(_mm512_set1_ps(15 * GELU_WIDTH), _mm512_abs_ps(x)), magic = _mm512_set1_ps(12582912.0f);
-    const __m512 shifted = _mm512_fmadd_ps(z, _mm512_set1_ps(1.0f / GELU_WIDTH), magic);
-    const __m512 t = _mm512_fmsub_ps(z, _mm512_set1_ps(1.0f / GELU_WIDTH), _mm512_sub_ps(shifted, magic));
-    const __m512i interval = _mm512_castps_si512(shifted);
-    __m512 q = _mm512_permutexvar_ps(interval, _mm512_loadu_ps(gelu_table[4]));
-    q = _mm512_fmadd_ps(q, t, _mm512_permutexvar_ps(interval, _mm512_loadu_ps(gelu_table[3])));
-    q = _mm512_fmadd_ps(q, t, _mm512_permutexvar_ps(interval, _mm512_loadu_ps(gelu_table[2])));
-    q = _mm512_fmadd_ps(q, t, _mm512_permutexvar_ps(interval, _mm512_loadu_ps(gelu_table[1])));
-    q = _mm512_fmadd_ps(q, t, _mm512_permutexvar_ps(interval, _mm512_loadu_ps(gelu_table[0])));
-    return _mm512_fnmadd_ps(z, q, _mm512_max_ps(x, _mm512_setzero_ps()));
-}
-#define vf_gelu_erf vf_gelu_erf
 
 #include "kernels/simd.h"
 

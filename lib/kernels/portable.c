@@ -142,6 +142,12 @@ static void rms_norm(size_t rows, size_t n, const float *x, size_t x_stride, con
     }
 }
 
+static void exponential(size_t n, const float *x, float *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = scalar_exp(x[i]);
+}
+
 static float softmax(size_t n, const float *x, float *out)
 {
     float most = -INFINITY, sum = 0;
@@ -204,6 +210,6 @@ static void tile_f32(size_t k, const float *a, const float *b, float *c, size_t 
 const kernels *kernels_portable(void)
 {
     static const kernels table = { "portable", ECREC_CPU_PORTABLE, gemm_f32, gemm_s8, quantize_rows, attention, layer_norm,
-                                   rms_norm, activate, softmax, dot_f32, dot_s8, axpy_f32, 4, PANEL, tile_f32 };
+                                   rms_norm, activate, exponential, softmax, dot_f32, dot_s8, axpy_f32, 4, PANEL, tile_f32 };
     return &table;
 }

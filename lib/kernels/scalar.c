@@ -1,5 +1,6 @@
 #include "kernels/scalar.h"
 
+#include "kernels/gelu_table.h"
 #include "kernels/kernels.h"
 
 float scalar_exp(float x)
@@ -26,18 +27,15 @@ float scalar_exp(float x)
 
 float scalar_gelu_erf(float x)
 {
-    float z = x < 0 ? -x : x;
-    float u = z * SQRT_HALF;
-    float t = 1.0f / (1.0f + ERFC_P * u);
-    float p = ERFC_A5;
-    p = p * t + ERFC_A4;
-    p = p * t + ERFC_A3;
-    p = p * t + ERFC_A2;
-    p = p * t + ERFC_A1;
-    float half_erfc = 0.5f * (p * t) * scalar_exp(-(u * u));
-    if (z > 14.0f) /* the tail is below the smallest float; infinity times zero must not give NaN */
-        return x < 0 ? -0.0f : x;
-    return x < 0 ? x * half_erfc : x - x * half_erfc;
+    const float z = x < 0 ? -x : x, positive = x < 0 ? 0 : x;
+    if (!(z < 15 * GELU_WIDTH)) /* NaN too */
+        return positive;
+    const float scaled = z * (1.0f / GELU_WIDTH), n = round_even(scaled), t = scaled - n;
+    const int32_t interval = (int32_t)n;
+    float q = gelu_table[4][interval];
+    for (int32_t power = 3; power >= 0; power--)
+        q = q * t + gelu_table[power][interval];
+    return positive - z * q;
 }
 
 float scalar_tanh(float x)

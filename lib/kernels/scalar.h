@@ -40,13 +40,4 @@ static inline float float_of_bits(uint32_t bits)
 #define EXP_MOST 88.7228317f   /* above: +infinity */
 #define EXP_LEAST (-103.972084f) /* below: 0 */
 
-/* erfc(z) = t (a1 + t (a2 + ...)) exp(-z^2), t = 1 / (1 + p z), z >= 0: Abramowitz and Stegun 7.1.26, |error| <= 1.5e-7 */
-#define ERFC_P 0.3275911f
-#define ERFC_A1 0.254829592f
-#define ERFC_A2 (-0.284496736f)
-#define ERFC_A3 1.421413741f
-#define ERFC_A4 (-1.453152027f)
-#define ERFC_A5 1.061405429f
-#define SQRT_HALF 0.70710678118654752f
-
 #endif

@@ -8,16 +8,19 @@
  *   vf_sum vf_highest  over the lanes, in one fixed order
  *   vf_load_some(p, n) vf_store_some(p, v, n)   the first n lanes, n < LANES; the rest reads as 0
  *   vf_unpack_low vf_unpack_high, vf_unpack_low2 vf_unpack_high2, columns_of: pieces of a transposition, see simd_attention.h
- *   vf_gelu_erf        optional: a faster one; vf_scale_any: defined when vf_scale takes any n
+ *   vf_pick(table, v)  of 16 floats, the one that the lowest 4 bits of each lane of v name
+ *   vf_scale_any       defined when vf_scale takes any n
  *   TILE_ROWS TILE_PANELS   rows and 16-column panels that the accumulators hold
  *   LEVEL_NAME LEVEL_BIT    and gemm_s8, quantize_rows, dot_s8 of its own
  * A row's sums run over k in one order whatever the tile, so its bits never depend on the other rows. */
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "ecrec/base.h"
 #include "kernels/attention.h"
+#include "kernels/gelu_table.h"
 #include "kernels/kernels.h"
 #include "kernels/scalar.h"
 
@@ -81,22 +84,19 @@ INLINE vf vf_exp_down(vf x)
 #endif
 }
 
-#ifndef vf_gelu_erf
+/* max(x, 0) - z Q(z), z = |x| clipped, Q(z) = erfc(z / sqrt 2) / 2 by a polynomial that each lane picks from 16. The magic
+ * number, 1.5 * 2^23, leaves the interval in the lowest bits. A NaN is the second operand of the minimum and goes through. */
 INLINE vf vf_gelu_erf(vf x)
 {
-    vf z = vf_min(vf_abs(x), vf_set(14.0f));
-    vf u = vf_mul(z, vf_set(SQRT_HALF));
-    vf t = vf_div(vf_set(1.0f), vf_fma(vf_set(ERFC_P), u, vf_set(1.0f)));
-    vf p = vf_set(ERFC_A5);
-    p = vf_fma(p, t, vf_set(ERFC_A4));
-    p = vf_fma(p, t, vf_set(ERFC_A3));
-    p = vf_fma(p, t, vf_set(ERFC_A2));
-    p = vf_fma(p, t, vf_set(ERFC_A1));
-    vf half_erfc = vf_mul(vf_mul(vf_mul(p, t), vf_set(0.5f)), vf_exp(vf_sub(vf_set(0), vf_mul(u, u))));
-    vf part = vf_mul(vf_less(x, vf_set(0), vf_max(x, vf_set(-14.0f)), vf_min(x, vf_set(14.0f))), half_erfc);
-    return vf_nan(x, vf_less(x, vf_set(0), part, vf_sub(x, part)));
+    const vf z = vf_min(vf_set(15 * GELU_WIDTH), vf_abs(x)), scaled = vf_mul(z, vf_set(1.0f / GELU_WIDTH));
+    const vf shifted = vf_add(scaled, vf_set(12582912.0f)), t = vf_sub(scaled, vf_sub(shifted, vf_set(12582912.0f)));
+    vf q = vf_pick(gelu_table[4], shifted);
+    q = vf_fma(q, t, vf_pick(gelu_table[3], shifted));
+    q = vf_fma(q, t, vf_pick(gelu_table[2], shifted));
+    q = vf_fma(q, t, vf_pick(gelu_table[1], shifted));
+    q = vf_fma(q, t, vf_pick(gelu_table[0], shifted));
+    return vf_fnma(z, q, vf_max(x, vf_set(0)));
 }
-#endif
 
 INLINE vf vf_sigmoid(vf x)
 {

@@ -69,6 +69,9 @@ static void gemm_s8(const gemm_s8_call *c)
         for (size_t b = 0; b < blocks; b++) {
             const size_t row = block_begin(c->m, blocks, b), rows = block_begin(c->m, blocks, b + 1) - row;
             const int8_t *ahead = b + 1 == blocks ? next : w;
+            kept before;
+            if (c->epilogue != EPILOGUE_NONE)
+                keep_residual(&s, row, rows, column, step, &before);
 #if TILE_PANELS > 1
             if (panels == 3)
                 tile_s8_3(rows, c, &s, w, ahead, k, row, column);
@@ -79,7 +82,7 @@ static void gemm_s8(const gemm_s8_call *c)
                 tile_s8_1(rows, c, &s, w, ahead, k, row, column);
             (void)panels;
             if (c->epilogue != EPILOGUE_NONE)
-                finish_tile(&s, row, rows, column, step);
+                finish_tile(&s, row, rows, column, step, &before);
         }
     }
 }

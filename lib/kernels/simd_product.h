@@ -47,18 +47,25 @@ INLINE void store_tile(const int rows, const int vectors, vf acc[][TILE_PANELS *
     }
 }
 
-/* Activation (and residual) of a tile that has just been stored: a loop over first-level cache, not code in every tile. */
-static void finish_tile(const store *s, size_t row, size_t rows, size_t column, size_t width)
+/* Activation between bias and residual works on a tile that has just been stored: a loop over first-level cache, not code in
+ * every tile. The residual may be the output itself, so it is kept before the tile overwrites it. */
+typedef struct kept { float residual[TILE_ROWS][TILE_PANELS * PANEL]; } kept;
+
+static void keep_residual(const store *s, size_t row, size_t rows, size_t column, size_t width, kept *k)
 {
-    width = s->n - column < width ? s->n - column : width;
-    for (size_t r = row; r < row + rows; r++) {
-        float *out = s->out + r * s->out_stride + column;
-        activate(width, out, s->epilogue);
-        if (s->residual == NULL)
-            continue;
-        const float *residual = s->residual + r * s->residual_stride + column;
-        for (size_t i = 0; i < width; i += LANES)
-            store_at(out, i, width, vf_add(load_at(out, i, width), load_at(residual, i, width)));
+    const size_t n = s->n - column < width ? s->n - column : width;
+    for (size_t r = 0; r < rows && s->residual != NULL; r++)
+        memcpy(k->residual[r], s->residual + (row + r) * s->residual_stride + column, n * sizeof(float));
+}
+
+static void finish_tile(const store *s, size_t row, size_t rows, size_t column, size_t width, const kept *k)
+{
+    const size_t n = s->n - column < width ? s->n - column : width;
+    for (size_t r = 0; r < rows; r++) {
+        float *out = s->out + (row + r) * s->out_stride + column;
+        activate(n, out, s->epilogue);
+        for (size_t i = 0; i < n && s->residual != NULL; i += LANES)
+            store_at(out, i, n, vf_add(load_at(out, i, n), load_at(k->residual[r], i, n)));
     }
 }
 
@@ -153,9 +160,12 @@ static void gemm_f32(const gemm_f32_call *c)
         const float *w = (const float *)c->w->panels + column * k, *next = left > step ? w + step * k : w;
         for (size_t b = 0; b < blocks; b++) {
             const size_t row = block_begin(c->m, blocks, b), rows = block_begin(c->m, blocks, b + 1) - row;
+            kept before;
+            if (c->epilogue != EPILOGUE_NONE)
+                keep_residual(&s, row, rows, column, step, &before);
             any_tile(rows, panels, k, c->x + row * c->x_stride, c->x_stride, w, b + 1 == blocks ? next : w, &s, row, column);
             if (c->epilogue != EPILOGUE_NONE)
-                finish_tile(&s, row, rows, column, step);
+                finish_tile(&s, row, rows, column, step, &before);
         }
     }
 }

@@ -43,6 +43,12 @@ static void rms_norm(size_t rows, size_t n, const float *x, size_t x_stride, con
     }
 }
 
+static void exponential(size_t n, const float *x, float *out)
+{
+    for (size_t i = 0; i < n; i += LANES)
+        store_at(out, i, n, vf_exp(load_at(x, i, n)));
+}
+
 static float softmax(size_t n, const float *x, float *out)
 {
     size_t whole = n / LANES * LANES;
