@@ -105,8 +105,11 @@ enum {
     ECREC_CPU_AVX2 = 1u << 1,       /* AVX2 + FMA + F16C */
     ECREC_CPU_AVX512 = 1u << 2,     /* AVX-512 F, BW, VL, DQ */
     ECREC_CPU_AVX512VNNI = 1u << 3, /* + AVX512-VNNI */
+    ECREC_CPU_SSE2 = 1u << 4,       /* what every x86-64 has */
+    ECREC_CPU_AVXVNNI = 1u << 5,    /* AVX2 level + AVX-VNNI */
     ECREC_CPU_NEON = 1u << 8,       /* AArch64 Advanced SIMD */
-    ECREC_CPU_NEON_DOTPROD = 1u << 9
+    ECREC_CPU_NEON_DOTPROD = 1u << 9, /* + dotprod */
+    ECREC_CPU_NEON_I8MM = 1u << 10    /* + i8mm */
 };
 
 typedef struct ecrec_context_options {

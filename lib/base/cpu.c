@@ -18,7 +18,7 @@ static uint64_t saved_state(void)
 
 uint32_t cpu_levels(void)
 {
-    uint32_t a, b, c, d, levels = ECREC_CPU_PORTABLE;
+    uint32_t a, b, c, d, levels = ECREC_CPU_PORTABLE | ECREC_CPU_SSE2; /* SSE2 is part of x86-64 */
     if (!__get_cpuid(1, &a, &b, &c, &d))
         return levels;
     int osxsave = c >> 27 & 1, fma = c >> 12 & 1, avx = c >> 28 & 1, f16c = c >> 29 & 1;
@@ -32,6 +32,8 @@ uint32_t cpu_levels(void)
         levels |= ECREC_CPU_AVX512;
     if ((levels & ECREC_CPU_AVX512) && vnni)
         levels |= ECREC_CPU_AVX512VNNI;
+    if ((levels & ECREC_CPU_AVX2) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1))
+        levels |= ECREC_CPU_AVXVNNI;
     return levels;
 }
 
@@ -95,6 +97,8 @@ uint32_t cpu_levels(void)
     uint32_t levels = ECREC_CPU_PORTABLE | ECREC_CPU_NEON; /* Advanced SIMD is part of AArch64 */
     if (caps >> 20 & 1)                                    /* HWCAP_ASIMDDP */
         levels |= ECREC_CPU_NEON_DOTPROD;
+    if ((levels & ECREC_CPU_NEON_DOTPROD) && (getauxval(AT_HWCAP2) >> 13 & 1)) /* HWCAP2_I8MM */
+        levels |= ECREC_CPU_NEON_I8MM;
     return levels;
 }
 
@@ -134,8 +138,9 @@ static const struct {
     uint32_t level;
     const char *name;
 } names[] = {
-    { ECREC_CPU_PORTABLE, "portable" },       { ECREC_CPU_AVX2, "avx2" }, { ECREC_CPU_AVX512, "avx512" },
-    { ECREC_CPU_AVX512VNNI, "avx512vnni" }, { ECREC_CPU_NEON, "neon" }, { ECREC_CPU_NEON_DOTPROD, "neon_dotprod" },
+    { ECREC_CPU_PORTABLE, "portable" }, { ECREC_CPU_SSE2, "sse2" }, { ECREC_CPU_AVX2, "avx2" }, { ECREC_CPU_AVXVNNI, "avxvnni" },
+    { ECREC_CPU_AVX512, "avx512" }, { ECREC_CPU_AVX512VNNI, "avx512vnni" }, { ECREC_CPU_NEON, "neon" },
+    { ECREC_CPU_NEON_DOTPROD, "neon_dotprod" }, { ECREC_CPU_NEON_I8MM, "neon_i8mm" },
 };
 
 const char *cpu_level_name(uint32_t level)

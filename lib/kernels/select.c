@@ -7,7 +7,9 @@
 #include "ecrec/base.h"
 
 #if defined(__x86_64__)
-extern const kernels kernels_avx2, kernels_avx512, kernels_avx512vnni;
+extern const kernels kernels_sse2, kernels_avx2, kernels_avxvnni, kernels_avx512, kernels_avx512vnni;
+#elif defined(__aarch64__)
+extern const kernels kernels_neon, kernels_neon_dotprod, kernels_neon_i8mm;
 #endif
 
 const kernels *const *kernels_all(void)
@@ -15,7 +17,9 @@ const kernels *const *kernels_all(void)
     /* best last */
     static const kernels *const tables[] = {
 #if defined(__x86_64__)
-        &kernels_avx2, &kernels_avx512, &kernels_avx512vnni,
+        &kernels_sse2, &kernels_avx2, &kernels_avxvnni, &kernels_avx512, &kernels_avx512vnni,
+#elif defined(__aarch64__)
+        &kernels_neon, &kernels_neon_dotprod, &kernels_neon_i8mm,
 #endif
         NULL,
     };

@@ -1,5 +1,5 @@
 /* s8 products where one instruction adds four byte products to an int32: vi_dot(sum, four unsigned bytes in every lane, four
- * weights a lane), vi_zero(). Included after simd.h. */
+ * weights a lane), vi_zero(). DOT_OFFSET 128: the bytes are signed, so 128 is taken off them and off the zero points. Included after simd.h. */
 
 /* `rows` and `panels` are constants where this is inlined. `ahead`: panels to prefetch meanwhile. */
 INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, const store *s, const int8_t *w, const int8_t *ahead,
@@ -25,7 +25,7 @@ INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, con
         for (int r = 0; r < rows; r++) {
             int32_t four;
             memcpy(&four, q + (size_t)r * c->q_stride + i, 4);
-            const vi a = vi_set(four);
+            const vi a = vi_set(four ^ (DOT_OFFSET != 0 ? (int32_t)0x80808080 : 0));
             UNROLL
             for (int p = 0; p < panels * PARTS; p++)
                 vi_dot(acc[r][p], a, b[p]);

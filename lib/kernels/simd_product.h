@@ -112,7 +112,7 @@ INLINE void tile(const int rows, const int panels, size_t k, const float *x, siz
 #elif TILE_ROWS > 4
 #define EACH_ROW_COUNT(CASE, panels_) CASE(1, panels_) CASE(2, panels_) CASE(3, panels_) CASE(4, panels_) CASE(5, panels_) CASE(6, panels_)
 #else
-#define EACH_ROW_COUNT(CASE, panels_) CASE(1, panels_) CASE(2, panels_) CASE(3, panels_) CASE(4, panels_)
+#define EACH_ROW_COUNT(CASE, panels_) CASE(1, panels_) CASE(2, panels_) CASE(3, panels_)
 #endif
 #define TILE_CASE(rows_, panels_) case rows_: tile(rows_, panels_, k, x, x_stride, w, ahead, s, row, column); break;
 #define TILE_SWITCH(panels_)                                                                                                  \
@@ -203,6 +203,10 @@ static void tile_f32(size_t k, const float *a, const float *b, float *c, size_t 
 
 /* ---- s8: what the instruction sets share ---- */
 
+#ifndef DOT_OFFSET
+#define DOT_OFFSET 0 /* see simd_dot4.h */
+#endif
+
 /* Exact integer sums become floats in the operations of doc/quantisation.md (no fused multiply-add). */
 typedef struct column_scale { vi sums; vf scale; } column_scale;
 
@@ -213,7 +217,7 @@ INLINE column_scale column_scales(const gemm_s8_call *c, size_t column)
 
 INLINE vf rescale(const gemm_s8_call *c, size_t row, column_scale s, vi sums)
 {
-    return vf_mul(vi_to_vf(vi_sub(sums, vi_mul(vi_set(c->zero[row]), s.sums))), vf_mul(vf_set(c->scale[row]), s.scale));
+    return vf_mul(vi_to_vf(vi_sub(sums, vi_mul(vi_set(c->zero[row] - DOT_OFFSET), s.sums))), vf_mul(vf_set(c->scale[row]), s.scale));
 }
 
 /* One vector of sums leaves, where no tile is stored as a whole. */

@@ -65,7 +65,7 @@ LOOP(loop_fma_512, ZERO_512, TWENTY_FOUR("vfmadd231ps", "zmm"))
 LOOP(loop_vnni_512, ZERO_512, TWENTY_FOUR("vpdpbusd", "zmm"))
 LOOP(loop_bf16_512, ZERO_512, TWENTY_FOUR("vdpbf16ps", "zmm"))
 LOOP(loop_fma_256, ZERO_256, TWELVE("vfmadd231ps"))
-LOOP(loop_vnni_256, ZERO_256, TWELVE("{vex} vpdpbusd"))
+LOOP(loop_vnni_256, ZERO_256, TWELVE("%{vex%} vpdpbusd"))
 /* bytes widened to 16 bits: a multiply-add and an add each */
 #define PAIR(n) "vpmaddwd %%ymm14, %%ymm15, %%ymm12\n\tvpaddd %%ymm12, %%ymm" #n ", %%ymm" #n "\n\t"
 LOOP(loop_madd_256, ZERO_256, PAIR(0) PAIR(1) PAIR(2) PAIR(3) PAIR(4) PAIR(5) PAIR(6) PAIR(7))

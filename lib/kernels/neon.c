@@ -1,0 +1,26 @@
+/* Advanced SIMD as every AArch64 processor has it. */
+#define LEVEL_NAME "neon"
+#define LEVEL_BIT ECREC_CPU_NEON
+#define LEVEL_TABLE kernels_neon
+#include "kernels/neon_body.h"
+
+#define S8_ROWS 2
+#define S8_PANELS 1
+#define vi_widen(p) vreinterpretq_s32_s16(vmovl_s8(vld1_s8(p)))
+#define vi_pairs vpaddq_s32
+
+static inline vi vi_madd(vi a, vi b)
+{
+    const int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
+    return vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
+}
+
+static inline vi vi_four(const uint8_t *q)
+{
+    uint32_t four;
+    memcpy(&four, q, 4);
+    return vreinterpretq_s32_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four))));
+}
+#include "kernels/simd_madd.h"
+
+#include "kernels/simd_table.h"
