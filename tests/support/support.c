@@ -29,6 +29,12 @@ static const char *existing(const char *base, const char *relative)
     return stat(path, &info) == 0 ? path : NULL;
 }
 
+int data_required(void)
+{
+    const char *value = getenv("ECREC_REQUIRE_DATA");
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
 const char *data_path(const char *relative)
 {
     const char *base = getenv("ECREC_DATA");

@@ -14,8 +14,9 @@
 /* Path of a file under ECREC_DATA (or of a model folder under ECREC_MODELS): static storage of four in turn. NULL: not there. */
 const char *data_path(const char *relative);
 const char *model_path(const char *folder);
-/* Skips the running test with a sentence when the path is NULL. */
-#define NEED(path, what) do { if ((path) == NULL) { print_message("skipped: %s is not there\n", what); skip(); } } while (0)
+/* Skips the running test with a sentence when the path is NULL; with ECREC_REQUIRE_DATA=1 that fails it. */
+#define NEED(path, what) do { if ((path) == NULL) { if (data_required()) fail_msg("%s is not there", what); print_message("skipped: %s is not there\n", what); skip(); } } while (0)
+int data_required(void);
 
 char *read_file(const char *path, size_t *length); /* NUL-terminated; fails the test */
 float *read_npy(const char *path, size_t shape[4], int *rank); /* float32, C order */
