@@ -9,6 +9,7 @@
 #include "check.h"
 #include "compress/compress.h"
 #include "kernels/kernels.h"
+#include "learn/fit.h"
 #include "learn/update.h"
 #include "model/file.h"
 #include "session.h"
@@ -443,6 +444,41 @@ int32_t ecrec_update(ecrec_model *model, const ecrec_batch *batch, const ecrec_u
     } else if (report != NULL) {
         *report = told;
     }
+    model_update_end(model);
+    return status;
+}
+
+int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const ecrec_fit_options *options, ecrec_report **report, ecrec_error *err)
+{
+    CHECK_POINTER(model);
+    CHECK_POINTER(batch);
+    CHECK_OPTIONS(ecrec_fit_options, options);
+    if (model->schema == NULL)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model is not a ranker (see ecrec_ranker_create)");
+    const snapshot *now = NULL;
+    tensor_set *next = NULL;
+    ecrec_report *told = NULL;
+    parts *p = NULL;
+    uint64_t number = 0;
+    int32_t status = model_update_begin(model, &now, err);
+    if (status != ECREC_OK)
+        return status;
+    if ((status = model_parts(model, &p, err)) == ECREC_OK) {
+        fit_call call = { .source = { .context = model->context, .encoder = now->encoder, .tokenizer = model->tokenizer }, .schema = model->schema,
+                          .model = p, .batch = batch, .options = options, .snapshot = model->last_number + 1 };
+        status = model_prompt(model, NULL, &call.source.prompt, &call.source.prompt_length, err);
+        if (status == ECREC_OK)
+            status = fit_run(&call, &next, report != NULL ? &told : NULL, err);
+    }
+    if (status == ECREC_OK)
+        status = model_publish(model, next, &number, err);
+    if (status != ECREC_OK) {
+        tensor_set_release(next);
+        ecrec_report_release(told);
+    } else if (report != NULL) {
+        *report = told;
+    }
+    parts_release(p);
     model_update_end(model);
     return status;
 }

@@ -43,6 +43,15 @@ static const command commands[] = {
       "ecrec update RANKER.ecrec -i ROWS -o RANKER2.ecrec [--batch ROWS] [--passes N] [--rate ETA] [--decay LAMBDA]\n"
       "             [--max-loss-growth NATS] [--json]\n"
       "  --batch       rows an update (default 256; 1: one row an update)\n" },
+    { "fit", command_fit, "learn from labelled records over epochs, with some held out",
+      "ecrec fit RANKER.ecrec -i ROWS -o RANKER2.ecrec [--epochs N] [--batch ROWS] [--seed N] [--holdout SHARE]\n"
+      "          [--holdout-by time|random|FIELD] [--patience EPOCHS] [--optimiser adagrad|ftrl|adam] [--rate ETA]\n"
+      "          [--embedding-rate ETA] [--network-rate ETA] [--schedule constant|linear|cosine] [--warmup SHARE]\n"
+      "          [--decay LAMBDA] [--embedding-decay LAMBDA] [--network-decay LAMBDA] [--l1 L] [--dropout SHARE]\n"
+      "          [--clip NORM] [--checkpoint FILE] [--resume FILE] [--json]\n"
+      "  --holdout     rows that are not learned from: the last ones (time), any, or all rows of some values of a field;\n"
+      "                the epoch with the lowest loss on them is kept\n"
+      "  --checkpoint  written after each epoch; --resume goes on from it, to the same bits\n" },
     { "eval", command_eval, "AUC, log loss, accuracy, calibration, precision, recall, F1 on labelled records",
       "ecrec eval RANKER.ecrec -i ROWS [--plot CALIBRATION.svg] [--json]\n" },
     { "prune", command_prune, "a smaller model: fewer heads, feed-forward channels, layers",

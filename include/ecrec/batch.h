@@ -66,7 +66,7 @@ ECREC_API int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *na
 
 /* What a ranker has beyond the first order, which is always there: each part that is switched on adds to the logit.
  * In JSON: "network": {"pairs": "all" or [["a", "b"], ...], "width": 16, "fm": true or "weighted", "cross_layers": 3, "cross_rank": 32,
- * "hidden": [128, 64]}. */
+ * "hidden": [128, 64], "unmet": true}. */
 #define ECREC_MOST_HIDDEN 8
 typedef struct ecrec_network_options {
     uint32_t size;
@@ -77,7 +77,8 @@ typedef struct ecrec_network_options {
     uint32_t cross_layers;   /* cross layers on the joined embeddings (DCN-V2), 0..8 */
     uint32_t cross_rank;     /* rank of their matrices; 0: full */
     uint32_t hidden[ECREC_MOST_HIDDEN]; /* units of each layer of the perceptron (ReLU); 0 ends the list */
-    uint32_t reserved;
+    uint32_t unmet;          /* 1: a weight for each category field and each pair of fields that counts when the value was never
+                                learned from (a new user, a user's first time with an item) */
 } ecrec_network_options;
 #define ECREC_NETWORK_OPTIONS_INIT { (uint32_t)sizeof(ecrec_network_options), 0, 0, 0, 0, 0, 0, { 0 }, 0 }
 ECREC_API void ecrec_network_options_init(ecrec_network_options *options);

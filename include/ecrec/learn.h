@@ -30,6 +30,51 @@ ECREC_API void ecrec_update_options_init(ecrec_update_options *options);
 ECREC_API int32_t ecrec_update(ecrec_model *model, const ecrec_batch *batch, const ecrec_update_options *options,
                                ecrec_report **report, ecrec_error *err);
 
+enum { ECREC_HOLDOUT_LAST = 0, ECREC_HOLDOUT_KEY = 1, ECREC_HOLDOUT_RANDOM = 2 };
+enum { ECREC_HASHED_ADAGRAD = 0, ECREC_HASHED_FTRL = 1, ECREC_HASHED_ADAM = 2 };
+enum { ECREC_SCHEDULE_CONSTANT = 0, ECREC_SCHEDULE_LINEAR = 1, ECREC_SCHEDULE_COSINE = 2 };
+
+typedef struct ecrec_fit_options {
+    uint32_t size;
+    uint32_t epochs;           /* at most; 0: 10 */
+    uint32_t batch_rows;       /* rows of a mini-batch, at most 65536; 0: 256 */
+    uint32_t patience;         /* stop after this many epochs without a lower loss on the rows held out; 0: 2 */
+    uint32_t holdout_by;       /* ECREC_HOLDOUT_*: the last rows (by time), all rows of some keys, or any rows */
+    uint32_t holdout_field;    /* KEY: a category field (a user, say); rows of one value are all held out, or none */
+    uint32_t hashed_optimiser; /* ECREC_HASHED_*, of first order, pairs and embeddings; the network's is AdamW */
+    uint32_t schedule;         /* ECREC_SCHEDULE_*: the rates over all steps of all epochs, down to 0 */
+    double holdout;            /* share of the rows that is not learned from, 0 .. 0.9; 0: none, and no early stop */
+    double rate;               /* of first order and pairs; 0: 0.1 (Adam: 0.001) */
+    double embedding_rate;     /* 0: 0.05 (Adam: 0.001) */
+    double network_rate;       /* 0: 0.001 */
+    double decay;              /* of first order and pairs: lambda of theta <- theta - eta*step - eta*lambda*theta (FTRL: of the
+                                  proximal term lambda/2 |theta|^2); 0: none */
+    double embedding_decay;    /* the same of the embeddings, */
+    double network_decay;      /* and of the network */
+    double l1;                 /* FTRL only: exact zeros in first order and pairs; 0: none */
+    double clip;               /* the network's gradient is cut to this norm; 0: not */
+    double dropout;            /* share of the hidden units switched off in each step, 0 .. 0.9 */
+    double warmup;             /* share of the steps over which the rates rise from 0, 0 .. 0.9 */
+    const float *class_weights; /* NULL, or labels x 2: what rows with 0 and with 1 count (binary labels) */
+    uint64_t seed;             /* of the order of the rows and of dropout */
+    const char *checkpoint;    /* NULL, or a file that is written anew after each epoch */
+    const char *resume;        /* NULL, or such a file: goes on behind its last epoch, to the same bits. Same model, batch and options */
+    ecrec_progress_fn progress; /* rows done, of rows * epochs; not zero: CANCELLED, and the model is as before */
+    void *progress_opaque;
+} ecrec_fit_options;
+#define ECREC_FIT_OPTIONS_INIT { (uint32_t)sizeof(ecrec_fit_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL }
+ECREC_API void ecrec_fit_options_init(ecrec_fit_options *options);
+
+/* Learn from labelled rows over epochs, from the model's current state on: mini-batches in a seeded order, early stop on rows held
+ * out (the weights of the best epoch are kept), one publish at the end, or nothing changes and the error says why. The same
+ * seed, rows and options give the same bits, whatever the number of threads. `report` (may be NULL): rows, holdout_rows, epochs,
+ * best_epoch, history.N.loss (as learned from) and history.N.holdout_loss, and the metrics of each label on the rows held out (without:
+ * on all rows) as ecrec_update reports them.
+ * Errors: INVALID (row, field, option), MISMATCH (batch or checkpoint of another schema), UNSUPPORTED (not a ranker), REJECTED (a weight
+ * became infinite), CANCELLED, BUSY, IO, FORMAT (checkpoint), NOMEM. Allocates. Since 0.1. */
+ECREC_API int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const ecrec_fit_options *options,
+                            ecrec_report **report, ecrec_error *err);
+
 /* Snapshot numbers: 1 is the model as made; each update adds one. */
 ECREC_API uint64_t ecrec_model_snapshot(const ecrec_model *model);
 /* The kept ones, oldest first: at most `capacity` into numbers; *count all. Errors: INVALID. */

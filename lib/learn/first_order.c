@@ -12,7 +12,7 @@
 
 static size_t entry_bytes(const first_order *f)
 {
-    return sizeof *f->slots + sizeof *f->values + 4 * sizeof *f->weights;
+    return sizeof *f->slots + sizeof *f->values + 4 * sizeof *f->weights + sizeof *f->unmet;
 }
 
 /* Room for `entries`; what is there is lost. */
@@ -31,6 +31,7 @@ static int32_t make_room(first_order *f, size_t entries)
     f->vs = f->zs + entries;
     f->slots = (uint64_t *)(void *)(f->vs + entries);
     f->values = (float *)(void *)(f->slots + entries);
+    f->unmet = (unsigned char *)(f->values + entries);
     return ECREC_OK;
 }
 
@@ -103,10 +104,53 @@ int32_t first_order_resolve(first_order *f, const learn_rows *rows, const size_t
     return ECREC_OK;
 }
 
+void first_order_count(first_order *f, const learn_rows *rows, const size_t *list, size_t n, const tensor *sums, uint64_t *bits)
+{
+    const ranker *r = f->state->now;
+    const uint64_t mask = ((uint64_t)1 << r->hash_bits) - 1;
+    uint64_t *once = bits, *twice = bits + ((size_t)1 << r->hash_bits) / 64;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t *c = rows_categories(rows, r, list[i]);
+        for (uint32_t k = 0; k < r->categories + r->pair_count; k++) {
+            const schema_pair *p = k >= r->categories ? &r->pairs[k - r->categories] : NULL;
+            const uint64_t slot = (p != NULL ? pair_hash(c[p->a], c[p->b]) : c[k]) & mask, bit = (uint64_t)1 << (slot & 63);
+            const float *sum = tensor_row(sums, slot);
+            if ((once[slot / 64] & bit) != 0 || (sum != NULL && *sum > 0))
+                twice[slot / 64] |= bit;
+            once[slot / 64] |= bit;
+        }
+    }
+    f->met_twice = twice;
+}
+
+/* The unmet weights' share of a logit; which of the row's values are unmet is noted for the step. */
+static double unmet_part(first_order *f, size_t i, const float *weights)
+{
+    const ranker *r = f->state->now;
+    const size_t first = f->starts[i];
+    double sum = 0;
+    for (size_t k = 0; k < r->categories + (size_t)r->pair_count; k++) {
+        const uint64_t slot = f->slots[first + k];
+        int unmet;
+        if (f->met_twice != NULL) {
+            unmet = (f->met_twice[slot / 64] >> (slot & 63) & 1) == 0;
+        } else {
+            const float *learned = r->heads == 1 ? f->sums[first + k] : tensor_row(f->state->hashed_sums, slot);
+            unmet = learned == NULL || *learned == 0;
+        }
+        f->unmet[first + k] = (unsigned char)unmet;
+        sum += unmet ? weights[k] : 0;
+    }
+    return sum;
+}
+
 double first_order_logit(first_order *f, const record *rec, size_t i, uint32_t head)
 {
     const ranker *r = f->state->now;
-    double logit = tensor_floats(f->state->dense)[(size_t)head * r->width + r->width - 1];
+    const float *dense = tensor_floats(f->state->dense) + (size_t)head * r->width;
+    double logit = dense[r->width - 1];
+    if (r->unmet != NO_INDEX)
+        logit += unmet_part(f, i, dense + r->unmet);
     for (uint32_t k = 0; k < r->fields; k++)
         if (r->plan[k].category == NO_INDEX)
             logit += dense_part(r, f->table, rec, head, k);
@@ -125,7 +169,8 @@ double first_order_logit(first_order *f, const record *rec, size_t i, uint32_t h
 static void adjust(const first_order *f, float *w, float *sum, double gradient, double rate)
 {
     const float g = (float)gradient;
-    adagrad_step(1, w, sum, &g, rate, f->options->rate * f->options->decay / rate, SUM_START);
+    const double decay = f->options->hashed == HASHED_FTRL ? 0 : f->options->decay; /* FTRL's is of its own kind */
+    adagrad_step(1, w, sum, &g, rate, f->options->rate * decay / rate, SUM_START);
 }
 
 static void learn_vector(const first_order *f, uint32_t field, const record *rec, float *w, float *sum, double gradient)
@@ -174,6 +219,10 @@ int32_t first_order_learn(first_order *f, const record *rec, size_t i, uint32_t 
     const ranker *r = f->state->now;
     const trainer_options *o = f->options;
     learn_dense(f, rec, head, gradient);
+    float *dense = tensor_floats(f->state->dense) + (size_t)head * r->width, *dense_sums = tensor_floats(f->state->sums) + (size_t)head * r->width;
+    for (size_t k = 0; r->unmet != NO_INDEX && k < r->categories + (size_t)r->pair_count; k++)
+        if (f->unmet[f->starts[i] + k])
+            adjust(f, &dense[r->unmet + k], &dense_sums[r->unmet + k], gradient, o->rate);
     for (size_t k = f->starts[i]; k < f->starts[i + 1]; k++) {
         float *w, *sum, *z, *v;
         const float g = (float)(gradient * f->values[k]);

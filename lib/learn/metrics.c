@@ -110,13 +110,29 @@ static void label_key(const char *name, char out[256])
     out[n] = 0;
 }
 
-static void tell_binary(ecrec_report *r, const char *name, const batch_column *y, const ecrec_batch *batch, const double *logits, size_t stride, scored *items)
+/* Rows of a list with their logits. */
+typedef struct listed {
+    const ecrec_batch *batch;
+    const batch_column *y;
+    const size_t *list;
+    size_t n, stride;
+    const double *logits;
+} listed;
+
+static size_t listed_row(const listed *l, size_t i)
+{
+    return l->list != NULL ? l->list[i] : i;
+}
+
+static void tell_binary(ecrec_report *r, const char *name, const listed *l, scored *items)
 {
     size_t n = 0;
     metrics m;
-    for (size_t row = 0; row < batch->rows; row++)
-        if (column_has(y, row))
-            items[n++] = (scored){ (float)logistic(logits[row * stride]), column_float(y, row), batch_weight(batch, row), 0 };
+    for (size_t i = 0; i < l->n; i++) {
+        const size_t row = listed_row(l, i);
+        if (column_has(l->y, row))
+            items[n++] = (scored){ (float)logistic(l->logits[i * l->stride]), column_float(l->y, row), batch_weight(l->batch, row), 0 };
+    }
     metrics_compute(items, n, &m);
     report_numberf(r, (double)n, "labels.%s.rows", name);
     report_numberf(r, m.log_loss, "labels.%s.log_loss", name);
@@ -124,21 +140,21 @@ static void tell_binary(ecrec_report *r, const char *name, const batch_column *y
     report_numberf(r, m.accuracy, "labels.%s.accuracy", name);
 }
 
-static void tell_classes_of(ecrec_report *r, const char *name, const schema_label *label, const batch_column *y, const ecrec_batch *batch, const double *logits,
-                            size_t stride)
+static void tell_classes_of(ecrec_report *r, const char *name, uint32_t classes, const listed *l)
 {
     double rows = 0, weight = 0, right = 0, loss = 0;
-    for (size_t row = 0; row < batch->rows; row++) {
-        if (!column_has(y, row))
+    for (size_t i = 0; i < l->n; i++) {
+        const size_t row = listed_row(l, i);
+        if (!column_has(l->y, row))
             continue;
-        const double w = batch_weight(batch, row), *z = logits + row * stride;
+        const double w = batch_weight(l->batch, row), *z = l->logits + i * l->stride;
+        const uint32_t is = (uint32_t)column_float(l->y, row);
         uint32_t best = 0;
         double sum = 0;
-        for (uint32_t k = 1; k < label->classes; k++)
+        for (uint32_t k = 1; k < classes; k++)
             best = z[k] > z[best] ? k : best;
-        for (uint32_t k = 0; k < label->classes; k++)
+        for (uint32_t k = 0; k < classes; k++)
             sum += exp(z[k] - z[best]);
-        const uint32_t is = (uint32_t)column_float(y, row);
         loss += w * (log(sum) + z[best] - z[is]);
         right += best == is ? w : 0;
         weight += w;
@@ -149,13 +165,14 @@ static void tell_classes_of(ecrec_report *r, const char *name, const schema_labe
     report_numberf(r, right / weight, "labels.%s.accuracy", name);
 }
 
-static void tell_values(ecrec_report *r, const char *name, const batch_column *y, const ecrec_batch *batch, const double *logits, size_t stride)
+static void tell_values(ecrec_report *r, const char *name, const listed *l)
 {
     double rows = 0, weight = 0, squares = 0, errors = 0;
-    for (size_t row = 0; row < batch->rows; row++) {
-        if (!column_has(y, row))
+    for (size_t i = 0; i < l->n; i++) {
+        const size_t row = listed_row(l, i);
+        if (!column_has(l->y, row))
             continue;
-        const double w = batch_weight(batch, row), d = logits[row * stride] - column_float(y, row);
+        const double w = batch_weight(l->batch, row), d = l->logits[i * l->stride] - column_float(l->y, row);
         squares += w * d * d;
         errors += w * fabs(d);
         weight += w;
@@ -166,21 +183,21 @@ static void tell_values(ecrec_report *r, const char *name, const batch_column *y
     report_numberf(r, errors / weight, "labels.%s.mean_absolute_error", name);
 }
 
-void metrics_tell_label(ecrec_report *r, const ecrec_schema *schema, uint32_t label, const ecrec_batch *batch, const double *logits, size_t stride,
-                        scored *items)
+void metrics_tell_list(ecrec_report *r, const ecrec_schema *schema, uint32_t label, const ecrec_batch *batch, const size_t *list, size_t n,
+                       const double *logits, size_t stride, scored *items)
 {
-    const schema_label *l = &schema->labels[label];
-    const batch_column *y = batch_label(batch, label);
+    const schema_label *kind = &schema->labels[label];
+    const listed l = { batch, batch_label(batch, label), list, n, stride, logits };
     char name[256];
-    label_key(l->name, name);
-    if (l->kind == ECREC_LABEL_BINARY)
-        tell_binary(r, name, y, batch, logits, stride, items);
-    else if (l->kind == ECREC_LABEL_CLASSES)
-        tell_classes_of(r, name, l, y, batch, logits, stride);
-    else if (l->kind == ECREC_LABEL_VALUE)
-        tell_values(r, name, y, batch, logits, stride);
+    label_key(kind->name, name);
+    if (kind->kind == ECREC_LABEL_BINARY)
+        tell_binary(r, name, &l, items);
+    else if (kind->kind == ECREC_LABEL_CLASSES)
+        tell_classes_of(r, name, kind->classes, &l);
+    else if (kind->kind == ECREC_LABEL_VALUE)
+        tell_values(r, name, &l);
     else
-        report_numberf(r, (double)batch->rows, "labels.%s.rows", name);
+        report_numberf(r, (double)n, "labels.%s.rows", name);
 }
 
 int32_t ecrec_evaluate(ecrec_context *context, const float *probabilities, const float *labels, const float *weights, size_t n,

@@ -17,9 +17,9 @@ typedef struct metrics {
 double log_loss_of(double probability, double label); /* nats; probabilities are kept 1e-7 away from 0 and 1 */
 /* Sorts the items. auc is NaN with one class only; the rest NaN without weight. */
 void metrics_compute(scored *items, size_t n, metrics *out);
-/* "labels.NAME.rows", and what fits the label's kind: log_loss, auc, accuracy; mean squared and absolute error. logits: of the label's
- * first head in row 0, rows `stride` apart. items: room for the rows. */
-void metrics_tell_label(ecrec_report *r, const ecrec_schema *schema, uint32_t label, const ecrec_batch *batch, const double *logits, size_t stride,
-                        scored *items);
+/* "labels.NAME.rows", and what fits the label's kind: log_loss, auc, accuracy; mean squared and absolute error; of the rows of a list
+ * (NULL: the first n). logits: of the label's first head in the list's first row, rows `stride` apart. items: room for n. */
+void metrics_tell_list(ecrec_report *r, const ecrec_schema *schema, uint32_t label, const ecrec_batch *batch, const size_t *list, size_t n,
+                       const double *logits, size_t stride, scored *items);
 
 #endif

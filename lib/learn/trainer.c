@@ -31,6 +31,8 @@ struct trainer {
     int stale; /* the packed matrices are older than the weights */
     void *block;
     size_t bytes;
+    uint64_t *met; /* bits of trainer_count */
+    size_t met_bytes;
 };
 
 static size_t take_all(trainer *t, void *memory)
@@ -93,8 +95,21 @@ void trainer_destroy(trainer *t)
     if (t->embeddings.m != NULL)
         embedding_steps_destroy(&t->embeddings);
     network_packed_release(t->transposed);
+    memory_release(t->m, t->met, t->met_bytes);
     memory_release(t->m, t->block, t->bytes);
     memory_release(t->m, t, sizeof *t);
+}
+
+int32_t trainer_count(trainer *t, const learn_rows *rows, const size_t *list, size_t n, const tensor_set *before, ecrec_error *err)
+{
+    const ranker *r = t->state->now;
+    if (r->unmet == NO_INDEX || !r->hashed)
+        return ECREC_OK;
+    t->met_bytes = 2 * ((size_t)1 << r->hash_bits) / 8;
+    if ((t->met = memory_zero(t->m, t->met_bytes)) == NULL)
+        return error_nomem(err, "the values' counts", t->met_bytes);
+    first_order_count(&t->first, rows, list, n, tensor_set_get(before, "learn.hashed"), t->met);
+    return ECREC_OK;
 }
 
 trainer_options *trainer_settings(trainer *t)
@@ -426,8 +441,9 @@ int32_t trainer_export(const trainer *t, tensor_set *set)
     return status;
 }
 
-int32_t trainer_import(trainer *t, const tensor_set *set, ecrec_error *err)
+int32_t trainer_import(trainer *t, const tensor_set *set, double steps, ecrec_error *err)
 {
+    t->first.step = steps;
     tensor **const to[4] = { &t->first.z, &t->first.v, &t->embeddings.z, &t->embeddings.v };
     for (int i = 0; i < 4; i++) {
         const tensor *from = tensor_set_get(set, table_names[i]);

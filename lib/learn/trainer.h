@@ -25,6 +25,9 @@ int32_t trainer_create(ecrec_context *context, learn_state *state, const trainer
 void trainer_destroy(trainer *t);
 trainer_options *trainer_settings(trainer *t); /* rates may change between steps */
 
+/* Fit: count which values these rows have in common (first_order.h). before: the state that learning began with. Does nothing when the schema has no unmet weights. NOMEM. */
+int32_t trainer_count(trainer *t, const learn_rows *rows, const size_t *list, size_t n, const tensor_set *before, ecrec_error *err);
+
 /* Learn from rows->[order[0 .. n)] (order NULL: first ..). Before each mini-batch is learned from its rows are scored: logits (may be
  * NULL) gets n x heads. class_weights: see fit, or NULL. *loss, *weight are added to: the loss before the step. NOMEM. */
 int32_t trainer_step(trainer *t, const learn_rows *rows, const size_t *order, size_t first, size_t n, double *logits, const float *class_weights,
@@ -34,6 +37,6 @@ void trainer_score(trainer *t, const ranker *r, const learn_rows *rows, const si
 
 /* The tables that only a running fit has (ftrl's z, Adam's moments), for checkpoints: put into or taken from a set. */
 int32_t trainer_export(const trainer *t, tensor_set *set);
-int32_t trainer_import(trainer *t, const tensor_set *set, ecrec_error *err);
+int32_t trainer_import(trainer *t, const tensor_set *set, double steps /* done so far */, ecrec_error *err);
 
 #endif

@@ -177,6 +177,7 @@ static int32_t guard(learner *l)
     if (state_check(&l->state, l->err) != ECREC_OK)
         return error_set(l->err, ECREC_ERR_REJECTED, "the update was refused: a weight is no longer a finite number; nothing has changed");
     trainer_score(l->trainer, l->old, &l->data, NULL, 0, l->rows, l->before);
+    l->state.now->met = l->old->met; /* or a value that these rows were the first to have would be judged as if it had been known */
     trainer_score(l->trainer, NULL, &l->data, NULL, 0, l->rows, l->after);
     const ranker *const views[] = { l->old, l->state.now };
     uint32_t head = 0, threshold = 0;
@@ -219,7 +220,7 @@ static int32_t tell(const learner *l, ecrec_report **out)
     report_number(r, "snapshot", (double)l->call->snapshot);
     uint32_t head = 0;
     for (uint32_t label = 0; label < l->labels; label++) {
-        metrics_tell_label(r, l->call->schema, label, l->batch, l->logits + head, l->heads, l->items);
+        metrics_tell_list(r, l->call->schema, label, l->batch, NULL, l->rows, l->logits + head, l->heads, l->items);
         head += label_outputs(&l->call->schema->labels[label]);
     }
     report_number(r, "memory_bytes", (double)(changed_bytes(l)));

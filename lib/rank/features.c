@@ -139,26 +139,39 @@ double dense_part(const ranker *r, const kernels *table, const record *rec, uint
     return sum;
 }
 
+/* The weight of a category's or pair's value, and of one that was never learned from the weight for that. */
+static void add_value(const ranker *r, sum_state *s, uint64_t slot, const float *unmet)
+{
+    const float *w = tensor_row(s->table, s->first + slot);
+    if (w != NULL)
+        s->sum += *w;
+    if (unmet != NULL && (w == NULL || *w == 0 || r->met != r->table_sums)) { /* a weight that is not 0 was learned */
+        const float *sum = tensor_row(r->met, s->first + slot);
+        s->sum += sum == NULL || *sum == 0 ? *unmet : 0;
+    }
+}
+
 /* The sum over all pairs of the record's categories. */
-static double pairs_part(const ranker *r, const uint64_t *categories, sum_state *s)
+static double pairs_part(const ranker *r, const uint64_t *categories, const float *unmet, sum_state *s)
 {
     const uint64_t mask = ((uint64_t)1 << r->hash_bits) - 1;
     s->sum = 0;
     for (uint32_t i = 0; i < r->pair_count; i++)
-        add_weight(s, pair_hash(categories[r->pairs[i].a], categories[r->pairs[i].b]) & mask, 1);
+        add_value(r, s, pair_hash(categories[r->pairs[i].a], categories[r->pairs[i].b]) & mask, unmet != NULL ? unmet + i : NULL);
     return s->sum;
 }
 
 double record_logit(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, uint32_t head, float *parts)
 {
-    const float bias = ((const float *)r->dense->data)[(size_t)head * r->width + r->width - 1];
+    const float *dense = (const float *)r->dense->data + (size_t)head * r->width, bias = dense[r->width - 1];
+    const float *unmet = r->unmet != NO_INDEX ? dense + r->unmet : NULL;
     const uint64_t mask = ((uint64_t)1 << r->hash_bits) - 1;
     sum_state s = { r->table, (uint64_t)head << r->hash_bits, 0 };
     double logit = bias;
     for (uint32_t f = 0; f < r->fields; f++) {
         s.sum = dense_part(r, table, rec, head, f);
         if (categories != NULL && r->plan[f].category != NO_INDEX)
-            add_weight(&s, categories[r->plan[f].category] & mask, 1);
+            add_value(r, &s, categories[r->plan[f].category] & mask, unmet != NULL ? unmet + r->plan[f].category : NULL);
         else
             record_hashed(r, f, rec, add_weight, &s);
         if (parts != NULL)
@@ -168,7 +181,7 @@ double record_logit(const ranker *r, const kernels *table, const record *rec, co
     if (parts != NULL)
         parts[r->fields] = bias;
     if (r->pair_count != 0) {
-        const double pairs = pairs_part(r, categories, &s);
+        const double pairs = pairs_part(r, categories, unmet != NULL ? unmet + r->categories : NULL, &s);
         if (parts != NULL)
             parts[r->fields + 1] = (float)pairs;
         logit += pairs;

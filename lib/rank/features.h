@@ -40,6 +40,9 @@ struct ranker {
     memory *m;
     uint32_t fields, labels, heads /* logits of a row */, width /* dense weights of a head, bias last */, slots, numbers, dimension, hash_bits, hashed;
     uint32_t categories, pair_count;
+    uint32_t unmet; /* where the weights of values never learned from begin, categories then pairs; or NO_INDEX */
+    tensor *table_sums; /* "learn.hashed", referenced; NULL unless unmet: above 0 where a weight was learned */
+    const tensor *met;  /* table_sums; or those of an older state: what had been learned from by then */
     tensor *dense, *table, *statistics; /* referenced; table and statistics may be NULL */
     tensor *embeddings, *network;       /* referenced; NULL without a network */
     network_plan net;

@@ -49,6 +49,7 @@ static void make_plan(const ecrec_schema *s, uint32_t dimension, ranker *r)
             at += 2;
         }
     }
+    r->unmet = at; /* plan_pairs makes room for them */
     r->width = at + 1;
 }
 
@@ -127,6 +128,10 @@ int32_t ranker_plan(memory *m, const ecrec_schema *s, uint32_t dimension, ranker
     make_plan(s, dimension, r);
     plan_network(s, r);
     const int32_t status = plan_pairs(m, s, r);
+    if (status == ECREC_OK && s->network.unmet)
+        r->width += r->categories + r->pair_count;
+    else
+        r->unmet = NO_INDEX;
     if (status != ECREC_OK) {
         ranker_free(r);
         return status == ECREC_ERR_LIMIT ? error_set(err, ECREC_ERR_LIMIT, "all pairs of %u category fields are more than %d", r->categories, MOST_PAIRS)

@@ -100,6 +100,8 @@ static int32_t bind(ranker *r, const tensor_set *tensors, ecrec_error *err)
     if ((status = find(tensors, "rank.hashed", TYPE_F32, LAYOUT_CHUNKS, rows, 1, &r->table, err)) != ECREC_OK ||
         (status = find(tensors, "learn.hashed", TYPE_F32, LAYOUT_CHUNKS, rows, 1, &sum_table, err)) != ECREC_OK)
         return status;
+    if (r->unmet != NO_INDEX)
+        r->met = r->table_sums = sum_table;
     return ECREC_OK;
 }
 
@@ -130,7 +132,7 @@ int32_t ranker_create(memory *m, const ecrec_schema *s, uint32_t dimension, cons
         ranker_free(r);
         return status;
     }
-    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network };
+    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums };
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         tensor_reference(held[i]);
     *out = r;
@@ -141,7 +143,7 @@ void ranker_release(ranker *r)
 {
     if (r == NULL)
         return;
-    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network };
+    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums };
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         tensor_release(held[i]);
     network_packed_release(r->packed);

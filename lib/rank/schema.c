@@ -291,7 +291,7 @@ int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_optio
         return status;
     if (schema->references != 1)
         return error_set(err, ECREC_ERR_INVALID, "the schema is already used by a batch and cannot change");
-    schema_network n = { .all_pairs = o->all_pairs != 0, .width = o->width, .fm = o->fm, .cross_layers = o->cross_layers, .cross_rank = o->cross_rank };
+    schema_network n = { .all_pairs = o->all_pairs != 0, .unmet = o->unmet != 0, .width = o->width, .fm = o->fm, .cross_layers = o->cross_layers, .cross_rank = o->cross_rank };
     n.embedding_bits = o->width == 0 ? 0 : o->embedding_bits != 0 ? o->embedding_bits : DEFAULT_BITS - 2;
     memcpy(n.hidden, o->hidden, sizeof n.hidden);
     schema->network = n;

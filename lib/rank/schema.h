@@ -31,7 +31,7 @@ typedef struct schema_label {
 typedef struct schema_pair { uint32_t a, b; } schema_pair; /* hashed fields */
 
 typedef struct schema_network {
-    uint32_t all_pairs, width, embedding_bits, fm, cross_layers, cross_rank, hidden[ECREC_MOST_HIDDEN];
+    uint32_t all_pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden[ECREC_MOST_HIDDEN];
 } schema_network;
 
 struct ecrec_schema {

@@ -11,7 +11,7 @@ enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2 };
 static int32_t write_extension(const ecrec_schema *s, buffer *b)
 {
     const schema_network *n = &s->network;
-    const uint32_t values[] = { n->all_pairs, n->width, n->embedding_bits, n->fm, n->cross_layers, n->cross_rank };
+    const uint32_t values[] = { n->all_pairs, n->width, n->embedding_bits, n->fm, n->cross_layers, n->cross_rank, n->unmet };
     int32_t status = ECREC_OK;
     for (uint32_t i = 0; i < s->label_count && status == ECREC_OK; i++) {
         status = write_u32(b, (uint32_t)s->labels[i].kind);
@@ -116,7 +116,7 @@ static int32_t read_labels(ecrec_schema *s, reader *r, char (*names)[256], uint3
 static int32_t read_extension(ecrec_schema *s, reader *r, ecrec_error *err)
 {
     ecrec_network_options o = ECREC_NETWORK_OPTIONS_INIT;
-    uint32_t *const values[] = { &o.all_pairs, &o.width, &o.embedding_bits, &o.fm, &o.cross_layers, &o.cross_rank };
+    uint32_t *const values[] = { &o.all_pairs, &o.width, &o.embedding_bits, &o.fm, &o.cross_layers, &o.cross_rank, &o.unmet };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         *values[i] = read_u32(r);
     for (size_t i = 0; i < ECREC_MOST_HIDDEN; i++)

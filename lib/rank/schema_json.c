@@ -135,9 +135,11 @@ static int32_t parse_network(ecrec_schema *s, const json *v, ecrec_error *err)
             pairs = m;
             if (!o.all_pairs && !json_is(m, JSON_ARRAY))
                 return error_at(err, ECREC_ERR_INVALID, m->position, "schema: network: \"pairs\" must be \"all\" or an array of pairs");
+        } else if (strcmp(m->key, "unmet") == 0) {
+            status = parse_flag(m, "network", &o.unmet, err);
         } else if (!known) {
             return error_at(err, ECREC_ERR_INVALID, m->position,
-                            "schema: network: the member \"%s\" is not known (pairs, width, embedding_bits, fm, cross_layers, cross_rank, hidden are)", m->key);
+                            "schema: network: the member \"%s\" is not known (pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden are)", m->key);
         }
         if (status != ECREC_OK)
             return status;

@@ -38,7 +38,8 @@ static void sweep(void **state)
     float scores[ROWS], again[ROWS];
     uint64_t tries[2] = { 0, 0 };
     world_open(&w);
-    assert_int_equal(o->run(&w), ECREC_OK);
+    if (o->run(&w) != ECREC_OK)
+        fail_msg("%s: without a refusal: %s", o->name, w.err.message);
     assert_int_equal(ecrec_score(w.ranker, w.ranking, w.batch, NULL, scores, ROWS, &w.err), ECREC_OK);
     for (int for_ever = 0; for_ever < 2; for_ever++)
         while (refuse(&w, o, tries[for_ever] + 1, for_ever))

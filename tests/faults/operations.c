@@ -407,7 +407,7 @@ static int32_t options(world *w)
     union {
         ecrec_context_options context; ecrec_import_options import; ecrec_load_options load; ecrec_session_options session;
         ecrec_tokenize_options tokenize; ecrec_encode_options encode; ecrec_field_options field; ecrec_score_options score;
-        ecrec_label_options label; ecrec_network_options network; ecrec_update_options update; ecrec_prune_options prune; ecrec_quantize_options quantize;
+        ecrec_label_options label; ecrec_network_options network; ecrec_fit_options fit; ecrec_update_options update; ecrec_prune_options prune; ecrec_quantize_options quantize;
     } o;
     (void)w;
 #define INIT(kind)                                           \
@@ -416,7 +416,7 @@ static int32_t options(world *w)
         assert_int_equal(o.kind.size, sizeof o.kind);        \
     } while (0)
     INIT(context); INIT(import); INIT(load); INIT(session); INIT(tokenize); INIT(encode);
-    INIT(field); INIT(label); INIT(network); INIT(score); INIT(update); INIT(prune); INIT(quantize);
+    INIT(field); INIT(label); INIT(network); INIT(fit); INIT(score); INIT(update); INIT(prune); INIT(quantize);
 #undef INIT
     ecrec_encode_input input;
     ecrec_encode_output output;
@@ -446,6 +446,7 @@ static int32_t network(world *w)
     parts.cross_layers = 2;
     parts.cross_rank = 2;
     parts.hidden[0] = 8;
+    parts.unmet = 1;
     kinds.kind = ECREC_LABEL_CLASSES;
     kinds.classes = 2;
     int32_t s = ecrec_schema_create(w->context, &schema, &w->err);
@@ -463,8 +464,18 @@ static int32_t network(world *w)
     s = s ? s : ecrec_batch_set_category_u64(rows, 0, values, NULL, &w->err);
     s = s ? s : ecrec_batch_set_label(rows, 0, labels, NULL, &w->err);
     s = s ? s : ecrec_batch_set_label(rows, 1, labels, NULL, &w->err);
-    s = s ? s : ecrec_update(model, rows, NULL, &report, &w->err);
+    ecrec_update_options loose = ECREC_UPDATE_OPTIONS_INIT;
+    loose.max_loss_growth = 10;
+    s = s ? s : ecrec_update(model, rows, &loose, &report, &w->err);
     s = s ? s : ecrec_score(model, session, rows, NULL, scores, ROWS * ecrec_schema_outputs(schema), &w->err);
+    ecrec_report_release(report);
+    report = NULL;
+    ecrec_fit_options fit = ECREC_FIT_OPTIONS_INIT;
+    fit.epochs = 2;
+    fit.hashed_optimiser = ECREC_HASHED_ADAM;
+    fit.holdout = 0.4;
+    fit.checkpoint = temporary("fit.ecrec");
+    s = s ? s : ecrec_fit(model, rows, &fit, &report, &w->err);
     if (s == ECREC_OK) {
         assert_int_equal(ecrec_schema_parts(schema), 7);
         assert_string_equal(ecrec_schema_part_name(schema, 6), "hidden");
@@ -500,7 +511,7 @@ const operation operations[] = {
     { "batch regrown", batch_regrown, 1, "ecrec_batch_set_text ecrec_batch_set_category" },
     { "ranker", ranker, 1, "ecrec_ranker_create" },
     { "network", network, 1, "ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
-                             "ecrec_schema_parts ecrec_schema_part_name ecrec_update" },
+                             "ecrec_schema_parts ecrec_schema_part_name ecrec_update ecrec_fit" },
     { "update", update, 1, "ecrec_update ecrec_model_snapshot ecrec_rollback" },
     { "evaluate", evaluate, 1, "ecrec_evaluate" },
     { "prune", prune, 1, "ecrec_prune" },
@@ -516,6 +527,6 @@ const operation operations[] = {
                              "ecrec_model_max_length ecrec_model_hidden_size ecrec_model_image ecrec_model_space ecrec_model_variant ecrec_status_name ecrec_version" },
     { "options", options, 0, "ecrec_context_options_init ecrec_import_options_init ecrec_load_options_init ecrec_session_options_init "
                              "ecrec_tokenize_options_init ecrec_encode_options_init ecrec_encode_input_init ecrec_encode_output_init ecrec_field_options_init ecrec_label_options_init ecrec_network_options_init ecrec_score_options_init "
-                             "ecrec_update_options_init ecrec_prune_options_init ecrec_quantize_options_init ecrec_error_init" },
+                             "ecrec_update_options_init ecrec_fit_options_init ecrec_prune_options_init ecrec_quantize_options_init ecrec_error_init" },
 };
 const size_t operation_count = sizeof operations / sizeof *operations;

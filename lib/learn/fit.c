@@ -1,0 +1,339 @@
+#include "learn/fit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/report.h"
+#include "learn/checkpoint.h"
+#include "learn/losses.h"
+#include "learn/metrics.h"
+#include "learn/optimiser.h"
+#include "learn/trainer.h"
+
+enum { MOST_EPOCHS = 10000, MOST_BATCH = 65536, HOLDOUT_STREAM = 0x686F6C64 };
+#define PI 3.14159265358979323846
+
+void ecrec_fit_options_init(ecrec_fit_options *options)
+{
+    static const ecrec_fit_options defaults = ECREC_FIT_OPTIONS_INIT;
+    if (options != NULL)
+        *options = defaults;
+}
+
+typedef struct fitter {
+    const fit_call *call;
+    ecrec_fit_options o; /* with the defaults put in */
+    memory *m;
+    learn_state state;
+    learn_rows data;
+    trainer *trainer;
+    checkpoint saved; /* where it stands: epoch, best loss, history, best tensors */
+    size_t rows, heads, *learned, learned_count, *held, held_count, *order, list_bytes;
+    double *logits; /* of all rows */
+    scored *items;
+    ecrec_error *err;
+} fitter;
+
+static void put_default(double *value, double missing)
+{
+    *value = *value != 0 ? *value : missing;
+}
+
+static int32_t read_options(fitter *f)
+{
+    ecrec_fit_options *o = &f->o;
+    const ecrec_schema *s = f->call->schema;
+    const int ftrl = o->hashed_optimiser == ECREC_HASHED_FTRL, adam = o->hashed_optimiser == ECREC_HASHED_ADAM;
+    o->epochs = o->epochs != 0 ? o->epochs : 10;
+    o->batch_rows = o->batch_rows != 0 ? o->batch_rows : 256;
+    o->patience = o->patience != 0 ? o->patience : 2;
+    put_default(&o->rate, adam ? 1e-3 : 0.1);
+    put_default(&o->embedding_rate, adam ? 1e-3 : 0.05);
+    put_default(&o->network_rate, 1e-3);
+    const struct { double value, least, most; const char *name; } ranges[] = {
+        { o->epochs, 1, MOST_EPOCHS, "epochs" }, { o->batch_rows, 1, MOST_BATCH, "batch_rows" }, { o->holdout_by, 0, 2, "holdout_by" },
+        { o->hashed_optimiser, 0, 2, "hashed_optimiser" }, { o->schedule, 0, 2, "schedule" }, { o->holdout, 0, 0.9, "holdout" },
+        { o->rate, 1e-12, 100, "rate" }, { o->embedding_rate, 1e-12, 100, "embedding_rate" }, { o->network_rate, 1e-12, 100, "network_rate" },
+        { ftrl ? 0 : o->decay * o->rate, 0, 0.999, "decay times rate" }, { o->decay, 0, 1e6, "decay" }, { o->embedding_decay, 0, 1e6, "embedding_decay" },
+        { ftrl ? 0 : o->embedding_decay * o->embedding_rate, 0, 0.999, "embedding_decay times embedding_rate" },
+        { o->network_decay * o->network_rate, 0, 0.999, "network_decay times network_rate" }, { o->l1, 0, 1e9, "l1" }, { o->clip, 0, 1e9, "clip" },
+        { o->dropout, 0, 0.9, "dropout" }, { o->warmup, 0, 0.9, "warmup" } };
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (!(ranges[i].value >= ranges[i].least && ranges[i].value <= ranges[i].most))
+            return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: %s is %g; it must be %g .. %g", ranges[i].name, ranges[i].value, ranges[i].least,
+                             ranges[i].most);
+    if (o->l1 > 0 && o->hashed_optimiser != ECREC_HASHED_FTRL)
+        return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: l1 needs hashed_optimiser FTRL");
+    if (o->holdout > 0 && o->holdout_by == ECREC_HOLDOUT_KEY &&
+        (o->holdout_field >= s->field_count || s->fields[o->holdout_field].kind != ECREC_FIELD_CATEGORY))
+        return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: holdout_field %u is no category field", o->holdout_field);
+    for (uint32_t i = 0; o->class_weights != NULL && i < 2 * s->label_count; i++)
+        if (!(o->class_weights[i] >= 0 && isfinite(o->class_weights[i])))
+            return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: class weight %u is %g; it must be finite and >= 0", i, (double)o->class_weights[i]);
+    return ECREC_OK;
+}
+
+/* ---- which rows ---- */
+
+static int held_out(const fitter *f, size_t row)
+{
+    const ecrec_fit_options *o = &f->o;
+    if (o->holdout <= 0)
+        return 0;
+    if (o->holdout_by == ECREC_HOLDOUT_LAST)
+        return (double)row >= (double)f->rows * (1 - o->holdout);
+    random_stream random;
+    const ranker *r = f->state.now;
+    const uint64_t key = o->holdout_by == ECREC_HOLDOUT_KEY ? rows_categories(&f->data, r, row)[r->plan[o->holdout_field].category] : row;
+    random_init(&random, o->seed ^ key, HOLDOUT_STREAM);
+    return random_float(&random) < o->holdout;
+}
+
+static int32_t split(fitter *f)
+{
+    f->list_bytes = memory_product(f->rows, 3 * sizeof(size_t) + f->heads * sizeof(double) + sizeof(scored));
+    f->logits = memory_allocate(f->m, f->list_bytes);
+    if (f->logits == NULL)
+        return error_nomem(f->err, "the order of the rows", f->list_bytes);
+    f->items = (scored *)(void *)(f->logits + f->rows * f->heads);
+    f->learned = (size_t *)(void *)(f->items + f->rows);
+    f->held = f->learned + f->rows;
+    f->order = f->held + f->rows;
+    for (size_t row = 0; row < f->rows; row++) {
+        if (held_out(f, row))
+            f->held[f->held_count++] = row;
+        else
+            f->learned[f->learned_count++] = row;
+    }
+    if (f->learned_count == 0 || (f->o.holdout > 0 && f->held_count == 0))
+        return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit: of %zu rows %zu are held out; there must be some of both", f->rows, f->held_count);
+    return ECREC_OK;
+}
+
+/* Running and frozen statistics of the numbers, of the rows that are learned from. */
+static void see_numbers(fitter *f)
+{
+    const ranker *r = f->state.now;
+    for (uint32_t k = 0; k < r->fields; k++) {
+        if (r->plan[k].kind != ECREC_FIELD_NUMBER)
+            continue;
+        const batch_column *c = &f->call->batch->columns[k];
+        for (size_t i = 0; i < f->learned_count; i++)
+            if (column_has(c, f->learned[i]))
+                state_see_number(&f->state, &r->plan[k], column_number(c, f->learned[i]));
+        state_refreeze(&f->state, &r->plan[k]);
+    }
+}
+
+/* Mini-batches of an epoch. */
+static size_t steps_of(const fitter *f)
+{
+    return (f->learned_count + f->o.batch_rows - 1) / f->o.batch_rows;
+}
+
+static int32_t open_all(fitter *f)
+{
+    const fit_call *c = f->call;
+    const encoder *e = c->source.encoder;
+    const uint32_t dimension = e != NULL ? e->dimension : 0;
+    const tensor_set *from = c->model->tensors;
+    int32_t status = checkpoint_open(&f->saved, f->m, f->o.epochs, f->err);
+    if (status == ECREC_OK && f->o.resume != NULL)
+        status = checkpoint_read(&f->saved, c->source.context, c->model, f->o.resume, f->err);
+    if (f->saved.last != NULL)
+        from = f->saved.last;
+    if (status == ECREC_OK)
+        status = state_open(&f->state, f->m, c->schema, dimension, from, f->err);
+    if (status != ECREC_OK)
+        return status;
+    f->heads = f->state.now->heads;
+    const trainer_options settings = { .rate = f->o.rate, .embedding_rate = f->o.embedding_rate, .network_rate = f->o.network_rate, .decay = f->o.decay,
+                                       .embedding_decay = f->o.embedding_decay, .network_decay = f->o.network_decay, .l1 = f->o.l1, .clip = f->o.clip,
+                                       .start = SUM_START, .dropout = (float)f->o.dropout, .hashed = (int32_t)f->o.hashed_optimiser, .seed = f->o.seed };
+    if ((status = rows_open(&f->data, &c->source, f->state.now, c->batch, f->err)) == ECREC_OK && (status = split(f)) == ECREC_OK)
+        status = trainer_create(c->source.context, &f->state, &settings, f->o.batch_rows, f->o.batch_rows, &f->trainer, f->err);
+    if (status == ECREC_OK && f->saved.file == NULL)
+        see_numbers(f);
+    if (status == ECREC_OK)
+        status = trainer_count(f->trainer, &f->data, f->learned, f->learned_count, c->model->tensors, f->err);
+    if (status == ECREC_OK && f->saved.file != NULL)
+        status = trainer_import(f->trainer, f->saved.file->tensors, (double)f->saved.epoch * (double)steps_of(f), f->err);
+    return status;
+}
+
+static void close_all(fitter *f, tensor_set **taken)
+{
+    trainer_destroy(f->trainer);
+    rows_close(&f->data);
+    if (f->logits != NULL)
+        memory_release(f->m, f->logits, f->list_bytes);
+    tensor_set *last = NULL;
+    state_close(&f->state, taken != NULL ? &last : NULL);
+    if (taken != NULL && f->saved.best != NULL) {
+        *taken = f->saved.best;
+        f->saved.best = NULL;
+        tensor_set_release(last);
+    } else if (taken != NULL) {
+        *taken = last;
+    }
+    checkpoint_close(&f->saved);
+}
+
+/* ---- epochs ---- */
+
+/* The rates' factor at a step of all steps. */
+static double schedule(const ecrec_fit_options *o, double step, double steps)
+{
+    const double done = steps > 0 ? step / steps : 0;
+    if (done < o->warmup)
+        return (step + 1) / (steps * o->warmup + 1);
+    const double left = o->warmup < 1 ? (1 - done) / (1 - o->warmup) : 1;
+    if (o->schedule == ECREC_SCHEDULE_LINEAR)
+        return left;
+    return o->schedule == ECREC_SCHEDULE_COSINE ? 0.5 * (1 - cos(PI * left)) : 1;
+}
+
+static int32_t run_epoch(fitter *f, uint32_t epoch, double *loss)
+{
+    const ecrec_fit_options *o = &f->o;
+    const size_t n = f->learned_count, size = o->batch_rows, steps = steps_of(f);
+    double sum = 0, weight = 0;
+    random_order(o->seed, epoch, f->order, n);
+    for (size_t i = 0; i < n; i++)
+        f->order[i] = f->learned[f->order[i]];
+    for (size_t s = 0; s < steps; s++) {
+        const double factor = schedule(o, (double)epoch * (double)steps + (double)s, (double)steps * o->epochs);
+        const size_t first = s * size, rows = n - first < size ? n - first : size;
+        trainer_options *settings = trainer_settings(f->trainer);
+        settings->rate = o->rate * factor;
+        settings->embedding_rate = o->embedding_rate * factor;
+        settings->network_rate = o->network_rate * factor;
+        const int32_t status = trainer_step(f->trainer, &f->data, f->order, first, rows, NULL, o->class_weights, &sum, &weight, f->err);
+        if (status != ECREC_OK)
+            return status;
+        if (o->progress != NULL && o->progress(o->progress_opaque, (uint64_t)epoch * n + first + rows, (uint64_t)n * o->epochs) != 0)
+            return error_set(f->err, ECREC_ERR_CANCELLED, "the fit was cancelled");
+    }
+    *loss = weight > 0 ? sum / weight : 0;
+    return isfinite(*loss) ? state_check(&f->state, f->err)
+                           : error_set(f->err, ECREC_ERR_REJECTED, "epoch %u: the loss is no longer a finite number (a lower rate may help); nothing has changed", epoch + 1);
+}
+
+/* Logits of the rows of a list, each at its own place of f->logits; the mean loss of all labels together. */
+static double score_list(fitter *f, const size_t *list, size_t n)
+{
+    const ecrec_schema *s = f->call->schema;
+    const ranker *r = f->state.now;
+    double sum = 0, weight = 0, unused[MOST_CLASSES];
+    trainer_score(f->trainer, NULL, &f->data, list, 0, n, f->logits);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t head = 0, threshold = 0;
+        for (uint32_t l = 0; l < s->label_count; l++) {
+            const batch_column *y = batch_label(f->call->batch, l);
+            const schema_label *label = &s->labels[l];
+            if (column_has(y, list[i])) {
+                const double w = batch_weight(f->call->batch, list[i]);
+                const float *t = r->network != NULL ? (const float *)r->network->data + r->net.thresholds + threshold : NULL;
+                sum += w * loss_row(label, f->logits + i * f->heads + head, t, column_float(y, list[i]), w, unused, NULL);
+                weight += w;
+            }
+            head += label_outputs(label);
+            threshold += label->kind == ECREC_LABEL_ORDINAL ? label->classes - 1 : 0;
+        }
+    }
+    return weight > 0 ? sum / weight : 0;
+}
+
+static int32_t run_epochs(fitter *f)
+{
+    checkpoint *c = &f->saved;
+    int32_t status = ECREC_OK;
+    while (c->epoch < f->o.epochs && c->since < f->o.patience && status == ECREC_OK) {
+        double loss = 0, held = NAN;
+        if ((status = run_epoch(f, c->epoch, &loss)) != ECREC_OK)
+            break;
+        if (f->held_count != 0) {
+            held = score_list(f, f->held, f->held_count);
+            c->since++;
+            if (c->best == NULL || held < c->best_loss) {
+                c->best_loss = held;
+                c->best_epoch = c->epoch + 1;
+                c->since = 0;
+                status = checkpoint_keep_best(c, f->state.next, f->err);
+            }
+        }
+        c->history[2 * c->epoch] = loss;
+        c->history[2 * c->epoch + 1] = held;
+        c->epoch++;
+        if (status == ECREC_OK && f->o.checkpoint != NULL)
+            status = checkpoint_write(c, f->call->model, f->state.next, f->trainer, f->o.checkpoint, f->err);
+    }
+    return status;
+}
+
+/* ---- the report ---- */
+
+static int32_t tell(fitter *f, ecrec_report **out)
+{
+    const checkpoint *c = &f->saved;
+    const ecrec_schema *s = f->call->schema;
+    ecrec_report *r = NULL;
+    int32_t status = report_create(f->call->source.context, "fit", &r, f->err);
+    if (status != ECREC_OK)
+        return status;
+    report_number(r, "rows", (double)f->learned_count);
+    report_number(r, "holdout_rows", (double)f->held_count);
+    report_number(r, "epochs", c->epoch);
+    report_number(r, "best_epoch", c->best != NULL ? c->best_epoch : c->epoch);
+    report_number(r, "snapshot", (double)f->call->snapshot);
+    for (uint32_t e = 0; e < c->epoch; e++) {
+        report_numberf(r, c->history[2 * e], "history.%u.loss", e + 1);
+        if (f->held_count != 0)
+            report_numberf(r, c->history[2 * e + 1], "history.%u.holdout_loss", e + 1);
+    }
+    uint32_t head = 0;
+    for (uint32_t l = 0; l < s->label_count; l++) {
+        metrics_tell_list(r, s, l, f->call->batch, f->held_count != 0 ? f->held : f->learned, f->held_count != 0 ? f->held_count : f->learned_count,
+                          f->logits + head, f->heads, f->items);
+        head += label_outputs(&s->labels[l]);
+    }
+    if ((status = report_finish(r, f->err)) == ECREC_OK)
+        *out = r;
+    else
+        ecrec_report_release(r);
+    return status;
+}
+
+/* The metrics are of the weights that are kept: the best epoch's where there is one. */
+static int32_t score_result(fitter *f)
+{
+    const encoder *e = f->call->source.encoder;
+    const size_t *list = f->held_count != 0 ? f->held : f->learned;
+    const size_t n = f->held_count != 0 ? f->held_count : f->learned_count;
+    ranker *best = NULL;
+    if (f->saved.best != NULL) {
+        const int32_t status = ranker_create(f->m, f->call->schema, e != NULL ? e->dimension : 0, f->saved.best, &best, f->err);
+        if (status != ECREC_OK)
+            return status;
+    }
+    trainer_score(f->trainer, best, &f->data, list, 0, n, f->logits);
+    ranker_release(best);
+    return ECREC_OK;
+}
+
+int32_t fit_run(const fit_call *call, tensor_set **next, ecrec_report **report, ecrec_error *err)
+{
+    static const ecrec_fit_options defaults = ECREC_FIT_OPTIONS_INIT;
+    fitter f = { .call = call, .o = call->options != NULL ? *call->options : defaults, .m = &call->source.context->m, .rows = call->batch->rows, .err = err };
+    int32_t status = batch_check(call->batch, call->schema, err);
+    if (status != ECREC_OK || (status = read_options(&f)) != ECREC_OK)
+        return status;
+    if (f.rows == 0)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_fit: the batch has no rows");
+    if ((status = open_all(&f)) == ECREC_OK && (status = run_epochs(&f)) == ECREC_OK && report != NULL && (status = score_result(&f)) == ECREC_OK)
+        status = tell(&f, report);
+    close_all(&f, status == ECREC_OK ? next : NULL);
+    return status;
+}
