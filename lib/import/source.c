@@ -97,7 +97,7 @@ static int32_t refuse(folder *f, ecrec_error *err)
         if (status != ECREC_ERR_NOT_FOUND)
             return status;
     }
-    return error_set(err, ECREC_ERR_IO, "%s/model.safetensors: no such file or folder", f->path);
+    return error_set(err, ECREC_ERR_IO, "%s/model.safetensors: no such file or folder (a Hugging Face model folder is needed)", f->path);
 }
 
 int32_t source_open(folder *f, source *s, ecrec_error *err)

@@ -74,7 +74,7 @@ def usage():
 
 
 def files():
-    refused(r"nowhere/config.json: .*Hugging Face", "import", "/nowhere", "-o", "x.ecrec")
+    refused(r"/nowhere/.*: no such file or folder .*Hugging Face", "import", "/nowhere", "-o", "x.ecrec")
     for command in (["info"], ["encode"], ["tokenize"], ["score"], ["eval"]):
         refused(r"nowhere.ecrec: no such file", *command, "nowhere.ecrec")
         refused(r"^ecrec: \.: it is a folder", *command, ".")
@@ -231,6 +231,10 @@ def texts():
         return 77
     run("encode", "m.ecrec", "-o", "none.npy")
     check("no text is a file of 0 vectors", numpy.load("none.npy").shape == (0, 384))
+    write("ids.jsonl", "".join(json.dumps({"input_ids": t["ids"]}) + "\n" for t in tokens))
+    check("encode --ids gives the vectors of the texts", run("encode", "m.ecrec", "--ids", "ids.jsonl")[0] == out)
+    run("encode", "m.ecrec", "-i", "texts", "--per-token", "-o", "tokens.npy")
+    check("encode --per-token: a row a token", numpy.load("tokens.npy").shape == (sum(len(t["ids"]) for t in tokens), 384))
     plain = json.loads(run("encode", "m.ecrec", "--no-normalize", "--pooling", "cls", stdin="red\n")[0])
     check("--pooling and --no-normalize", abs(sum(x * x for x in plain) - 1) > 0.1)
     refused(r"no prompt called \"nobody\"", "encode", "m.ecrec", "--prompt", "nobody", stdin="a\n")
@@ -239,7 +243,7 @@ def texts():
     refused(r"not a ranker", "score", "m.ecrec", stdin="a\n")
     write("many", "a text that is long enough to take a while, said again and again\n" * 600)
     seen = on_terminal("encode", "m.ecrec", "-i", "many", "-o", "many.npy")
-    check("a progress bar on a terminal: share, rate, time left", re.search(rb"encode \[#+\.*\] +\d+ %  \d+ texts/s  \d+ s left", seen) and b"100 %" in seen, seen)
+    check("a progress bar on a terminal: share, rate, time left", re.search(rb"encode \[#+\.*\] +\d+ %  \d+ \w+/s  \d+ s left", seen) and b"100 %" in seen, seen)
 
     heads = sum(l["heads"] for l in info["encoder"]["layers"])
     for args, less in ((["--heads", "0.25"], heads / 4), (["--heads", "5"], 5)):
