@@ -4,20 +4,8 @@
 #include <string.h>
 
 #include "ecrec/text.h"
-#include "encoder/forward.h"
+#include "encoder/gradient.h"
 #include "kernels/matmul.h"
-
-/* Everything that one layer's recomputation and gradients need. */
-typedef struct space {
-    pass forward;
-    const packed *p;
-    float *inputs; /* (layers + 1) x tokens x hidden: each layer's input, then the output */
-    float *qkv, *context, *sum1, *mid1, *pre, *inner, *sum2;
-    float *d_out, *d_sum, *d_wide, *d_context, *d_qkv;
-    float *matrix;                  /* a weight matrix, row-major */
-    float *probabilities, *d_probabilities; /* length x length */
-    void *product;
-} space;
 
 static size_t largest(size_t a, size_t b)
 {
@@ -26,28 +14,32 @@ static size_t largest(size_t a, size_t b)
 
 static size_t take_space(space *w, const encoder *e, const kernels *table, size_t tokens, void *workspace)
 {
-    const size_t h = e->hidden, width = (size_t)e->largest_heads * e->head_size, ff = e->largest_feed_forward;
-    const size_t length = e->max_length < tokens ? e->max_length : tokens, forward = pass_take(&w->forward, e, table, tokens, workspace);
+    const size_t h = e->hidden, width = (size_t)e->largest_heads * e->head_size, ff = (size_t)e->largest_feed_forward << e->gated;
+    const size_t length = e->max_length < tokens ? e->max_length : tokens, qkv = e->largest_qkv;
+    const size_t forward = pass_take(&w->forward, e, table, tokens, workspace);
     scratch s = { workspace, forward, SIZE_MAX };
-    const size_t f = sizeof(float);
-    w->inputs = scratch_take(&s, ((size_t)e->layers + 1) * tokens * h * f);
-    w->qkv = scratch_take(&s, tokens * 3 * width * f + 64);
+    const size_t f = sizeof(float), states = largest(h, e->embedding);
+    w->inputs = scratch_take(&s, (size_t)e->layers * tokens * h * f + 64);
+    w->product = scratch_take(&s, tokens * qkv * f + 64);
+    w->qkv = scratch_take(&s, tokens * qkv * f + 64);
     w->context = scratch_take(&s, tokens * width * f + 64);
-    w->sum1 = scratch_take(&s, tokens * h * f);
-    w->mid1 = scratch_take(&s, tokens * h * f);
+    w->sum1 = scratch_take(&s, tokens * states * f);
+    w->mid = scratch_take(&s, tokens * states * f);
+    w->x = scratch_take(&s, tokens * states * f);
     w->pre = scratch_take(&s, tokens * ff * f + 64);
     w->inner = scratch_take(&s, tokens * ff * f + 64);
     w->sum2 = scratch_take(&s, tokens * h * f);
-    w->d_out = scratch_take(&s, tokens * h * f);
-    w->d_sum = scratch_take(&s, tokens * h * f);
+    w->d_out = scratch_take(&s, tokens * states * f);
+    w->d_sum = scratch_take(&s, tokens * states * f);
+    w->d_x = scratch_take(&s, tokens * states * f);
     w->d_wide = scratch_take(&s, tokens * ff * f + 64);
     w->d_context = scratch_take(&s, tokens * width * f + 64);
-    w->d_qkv = scratch_take(&s, tokens * 3 * width * f + 64);
-    w->matrix = scratch_take(&s, h * largest(3 * width, ff) * f + 64);
+    w->d_qkv = scratch_take(&s, tokens * qkv * f + 64);
+    w->matrix = scratch_take(&s, h * largest(largest(qkv, ff), largest(width, e->embedding)) * f + 64);
     w->probabilities = scratch_take(&s, length * length * f);
     w->d_probabilities = scratch_take(&s, length * length * f);
-    const size_t wide = largest(largest(3 * width, ff), largest(h, length)), deep = largest(wide, tokens);
-    w->product = scratch_take(&s, matmul_scratch(table, deep, wide, deep));
+    const size_t wide = largest(largest(qkv, ff), largest(states, length)), deep = largest(wide, tokens);
+    w->multiplying = scratch_take(&s, matmul_scratch(table, deep, wide, deep));
     return s.used;
 }
 
@@ -57,62 +49,9 @@ size_t encoder_backward_workspace(const encoder *e, const kernels *table, size_t
     return take_space(&w, e, table, max_tokens, NULL);
 }
 
-/* c (+)= alpha op(a) op(b) */
-static void multiply(const space *w, size_t m, size_t n, size_t k, float alpha, const float *a, size_t a_stride, int ta, const float *b,
-                     size_t b_stride, int tb, float beta, float *c, size_t c_stride)
+const char *encoder_backward_lacks(const encoder *e)
 {
-    const matmul_call call = { .m = m, .n = n, .k = k, .alpha = alpha, .beta = beta, .transpose_a = ta, .transpose_b = tb, .a = a,
-                               .a_stride = a_stride, .b = b, .b_stride = b_stride, .c = c, .c_stride = c_stride, .scratch = w->product };
-    if (m != 0 && n != 0 && k != 0)
-        matmul_f32(w->forward.table, &call);
-}
-
-/* Through y = x W^T + b (W: n x k): gradients of W and b added, dx = beta dx + dy W. */
-static void linear_backward(const space *w, const encoder_linear *linear, size_t n, size_t k, const float *x, const float *dy, float beta,
-                            float *dx, float *weight, float *bias)
-{
-    const size_t tokens = w->forward.tokens;
-    for (size_t t = 0; bias != NULL && t < tokens; t++)
-        for (size_t j = 0; j < n; j++)
-            bias[j] += dy[t * n + j];
-    if (n == 0 || k == 0)
-        return;
-    if (weight != NULL)
-        multiply(w, n, k, tokens, 1, dy, n, 1, x, k, 0, 1, weight, k);
-    weights_unpack(&linear->w, w->matrix, k);
-    multiply(w, tokens, k, n, 1, dy, n, 0, w->matrix, k, 0, beta, dx, k);
-}
-
-/* Through out = norm(x): dx from d_out; gradients of weight and bias added. */
-static void norm_backward(const encoder *e, const encoder_norm *norm, size_t tokens, const float *x, const float *d_out, float *dx,
-                          float *weight, float *bias)
-{
-    const size_t n = e->hidden;
-    for (size_t t = 0; t < tokens; t++) {
-        const float *row = x + t * n, *d = d_out + t * n;
-        double mean = 0, variance = 0, sum = 0, product = 0;
-        for (size_t i = 0; i < n; i++)
-            mean += row[i];
-        mean /= (double)n;
-        for (size_t i = 0; i < n; i++)
-            variance += (row[i] - mean) * (row[i] - mean);
-        const double inverse = 1.0 / sqrt(variance / (double)n + e->norm_eps);
-        for (size_t i = 0; i < n; i++) {
-            const double hat = (row[i] - mean) * inverse, g = (double)d[i] * norm->weight[i];
-            sum += g;
-            product += g * hat;
-            if (weight != NULL)
-                weight[i] += (float)(d[i] * hat);
-            if (bias != NULL)
-                bias[i] += d[i];
-        }
-        sum /= (double)n;
-        product /= (double)n;
-        for (size_t i = 0; i < n; i++) {
-            const double hat = (row[i] - mean) * inverse, g = (double)d[i] * norm->weight[i];
-            dx[t * n + i] = (float)(inverse * (g - sum - hat * product));
-        }
-    }
+    return e->patch_size != 0 ? "images" : e->quantized ? "8-bit weights" : NULL;
 }
 
 /* d activation / d x */
@@ -141,35 +80,53 @@ static float slope(float x, uint32_t activation)
     }
 }
 
-/* The layer's inside again, from its input. */
-static void recompute(space *w, const encoder_layer *l, const float *input)
+/* What the attention block reads, and its sum with what came before it: w->product, qkv, context, sum1. */
+static void recompute_attention(space *w, const encoder_layer *l, const float *input)
 {
     const pass *pass = &w->forward;
     const encoder *e = pass->e;
-    const size_t tokens = pass->tokens, h = e->hidden, width = (size_t)l->heads * e->head_size, ff = l->feed_forward;
-    pass_linear(pass, &l->qkv, 3 * width, h, tokens, input, h, NULL, w->qkv, 3 * width, EPILOGUE_NONE);
+    const size_t tokens = pass->tokens, h = e->hidden, width = (size_t)l->heads * e->head_size, qkv = encoder_qkv_width(e, l);
+    const float *x = input;
+    if (e->pre_norm) {
+        pass_norm(pass, &l->attention_norm, tokens, h, input, w->x);
+        x = w->x;
+    }
+    pass_linear(pass, &l->qkv, qkv, h, tokens, x, h, NULL, w->product, qkv, EPILOGUE_NONE);
+    memcpy(w->qkv, w->product, tokens * qkv * sizeof(float));
+    pass_turn(pass, l, w->p, w->qkv);
     pass_attend(pass, l, w->p, w->qkv, w->context);
-    pass_linear(pass, &l->output, h, width, tokens, w->context, width, input, w->sum1, h, EPILOGUE_NONE);
-    memcpy(w->mid1, w->sum1, tokens * h * sizeof(float));
-    pass_norm(pass, &l->attention_norm, tokens, h, w->mid1, w->mid1);
-    pass_linear(pass, &l->in, ff, h, tokens, w->mid1, h, NULL, w->pre, ff, EPILOGUE_NONE);
-    memcpy(w->inner, w->pre, tokens * ff * sizeof(float));
-    if (tokens * ff != 0)
-        pass->table->activate(tokens * ff, w->inner, (int32_t)e->activation);
-    pass_linear(pass, &l->out, h, ff, tokens, w->inner, ff, w->mid1, w->sum2, h, EPILOGUE_NONE);
+    memcpy(w->sum1, input, tokens * h * sizeof(float));
+    pass_linear(pass, &l->output, h, width, tokens, w->context, width, w->sum1, w->sum1, h, EPILOGUE_NONE);
+}
+
+/* The rest of the layer: mid (between the blocks), x (what the second reads), pre, inner, sum2. */
+static const float *recompute_feed_forward(space *w, const encoder_layer *l)
+{
+    const pass *pass = &w->forward;
+    const encoder *e = pass->e;
+    const size_t tokens = pass->tokens, h = e->hidden, ff = l->feed_forward, wide = ff << e->gated;
+    memcpy(w->mid, w->sum1, tokens * h * sizeof(float));
+    pass_norm(pass, e->pre_norm ? &l->feed_forward_norm : &l->attention_norm, tokens, h, w->sum1, e->pre_norm ? w->x : w->mid);
+    const float *x = e->pre_norm ? w->x : w->mid;
+    pass_linear(pass, &l->in, wide, h, tokens, x, h, NULL, w->pre, wide, EPILOGUE_NONE);
+    memcpy(w->inner, w->pre, tokens * wide * sizeof(float));
+    pass_activate(pass, l, tokens, w->inner);
+    memcpy(w->sum2, w->mid, tokens * h * sizeof(float));
+    pass_linear(pass, &l->out, h, ff, tokens, w->inner, wide, w->sum2, w->sum2, h, EPILOGUE_NONE);
+    return x;
 }
 
 /* Per sequence: sum of value * gradient in groups of `size` columns; and forward statistics of the values. */
-static void gate(const space *w, const float *value, const float *gradient, size_t groups, size_t size, float *gates, float *squares,
-                 float *mean)
+static void gate(const space *w, const float *value, const float *gradient, size_t stride, size_t groups, size_t size, float *gates,
+                 float *squares, float *mean)
 {
     const size_t columns = groups * size, first = w->p->starts[0];
     for (size_t s = 0; s < w->p->sequences; s++)
         for (size_t t = w->p->starts[s] - first; t < w->p->starts[s + 1] - first; t++)
             for (size_t c = 0; c < columns; c++) {
-                const float v = value[t * columns + c];
+                const float v = value[t * stride + c];
                 if (gates != NULL)
-                    gates[s * groups + c / size] += v * gradient[t * columns + c];
+                    gates[s * groups + c / size] += v * gradient[t * stride + c];
                 if (squares != NULL)
                     squares[c / size] += v * v;
                 if (mean != NULL)
@@ -177,36 +134,25 @@ static void gate(const space *w, const float *value, const float *gradient, size
             }
 }
 
-static void attention_backward(const space *w, const encoder_layer *l)
+/* w->d_wide: in, the gradient of what the second product reads (in its first columns); out, of what the first one gave. */
+static void through_activation(space *w, const encoder_layer *l)
 {
     const encoder *e = w->forward.e;
-    const size_t size = e->head_size, width = l->heads * size, stride = 3 * width, first = w->p->starts[0];
-    const float scale = 1.0f / sqrtf((float)size);
-    for (size_t s = 0; s < w->p->sequences; s++)
-        for (size_t head = 0; head < l->heads; head++) {
-            const size_t begin = w->p->starts[s] - first, t = w->p->starts[s + 1] - w->p->starts[s];
-            const float *q = w->qkv + begin * stride + head * 3 * size, *k = q + size, *v = q + 2 * size;
-            const float *d_out = w->d_context + begin * width + head * size;
-            float *dq = w->d_qkv + begin * stride + head * 3 * size, *dk = dq + size, *dv = dq + 2 * size;
-            float *probability = w->probabilities, *d = w->d_probabilities;
-            multiply(w, t, t, size, scale, q, stride, 0, k, stride, 1, 0, probability, t);
-            for (size_t i = 0; i < t; i++) {
-                for (size_t j = i + 1; e->causal && j < t; j++)
-                    probability[i * t + j] = -INFINITY;
-                (void)w->forward.table->softmax(t, probability + i * t, probability + i * t);
-            }
-            multiply(w, t, size, t, 1, probability, t, 1, d_out, width, 0, 0, dv, stride);
-            multiply(w, t, t, size, 1, d_out, width, 0, v, stride, 1, 0, d, t);
-            for (size_t i = 0; i < t; i++) {
-                double dot = 0;
-                for (size_t j = 0; j < t; j++)
-                    dot += (double)d[i * t + j] * probability[i * t + j];
-                for (size_t j = 0; j < t; j++)
-                    d[i * t + j] = probability[i * t + j] * (d[i * t + j] - (float)dot);
-            }
-            multiply(w, t, size, t, scale, d, t, 0, k, stride, 0, 0, dq, stride);
-            multiply(w, t, size, t, scale, d, t, 1, q, stride, 0, 0, dk, stride);
+    const size_t ff = l->feed_forward, stride = ff << e->gated;
+    for (size_t t = 0; t < w->forward.tokens && ff != 0; t++) {
+        const float *pre = w->pre + t * stride;
+        float *d = w->d_wide + t * stride;
+        if (e->gated) {
+            memcpy(d + ff, pre, ff * sizeof *d);
+            w->forward.table->activate(ff, d + ff, (int32_t)e->activation);
         }
+        for (size_t i = 0; i < ff; i++) {
+            const float given = d[i];
+            d[i] = given * slope(pre[i], e->activation) * (e->gated ? pre[ff + i] : 1.0f);
+            if (e->gated)
+                d[ff + i] *= given;
+        }
+    }
 }
 
 static float *at(float **list, uint32_t layer)
@@ -214,7 +160,7 @@ static float *at(float **list, uint32_t layer)
     return list != NULL ? list[layer] : NULL;
 }
 
-/* d_out: in, the gradient of the layer's output; out, of its input. */
+/* w->d_out: in, the gradient of the layer's output; out, of its input. */
 static void layer_backward(space *w, uint32_t index, const float *input, encoder_gradients *g)
 {
     const encoder *e = w->forward.e;
@@ -222,49 +168,88 @@ static void layer_backward(space *w, uint32_t index, const float *input, encoder
     static const encoder_layer_gradients none;
     const encoder_layer_gradients *lg = g->layers != NULL ? &g->layers[index] : &none;
     const size_t tokens = w->forward.tokens, h = e->hidden, width = (size_t)l->heads * e->head_size, ff = l->feed_forward;
-    recompute(w, l, input);
-    norm_backward(e, &l->feed_forward_norm, tokens, w->sum2, w->d_out, w->d_sum, lg->feed_forward_norm_weight, lg->feed_forward_norm_bias);
-    memcpy(w->d_out, w->d_sum, tokens * h * sizeof(float)); /* the residual */
-    linear_backward(w, &l->out, h, ff, w->inner, w->d_sum, 0, w->d_wide, lg->out, lg->out_bias);
-    gate(w, w->inner, w->d_wide, ff, 1, at(g->feed_forward_gates, index), at(g->feed_forward_activation, index), at(g->feed_forward_mean, index));
-    for (size_t i = 0; i < tokens * ff; i++)
-        w->d_wide[i] *= slope(w->pre[i], e->activation);
-    linear_backward(w, &l->in, ff, h, w->mid1, w->d_wide, 1, w->d_out, lg->in, lg->in_bias);
+    const size_t wide = ff << e->gated, qkv = encoder_qkv_width(e, l), all = tokens * h;
+    recompute_attention(w, l, input);
+    const float *x = recompute_feed_forward(w, l);
+    if (!e->pre_norm)
+        gradient_norm(e->norm, e->norm_eps, &l->feed_forward_norm, tokens, h, w->sum2, h, w->d_out, h, w->d_out, h, lg->feed_forward_norm_weight, lg->feed_forward_norm_bias);
+    gradient_linear(w, &l->out, h, ff, w->inner, wide, w->d_out, h, 0, w->d_wide, wide, lg->out, lg->out_bias);
+    gate(w, w->inner, w->d_wide, wide, ff, 1, at(g->feed_forward_gates, index), at(g->feed_forward_activation, index), at(g->feed_forward_mean, index));
+    through_activation(w, l);
+    memset(w->d_x, 0, all * sizeof(float));
+    gradient_linear(w, &l->in, wide, h, x, h, w->d_wide, wide, 0, w->d_x, h, lg->in, lg->in_bias);
+    if (e->pre_norm)
+        gradient_norm(e->norm, e->norm_eps, &l->feed_forward_norm, tokens, h, w->sum1, h, w->d_x, h, w->d_x, h, lg->feed_forward_norm_weight, lg->feed_forward_norm_bias);
+    for (size_t i = 0; i < all; i++) /* around the block and through it */
+        w->d_out[i] += w->d_x[i];
 
-    norm_backward(e, &l->attention_norm, tokens, w->sum1, w->d_out, w->d_sum, lg->attention_norm_weight, lg->attention_norm_bias);
-    memcpy(w->d_out, w->d_sum, tokens * h * sizeof(float));
-    linear_backward(w, &l->output, h, width, w->context, w->d_sum, 0, w->d_context, lg->output, lg->output_bias);
-    gate(w, w->context, w->d_context, l->heads, e->head_size, at(g->head_gates, index), at(g->head_activation, index), at(g->head_mean, index));
-    attention_backward(w, l);
-    linear_backward(w, &l->qkv, 3 * width, h, input, w->d_qkv, 1, w->d_out, lg->qkv, lg->qkv_bias);
+    if (!e->pre_norm)
+        gradient_norm(e->norm, e->norm_eps, &l->attention_norm, tokens, h, w->sum1, h, w->d_out, h, w->d_out, h, lg->attention_norm_weight, lg->attention_norm_bias);
+    gradient_linear(w, &l->output, h, width, w->context, width, w->d_out, h, 0, w->d_context, width, lg->output, lg->output_bias);
+    gate(w, w->context, w->d_context, width, l->heads, e->head_size, at(g->head_gates, index), at(g->head_activation, index), at(g->head_mean, index));
+    gradient_attention(w, l, lg, g->relative);
+    if (e->pre_norm) /* the second block's took its place */
+        pass_norm(&w->forward, &l->attention_norm, tokens, h, input, w->x);
+    memset(w->d_x, 0, all * sizeof(float));
+    gradient_linear(w, &l->qkv, qkv, h, e->pre_norm ? w->x : input, h, w->d_qkv, qkv, 0, w->d_x, h, lg->qkv, lg->qkv_bias);
+    if (e->pre_norm)
+        gradient_norm(e->norm, e->norm_eps, &l->attention_norm, tokens, h, input, h, w->d_x, h, w->d_x, h, lg->attention_norm_weight, lg->attention_norm_bias);
+    for (size_t i = 0; i < all; i++)
+        w->d_out[i] += w->d_x[i];
 }
 
-static void embedding_backward(const space *w, encoder_gradients *g)
+static void embedding_backward(space *w, encoder_gradients *g)
 {
     const encoder *e = w->forward.e;
     const packed *p = w->p;
-    const size_t h = e->hidden, first = p->starts[0];
+    const size_t n = e->embedding, first = p->starts[0], tokens = w->forward.tokens;
+    const float *d = w->d_out;
     pass_embed_sum(&w->forward, p, w->sum1);
-    norm_backward(e, &e->embedding_norm, w->forward.tokens, w->sum1, w->d_out, w->d_sum, g->embedding_norm_weight, g->embedding_norm_bias);
-    for (size_t s = 0; s < p->sequences; s++)
+    if (e->embedding_projection.w.n != 0) {
+        pass_norm(&w->forward, &e->embedding_norm, tokens, n, w->sum1, w->mid);
+        gradient_linear(w, &e->embedding_projection, e->hidden, n, w->mid, n, w->d_out, e->hidden, 0, w->d_sum, n, g->embedding_projection,
+                        g->embedding_projection_bias);
+        d = w->d_sum;
+    }
+    gradient_norm(e->norm, e->norm_eps, &e->embedding_norm, tokens, n, w->sum1, n, d, n, w->d_x, n, g->embedding_norm_weight, g->embedding_norm_bias);
+    for (size_t s = 0; s < p->sequences; s++) {
+        size_t counted = 0;
         for (size_t i = p->starts[s]; i < p->starts[s + 1]; i++) {
-            const float *d = w->d_sum + (i - first) * h;
-            float *rows[3] = { g->token != NULL ? g->token + (size_t)p->ids[i] * h : NULL,
-                               g->position != NULL && e->position_table != NULL ? g->position + (i - p->starts[s] + e->position_offset) * h : NULL,
-                               g->type != NULL && e->type_table != NULL ? g->type + (p->types != NULL ? p->types[i] : 0u) * h : NULL };
+            const size_t position = pass_position(e, p, s, i - p->starts[s], &counted);
+            float *rows[3] = { g->token != NULL ? g->token + (size_t)p->ids[i] * n : NULL,
+                               g->position != NULL && e->position_table != NULL ? g->position + position * n : NULL,
+                               g->type != NULL && e->type_table != NULL ? g->type + (p->types != NULL ? p->types[i] : 0u) * n : NULL };
             for (size_t r = 0; r < 3; r++)
-                for (size_t j = 0; rows[r] != NULL && j < h; j++)
-                    rows[r][j] += d[j];
+                for (size_t j = 0; rows[r] != NULL && j < n; j++)
+                    rows[r][j] += w->d_x[(i - first) * n + j];
         }
+    }
 }
 
-typedef struct keeper { float *to; size_t size; } keeper;
+typedef struct keeper { float *to; size_t size; uint32_t layers; } keeper;
 
 static void keep(void *opaque, uint32_t layer, const float *states, size_t tokens)
 {
     const keeper *k = opaque;
     (void)tokens;
-    memcpy(k->to + layer * k->size, states, k->size * sizeof(float));
+    if (layer < k->layers)
+        memcpy(k->to + layer * k->size, states, k->size * sizeof(float));
+}
+
+/* The states before the final norm, recomputed. */
+static const float *before_final_norm(space *w, size_t size)
+{
+    const encoder *e = w->forward.e;
+    if (e->layers == 0) {
+        pass_embed(&w->forward, w->p, w->sum2);
+        return w->sum2;
+    }
+    const encoder_layer *l = &e->layer[e->layers - 1];
+    recompute_attention(w, l, w->inputs + (e->layers - 1) * size);
+    (void)recompute_feed_forward(w, l);
+    if (!e->pre_norm)
+        pass_norm(&w->forward, &l->feed_forward_norm, w->forward.tokens, e->hidden, w->sum2, w->sum2);
+    return w->sum2;
 }
 
 void encoder_backward(const encoder *e, const kernels *table, void *workspace, const packed *p, float *hidden, hidden_gradient loss,
@@ -273,14 +258,18 @@ void encoder_backward(const encoder *e, const kernels *table, void *workspace, c
     space w;
     const size_t tokens = p->starts[p->sequences] - p->starts[0], size = tokens * e->hidden;
     (void)take_space(&w, e, table, tokens, workspace);
-    pass_begin(&w.forward, p);
     w.p = p;
+    w.forward.tokens = tokens;
     if (tokens == 0)
         return;
-    keeper k = { w.inputs, size };
+    keeper k = { w.inputs, size, e->layers };
     encoder_forward(e, table, workspace, p, hidden, keep, &k);
+    pass_begin(&w.forward, p);
     memset(w.d_out, 0, size * sizeof(float));
     loss(opaque, hidden, w.d_out, tokens);
+    if (e->final_norm.weight != NULL)
+        gradient_norm(e->norm, e->norm_eps, &e->final_norm, tokens, e->hidden, before_final_norm(&w, size), e->hidden, w.d_out, e->hidden, w.d_out, e->hidden,
+                      gradients->final_norm_weight, gradients->final_norm_bias);
     for (uint32_t l = e->layers; l-- > 0;)
         layer_backward(&w, l, w.inputs + l * size, gradients);
     embedding_backward(&w, gradients);
