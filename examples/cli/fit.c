@@ -100,7 +100,7 @@ int command_fit(int argc, char **argv)
         (void)failed_with(&err);
         goto done;
     }
-    if ((rows = records_open(schema, from, 1)) == NULL || records_next(rows, batch, count_lines(from)) < 0)
+    if ((rows = records_open(model, from, 1)) == NULL || records_next(rows, batch, count_lines(from)) < 0)
         goto done;
     progress_begin(&p, "fit", "rows", 1);
     options.progress = progress_step;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { SCORE_ROWS = 1024 };
 
@@ -99,24 +100,6 @@ static void job_close(job *j)
     ecrec_context_release(j->context);
 }
 
-static int tell_dimensions(job *j)
-{
-    ecrec_error err = ECREC_ERROR_INIT;
-    ecrec_report *info = NULL;
-    int32_t status = ecrec_model_info(j->model, &info, &err);
-    for (uint32_t i = 0; status == ECREC_OK && i < ecrec_schema_fields(j->schema); i++) {
-        char name[64];
-        double dimension = 0;
-        if (ecrec_schema_field_kind(j->schema, i) != ECREC_FIELD_VECTOR)
-            continue;
-        snprintf(name, sizeof name, "schema.fields.%u.dimension", i);
-        status = ecrec_report_number(info, name, &dimension, &err);
-        records_dimension(j->rows, i, (size_t)dimension);
-    }
-    ecrec_report_release(info);
-    return status == ECREC_OK ? 0 : failed_with(&err);
-}
-
 static int job_open(job *j, int need_labels)
 {
     ecrec_error err = ECREC_ERROR_INIT;
@@ -129,8 +112,8 @@ static int job_open(job *j, int need_labels)
         return failed("%s: it is not a ranker (make one with ecrec new)", j->a.positional[0]);
     if (ecrec_session_create(j->model, NULL, &j->session, &err) != ECREC_OK || ecrec_batch_create(j->schema, &j->batch, &err) != ECREC_OK)
         return failed_with(&err);
-    j->rows = records_open(j->schema, argument(&j->a, "input", NULL), need_labels);
-    return j->rows != NULL ? tell_dimensions(j) : EXIT_FAILED;
+    j->rows = records_open(j->model, argument(&j->a, "input", NULL), need_labels);
+    return j->rows != NULL ? 0 : EXIT_FAILED;
 }
 
 static void print_names(const job *j, FILE *f)
@@ -197,6 +180,7 @@ int command_score(int argc, char **argv)
 {
     static const char *const known[] = { "input=", "output=", "format=", "explain", "logits", "threads=", NULL };
     job j = { .context = NULL };
+    progress p;
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_score_options options = ECREC_SCORE_OPTIONS_INIT;
     float *scores = NULL, *parts = NULL;
@@ -224,6 +208,10 @@ int command_score(int argc, char **argv)
     options.contributions = parts;
     options.contributions_capacity = explain ? SCORE_ROWS * outputs * given : 0;
     int header = !jsonl;
+    double done = 0;
+    progress_begin(&p, "score", "rows", 1);
+    if (f == stdout && isatty(STDOUT_FILENO)) /* the scores themselves are seen */
+        p.what = NULL;
     while ((n = records_next(j.rows, j.batch, SCORE_ROWS)) > 0) {
         if (ecrec_score(j.model, j.session, j.batch, &options, scores, SCORE_ROWS * outputs, &err) != ECREC_OK) {
             (void)records_failed(j.rows, &err);
@@ -234,7 +222,9 @@ int command_score(int argc, char **argv)
             print_names(&j, f);
         header = 0;
         print_scores(&j, f, scores, parts, (size_t)n, jsonl);
+        progress_rows(&p, done += (double)n, records_share(j.rows), "");
     }
+    progress_end(&p);
     if (n == 0 && header)
         print_names(&j, f);
     if (n == 0)
@@ -312,7 +302,7 @@ int command_update(int argc, char **argv)
     job j = { .context = NULL };
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_update_options options = ECREC_UPDATE_OPTIONS_INIT;
-    double size = 0, passes = 0, rows = 0, updates = 0, shown = 0;
+    double size = 0, passes = 0, rows = 0, updates = 0;
     long n = 0;
     int code = arguments_parse(&j.a, argc, argv, known, 1, 1);
     if (code != 0 || (code = argument_count(&j.a, "batch", 256, 1, 1e7, &size)) != 0 || (code = argument_count(&j.a, "passes", 1, 1, 1000, &passes)) != 0 ||
@@ -335,7 +325,7 @@ int command_update(int argc, char **argv)
     for (int pass = 0; pass < (int)passes && n >= 0 && !read_whole; pass++) {
         if (pass > 0) {
             records_close(j.rows);
-            if ((j.rows = records_open(j.schema, from, 1)) == NULL)
+            if ((j.rows = records_open(j.model, from, 1)) == NULL)
                 goto done;
         }
         while ((n = records_next(j.rows, j.batch, (size_t)size)) > 0) {
@@ -356,11 +346,10 @@ int command_update(int argc, char **argv)
             ecrec_report_release(report);
             rows += (double)n * options.passes;
             updates++;
-            const double now = seconds();
-            if (p.what != NULL && now - shown > 0.2) {
-                fprintf(stderr, "\rupdate: %.0f rows, %.0f rows/s, log loss %.4f ", rows, rows / (now - started), sums[0].log_loss / (sums[0].rows > 0 ? sums[0].rows : 1));
-                shown = p.shown = now;
-            }
+            char note[48];
+            const double share = records_share(j.rows);
+            snprintf(note, sizeof note, "  log loss %.4f", sums[0].log_loss / (sums[0].rows > 0 ? sums[0].rows : 1));
+            progress_rows(&p, rows, share < 0 || read_whole ? share : (pass + share) / passes, note);
         }
     }
     progress_end(&p);
@@ -442,6 +431,8 @@ int command_eval(int argc, char **argv)
 {
     static const char *const known[] = { "input=", "plot=", "json", "threads=", NULL };
     job j = { .context = NULL };
+    progress p;
+    double done = 0;
     ecrec_error err = ECREC_ERROR_INIT;
     outcomes *all = NULL;
     float *scores = NULL;
@@ -458,6 +449,7 @@ int command_eval(int argc, char **argv)
     scores = malloc(SCORE_ROWS * labels * sizeof *scores);
     if (all == NULL || scores == NULL)
         goto done;
+    progress_begin(&p, "eval", "rows", 1);
     while ((n = records_next(j.rows, j.batch, SCORE_ROWS)) > 0) {
         if (ecrec_score(j.model, j.session, j.batch, NULL, scores, SCORE_ROWS * labels, &err) != ECREC_OK) {
             (void)records_failed(j.rows, &err);
@@ -468,7 +460,9 @@ int command_eval(int argc, char **argv)
                 if (!isnan(records_label(j.rows, l)[i]) &&
                     keep(&all[l], scores[(size_t)i * labels + l], records_label(j.rows, l)[i], records_weights(j.rows)[i]) != 0)
                     goto done;
+        progress_rows(&p, done += (double)n, records_share(j.rows), "");
     }
+    progress_end(&p);
     if (n < 0)
         goto done;
     const int json = has(&j.a, "json");

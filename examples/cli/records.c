@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <jansson.h>
 
@@ -18,7 +19,7 @@ typedef struct column {
     double *numbers;
     float *floats;
     const char **texts;
-    size_t dimension; /* vector: by records_dimension */
+    size_t dimension; /* vector: how many values a row must have */
 } column;
 
 struct records {
@@ -40,8 +41,28 @@ static int bad(const records *r, const column *c, const char *what)
     return failed("%s:%llu: field \"%s\": %s", r->input.name, (unsigned long long)r->input.number, c->name, what);
 }
 
-records *records_open(const ecrec_schema *schema, const char *path, int need_labels)
+/* The schema's calls do not tell how long a vector is; the report on the model does. */
+static int read_dimensions(records *r, ecrec_model *ranker)
 {
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_report *info = NULL;
+    int32_t status = ecrec_model_info(ranker, &info, &err);
+    for (size_t i = 0; status == ECREC_OK && i < r->labels_at; i++) {
+        char name[64];
+        double dimension = 0;
+        if (r->columns[i].kind != ECREC_FIELD_VECTOR)
+            continue;
+        snprintf(name, sizeof name, "schema.fields.%zu.dimension", i);
+        status = ecrec_report_number(info, name, &dimension, &err);
+        r->columns[i].dimension = (size_t)dimension;
+    }
+    ecrec_report_release(info);
+    return status == ECREC_OK ? 0 : failed_with(&err);
+}
+
+records *records_open(ecrec_model *ranker, const char *path, int need_labels)
+{
+    const ecrec_schema *schema = ecrec_model_schema(ranker);
     records *r = calloc(1, sizeof *r);
     const uint32_t fields = ecrec_schema_fields(schema);
     if (r == NULL || lines_open(&r->input, path) != 0) {
@@ -70,7 +91,10 @@ records *records_open(const ecrec_schema *schema, const char *path, int need_lab
             c->name = ecrec_schema_label_name(schema, i - fields);
         }
     }
-    return r;
+    if (read_dimensions(r, ranker) == 0)
+        return r;
+    records_close(r);
+    return NULL;
 }
 
 void records_close(records *r)
@@ -403,9 +427,12 @@ int records_failed(const records *r, const ecrec_error *err)
     return failed("%s:%llu: %s", r->input.name, (unsigned long long)r->line_of[err->row], message);
 }
 
-void records_dimension(records *r, uint32_t field, size_t dimension)
+double records_share(const records *r)
 {
-    r->columns[field].dimension = dimension;
+    struct stat about;
+    if (fstat(fileno(r->input.file), &about) != 0 || !S_ISREG(about.st_mode) || about.st_size <= 0)
+        return -1;
+    return (double)ftello(r->input.file) / (double)about.st_size;
 }
 
 const char *records_name(const records *r)

@@ -24,7 +24,7 @@ int failed(const char *format, ...)
 {
     va_list list;
     va_start(list, format);
-    fputs("ecrec: ", stderr);
+    fputs(isatty(STDERR_FILENO) ? "\r\033[Kecrec: " : "ecrec: ", stderr); /* a progress bar may stand on the line */
     vfprintf(stderr, format, list);
     fputc('\n', stderr);
     va_end(list);
@@ -170,25 +170,46 @@ void progress_begin(progress *p, const char *what, const char *unit, double scal
         p->what = NULL;
 }
 
-int32_t progress_step(void *opaque, uint64_t done, uint64_t total)
+static int progress_due(progress *p)
 {
-    enum { WIDTH = 30 };
-    progress *p = opaque;
-    const double now = seconds(), spent = now - p->started;
-    if (p->what == NULL || (now - p->shown < 0.1 && done != total))
+    const double now = seconds();
+    if (p->what == NULL || now - p->shown < 0.1)
         return 0;
     p->shown = now;
-    const double share = total != 0 ? (double)done / (double)total : 0, rate = spent > 0 ? (double)done * p->scale / spent : 0;
-    char bar[WIDTH + 1];
+    return 1;
+}
+
+/* The bar, or without a share (below 0) the amount; then rate, time left or spent, and a note. */
+static void draw(progress *p, double amount, double share, const char *note)
+{
+    enum { WIDTH = 30 };
+    const double spent = seconds() - p->started, rate = spent > 0 ? amount / spent : 0;
+    char bar[WIDTH + 1], time_text[32];
     for (int i = 0; i < WIDTH; i++)
         bar[i] = (double)i < share * WIDTH ? '#' : '.';
     bar[WIDTH] = 0;
-    fprintf(stderr, "\r%s [%s] %3.0f %%  %.0f %s/s", p->what, bar, 100 * share, rate, p->unit);
-    if (done < total && done != 0)
-        fprintf(stderr, "  %.0f s left ", spent * (double)(total - done) / (double)done);
+    if (share > 0 && share < 1)
+        snprintf(time_text, sizeof time_text, "%.0f s left", spent * (1 - share) / share);
     else
-        fprintf(stderr, "  %.1f s      ", spent);
+        snprintf(time_text, sizeof time_text, "%.1f s", spent);
+    if (share >= 0)
+        fprintf(stderr, "\r%s [%s] %3.0f %%  %.0f %s/s  %s%s    ", p->what, bar, 100 * share, rate, p->unit, time_text, note);
+    else
+        fprintf(stderr, "\r%s %.0f %s  %.0f %s/s  %s%s    ", p->what, amount, p->unit, rate, p->unit, time_text, note);
+}
+
+int32_t progress_step(void *opaque, uint64_t done, uint64_t total)
+{
+    progress *p = opaque;
+    if (progress_due(p) || (p->what != NULL && done == total))
+        draw(p, (double)done * p->scale, total != 0 ? (double)done / (double)total : 0, "");
     return 0;
+}
+
+void progress_rows(progress *p, double rows, double share, const char *note)
+{
+    if (progress_due(p))
+        draw(p, rows, share, note);
 }
 
 void progress_end(progress *p)

@@ -41,6 +41,8 @@ typedef struct progress {
 } progress;
 void progress_begin(progress *p, const char *what, const char *unit, double scale);
 int32_t progress_step(void *opaque, uint64_t done, uint64_t total); /* an ecrec_progress_fn */
+/* Rows done, and the share of the input that they are (below 0: not known, a pipe). */
+void progress_rows(progress *p, double rows, double share, const char *note);
 void progress_end(progress *p);
 
 /* ---- input: lines of -i FILE or stdin ---- */
@@ -66,8 +68,7 @@ void texts_free(texts *t);
 
 /* ---- records: JSONL or TSV with a header line, told by the first character ---- */
 typedef struct records records;
-records *records_open(const ecrec_schema *schema, const char *path, int need_labels);
-void records_dimension(records *r, uint32_t field, size_t dimension); /* that a vector field's rows must have */
+records *records_open(ecrec_model *ranker, const char *path, int need_labels);
 /* Next rows, at most `most`, into the batch; the number, 0 at the end, -1: failed, told. */
 long records_next(records *r, ecrec_batch *batch, size_t most);
 /* What the last rows had for a label (NaN: missing); valid till the next call. */
@@ -75,6 +76,7 @@ const float *records_label(const records *r, uint32_t label);
 const float *records_weights(const records *r); /* 1 where a row has none */
 /* Tells an error of a call on the last rows with the file and the line of its row; EXIT_FAILED. */
 int records_failed(const records *r, const ecrec_error *err);
+double records_share(const records *r); /* of the input's bytes that have been read; -1: not known */
 const char *records_name(const records *r);
 uint64_t records_line(const records *r, size_t row); /* of the last rows */
 void records_close(records *r);

@@ -51,7 +51,7 @@ def write(name, text):
 
 def usage():
     out, _ = run(code=2)
-    for name in "import info tokenize encode new score update eval prune quantize help".split():
+    for name in "import info tokenize encode new score update fit eval prune quantize help".split():
         check(f"the list names {name}", f"  {name} ".encode() in out)
         text, _ = run("help", name, code=0 if name != "help" else 2)
         check(f"help {name} shows its use", name == "help" or f"ecrec {name} ".encode() in text)
@@ -121,6 +121,10 @@ def records():
     check("--explain: parts add up to the logit", all(abs(sum(w["why"]["click"].values()) - w["click"]) < 1e-4 for w in why))
     check("--explain: a part a field and the bias", list(why[0]["why"]["click"]) == ["title", "shop", "price", "look", "bias"])
 
+    run("fit", "r1.ecrec", "-i", "rows.jsonl", "-o", "f.ecrec", "--epochs", "3", "--batch", "32")
+    fitted = json.loads(run("eval", "f.ecrec", "-i", "rows.jsonl", "--json")[0])["click"]
+    check("fit learns", fitted["auc"] > 0.9, fitted)
+
     report = json.loads(run("eval", "r2.ecrec", "-i", "rows.jsonl", "--json", "--plot", "plot.svg")[0])["click"]
     right = sum((float(p) > 0.5) == bool(r["click"]) for p, r in zip(lines[1:], rows)) / 200
     check("eval: accuracy is of the scores", abs(report["accuracy"] - right) < 1e-9, (report, right))
@@ -189,6 +193,14 @@ def on_terminal(*args):
         seen += more
     check(f"{args[0]} on a terminal ends well", process.wait() == 0, seen)
     return seen
+
+
+def long_rows():
+    write("long.jsonl", open("rows.jsonl").read() * 600)
+    for args in (["update", "r1.ecrec", "-i", "long.jsonl", "-o", "r4.ecrec", "--passes", "2"], ["score", "r2.ecrec", "-i", "long.jsonl", "-o", "scores.tsv"],
+                 ["eval", "r2.ecrec", "-i", "long.jsonl"]):
+        seen = on_terminal(*args)
+        check(f"{args[0]} on a terminal: share, rate, time left", re.search(args[0].encode() + rb" \[#*\.*\] +\d+ %  \d+ rows/s  \d+ s left", seen), seen[:300])
 
 
 def texts():
@@ -269,6 +281,7 @@ with tempfile.TemporaryDirectory() as work:
     usage()
     files()
     records()
+    long_rows()
     status = texts()
 print(f"{checks} checks, {len(failures)} failed")
 sys.exit(1 if failures else status)

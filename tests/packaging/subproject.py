@@ -33,9 +33,11 @@ with tempfile.TemporaryDirectory() as work:
         path = os.path.join(SOURCE, name)
         if os.path.isdir(path):
             shutil.copytree(path, f"subprojects/ecrec/{name}", ignore=None if name != "subprojects" else
-                            lambda folder, names: [n for n in names if os.path.isdir(os.path.join(folder, n)) and folder == path and n not in ("packagefiles", "packagecache")])
+                            lambda folder, names: [n for n in names if os.path.isdir(os.path.join(folder, n)) and folder == path and n != "packagefiles"])
         elif os.path.exists(path):
             shutil.copy(path, "subprojects/ecrec")
+    if os.path.isdir(f"{SOURCE}/subprojects/packagecache"):  # meson looks for archives in the outer project's
+        shutil.copytree(f"{SOURCE}/subprojects/packagecache", "subprojects/packagecache")
     log = run("meson", "setup", "build", "--buildtype=debug", *(["--wrap-mode=forcefallback", "-Decrec:blis=disabled"] if fallback else []))
     run("ninja", "-C", "build")
     out = run("build/shop")
