@@ -37,6 +37,7 @@ OPTIONS_INIT(ecrec_load_options_init, ecrec_load_options, ECREC_LOAD_OPTIONS_INI
 OPTIONS_INIT(ecrec_session_options_init, ecrec_session_options, ECREC_SESSION_OPTIONS_INIT)
 OPTIONS_INIT(ecrec_tokenize_options_init, ecrec_tokenize_options, ECREC_TOKENIZE_OPTIONS_INIT)
 OPTIONS_INIT(ecrec_encode_options_init, ecrec_encode_options, ECREC_ENCODE_OPTIONS_INIT)
+OPTIONS_INIT(ecrec_classify_options_init, ecrec_classify_options, ECREC_CLASSIFY_OPTIONS_INIT)
 OPTIONS_INIT(ecrec_encode_input_init, ecrec_encode_input, ECREC_ENCODE_INPUT_INIT)
 OPTIONS_INIT(ecrec_encode_output_init, ecrec_encode_output, ECREC_ENCODE_OUTPUT_INIT)
 OPTIONS_INIT(ecrec_prune_options_init, ecrec_prune_options, ECREC_PRUNE_OPTIONS_INIT)

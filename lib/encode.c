@@ -4,11 +4,12 @@
 #include <string.h>
 
 #include "check.h"
+#include "encode.h"
 
 #define FIRST_ENCODE_OPTIONS offsetof(ecrec_encode_options, dimensions)
 
 /* What stays the same for all rows of a call: the options with the model's defaults put in. */
-static int32_t resolve(const ecrec_model *model, const encoder *e, const ecrec_encode_options *given, embed_call *call, ecrec_error *err)
+int32_t encode_resolve(const ecrec_model *model, const encoder *e, const ecrec_encode_options *given, embed_call *call, ecrec_error *err)
 {
     ecrec_encode_options o = ECREC_ENCODE_OPTIONS_INIT;
     if (given != NULL) /* an older caller's is shorter */
@@ -40,7 +41,7 @@ static int32_t resolve(const ecrec_model *model, const encoder *e, const ecrec_e
 
 /* ---- inputs ---- */
 
-static int32_t take_texts(const ecrec_encode_input *in, embed_call *call, ecrec_error *err)
+static int32_t take_pointers(const ecrec_encode_input *in, embed_texts *out, ecrec_error *err)
 {
     const char *const *texts = in->texts;
     const size_t *lengths = in->lengths;
@@ -52,12 +53,12 @@ static int32_t take_texts(const ecrec_encode_input *in, embed_call *call, ecrec_
         if (lengths[i] > UINT32_MAX)
             return error_row(err, ECREC_ERR_LIMIT, i, "row %zu: the text has more than 4 GiB", i);
     }
-    call->texts = texts;
-    call->lengths = lengths;
+    out->texts = texts;
+    out->lengths = lengths;
     return ECREC_OK;
 }
 
-static int32_t take_buffer(const ecrec_encode_input *in, embed_call *call, ecrec_error *err)
+static int32_t take_buffer(const ecrec_encode_input *in, embed_texts *out, ecrec_error *err)
 {
     const int wide = in->kind == ECREC_INPUT_LARGE_UTF8;
     if (wide ? in->offsets64 == NULL : in->offsets32 == NULL)
@@ -74,10 +75,20 @@ static int32_t take_buffer(const ecrec_encode_input *in, embed_call *call, ecrec
             return error_row(err, ECREC_ERR_LIMIT, i - 1, "row %zu: the text has more than 4 GiB", i - 1);
         last = offset;
     }
-    call->buffer = in->buffer;
-    call->offsets32 = wide ? NULL : in->offsets32;
-    call->offsets64 = wide ? in->offsets64 : NULL;
+    out->buffer = in->buffer;
+    out->offsets32 = wide ? NULL : in->offsets32;
+    out->offsets64 = wide ? in->offsets64 : NULL;
     return ECREC_OK;
+}
+
+int32_t encode_take_texts(const ecrec_encode_input *in, embed_texts *out, ecrec_error *err)
+{
+    *out = (embed_texts){ NULL, NULL, NULL, NULL, NULL };
+    if (in->kind == ECREC_INPUT_TEXTS)
+        return take_pointers(in, out, err);
+    if (in->kind == ECREC_INPUT_UTF8 || in->kind == ECREC_INPUT_LARGE_UTF8)
+        return take_buffer(in, out, err);
+    return error_set(err, ECREC_ERR_INVALID, "ecrec_encode_input: kind %u are no texts", in->kind);
 }
 
 static int32_t take_ids(const ecrec_encode_input *in, embed_call *call, ecrec_error *err)
@@ -111,7 +122,7 @@ static int32_t take_pixels(const ecrec_encode_input *in, embed_call *call, ecrec
     return ECREC_OK;
 }
 
-static int32_t take_input(const ecrec_model *model, const ecrec_encode_input *in, embed_call *call, ecrec_error *err)
+int32_t encode_take_input(const ecrec_model *model, const ecrec_encode_input *in, embed_call *call, ecrec_error *err)
 {
     call->n = in->count;
     if (in->count >= SIZE_MAX / 64)
@@ -126,7 +137,14 @@ static int32_t take_input(const ecrec_model *model, const ecrec_encode_input *in
         return take_pixels(in, call, err);
     if (model->tokenizer == NULL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, call->encoder->patch_size != 0 ? "the model encodes images: encode pixels" : "the model has no tokenizer: encode token ids");
-    return in->kind == ECREC_INPUT_TEXTS ? take_texts(in, call, err) : take_buffer(in, call, err);
+    embed_texts rows;
+    const int32_t status = encode_take_texts(in, &rows, err);
+    call->texts = rows.texts;
+    call->lengths = rows.lengths;
+    call->buffer = rows.buffer;
+    call->offsets32 = rows.offsets32;
+    call->offsets64 = rows.offsets64;
+    return status;
 }
 
 /* ---- outputs ---- */
@@ -203,7 +221,7 @@ int32_t ecrec_encode_batch(ecrec_model *model, ecrec_session *session, const ecr
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no encoder");
     embed_call call = { .n = 0 };
     const snapshot *now = snapshot_read(model, &session->reading, 0);
-    if ((status = resolve(model, now->encoder, options, &call, err)) == ECREC_OK && (status = take_input(model, input, &call, err)) == ECREC_OK &&
+    if ((status = encode_resolve(model, now->encoder, options, &call, err)) == ECREC_OK && (status = encode_take_input(model, input, &call, err)) == ECREC_OK &&
         (status = take_output(output, &call, err)) == ECREC_OK)
         status = output->per_token ? encode_tokens(session->embed, &call, options, output, err) : encode_rows(session->embed, &call, output, err);
     snapshot_done(&session->reading);
@@ -263,7 +281,7 @@ int32_t ecrec_hidden_states(ecrec_model *model, ecrec_session *session, const ui
     const uint64_t starts[2] = { 0, n };
     embed_call call = { .ids = ids, .types = types, .starts = starts, .n = 1 };
     const snapshot *now = snapshot_read(model, &session->reading, 0);
-    status = resolve(model, now->encoder, NULL, &call, err);
+    status = encode_resolve(model, now->encoder, NULL, &call, err);
     if (status == ECREC_OK)
         status = embed_hidden_states(session->embed, &call, states, capacity, err);
     snapshot_done(&session->reading);

@@ -14,6 +14,7 @@
 
 #include "ecrec/base.h"
 #include "ecrec/batch.h"
+#include "ecrec/classify.h"
 #include "ecrec/compress.h"
 #include "ecrec/encode.h"
 #include "ecrec/learn.h"

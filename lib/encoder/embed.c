@@ -139,17 +139,24 @@ static int by_ids(const embed_call *c)
     return c->starts != NULL;
 }
 
+static const char *text_of(const embed_texts *t, size_t row, size_t *length)
+{
+    if (t->texts != NULL) {
+        *length = t->lengths[row];
+        return t->texts[row];
+    }
+    const uint64_t from = t->offsets32 != NULL ? (uint64_t)t->offsets32[row] : (uint64_t)t->offsets64[row];
+    const uint64_t to = t->offsets32 != NULL ? (uint64_t)t->offsets32[row + 1] : (uint64_t)t->offsets64[row + 1];
+    *length = (size_t)(to - from);
+    return t->buffer != NULL ? t->buffer + from : "";
+}
+
 /* A row's text, in whichever layout it came. */
 static const char *row_text(const embed_call *c, size_t row, size_t *length)
 {
-    if (c->texts != NULL) {
-        *length = c->lengths[row];
-        return c->texts[row] != NULL ? c->texts[row] : "";
-    }
-    const uint64_t from = c->offsets32 != NULL ? (uint64_t)c->offsets32[row] : (uint64_t)c->offsets64[row];
-    const uint64_t to = c->offsets32 != NULL ? (uint64_t)c->offsets32[row + 1] : (uint64_t)c->offsets64[row + 1];
-    *length = (size_t)(to - from);
-    return c->buffer != NULL ? c->buffer + from : "";
+    const embed_texts t = { c->texts, c->lengths, c->buffer, c->offsets32, c->offsets64 };
+    const char *text = text_of(&t, row, length);
+    return text != NULL ? text : "";
 }
 
 /* Of n tokens those that the encoder reads; how many. */
@@ -170,8 +177,10 @@ static size_t text_tokens(embed *s, const lane *l, const embed_call *c, size_t r
     const encoder *e = c->encoder;
     size_t length = 0;
     const char *text = row_text(c, row, &length);
-    const tokenize_call call = { .text = text, .length = length, .prompt = c->prompt, .prompt_length = c->prompt_length,
-                                 .special = (int32_t)e->special_tokens, .max_length = most };
+    tokenize_call call = { .text = text, .length = length, .prompt = c->prompt, .prompt_length = c->prompt_length,
+                           .special = (int32_t)e->special_tokens, .max_length = most };
+    if (c->pairs != NULL)
+        call.pair = text_of(c->pairs, row, &call.pair_length);
     if (ids == NULL && e->skip_token != NO_TOKEN) { /* what is dropped must be seen */
         ids = l->ids;
         types = l->types;

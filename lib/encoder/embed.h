@@ -15,6 +15,15 @@ int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, uint32_t t
                      ecrec_error *err);
 void embed_destroy(embed *s);
 
+/* Texts in one of three layouts; what is not used is NULL. */
+typedef struct embed_texts {
+    const char *const *texts;
+    const size_t *lengths;
+    const char *buffer;
+    const int32_t *offsets32;
+    const int64_t *offsets64;
+} embed_texts;
+
 typedef struct embed_call {
     const encoder *encoder;
     const tokenizer *tokenizer;
@@ -29,6 +38,7 @@ typedef struct embed_call {
     const uint64_t *starts;
     const float *pixels;          /* ... or images, one after the other (`packed` in encoder.h) */
     size_t n;
+    const embed_texts *pairs;     /* second texts of the rows, or NULL; a NULL pointer is a row without one */
     const char *prompt;           /* its text, or NULL */
     size_t prompt_length;
     uint32_t pooling, max_length; /* resolved: no defaults here */

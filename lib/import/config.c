@@ -443,6 +443,28 @@ static int32_t read_relative(folder *f, ecrec_error *err)
     return set_u64(f, "encoder.relative_distance", distance, err);
 }
 
+/* What turns logits into scores: what a cross-encoder's folder says, else what the kind of problem asks for. */
+static int32_t read_classifier_activation(folder *f, ecrec_error *err)
+{
+    static const char *const tails[][2] = { { "Identity", "none" }, { "Sigmoid", "sigmoid" }, { "Softmax", "softmax" } };
+    static const char *const problems[][2] = { { "regression", "none" }, { "single_label_classification", "softmax" }, { "multi_label_classification", "sigmoid" } };
+    const char *said = NULL, *problem = NULL;
+    int32_t status;
+    if ((status = json_get_string(f->config, FILE_NAME, "sbert_ce_default_activation_function", NULL, &said, err)) ||
+        (status = json_get_string(json_get(f->config, "sentence_transformers"), FILE_NAME, "activation_fn", said, &said, err)) ||
+        (status = json_get_string(f->config, FILE_NAME, "problem_type", NULL, &problem, err)))
+        return status;
+    for (size_t i = 0; said != NULL && i < 3; i++)
+        if (strstr(said, tails[i][0]) != NULL)
+            return set_string(f, "classifier.activation", tails[i][1], err);
+    if (said != NULL)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, FILE_NAME ": the activation \"%s\" of its scores is not supported (supported: Identity, Sigmoid, Softmax)", said);
+    for (size_t i = 0; problem != NULL && i < 3; i++)
+        if (strcmp(problem, problems[i][0]) == 0)
+            return set_string(f, "classifier.activation", problems[i][1], err);
+    return ECREC_OK;
+}
+
 /* The first of "architectures": does the model classify, and what are its labels called. */
 static int32_t read_classifier(folder *f, ecrec_error *err)
 {
@@ -458,7 +480,7 @@ static int32_t read_classifier(folder *f, ecrec_error *err)
         format_text(name, sizeof name, "label.%llu", (unsigned long long)index);
         status = set_string(f, name, v->text, err);
     }
-    return status;
+    return status == ECREC_OK && f->classifies ? read_classifier_activation(f, err) : status;
 }
 
 /* ---- the whole ---- */

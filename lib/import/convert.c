@@ -7,7 +7,7 @@
 #include "base/format.h"
 #include "import/config.h"
 
-enum { MOST_NAME = 256 };
+enum { MOST_NAME = 256, MOST_NAMED = 4096 /* labels that get a name of ours */ };
 
 /* ---- finding ---- */
 
@@ -407,6 +407,20 @@ static int32_t convert_pooler(converter *c, const char *from, const char *activa
     return status == ECREC_OK ? dense(c, "pooler", from, c->f->hidden, c->f->hidden) : status;
 }
 
+/* Labels that the configuration gives no names are called as its tools call them. */
+static int32_t name_labels(converter *c, uint64_t labels)
+{
+    int32_t status = ECREC_OK;
+    for (uint64_t i = 0; i < labels && labels <= MOST_NAMED && status == ECREC_OK; i++) {
+        char key[32], name[32];
+        format_text(key, sizeof key, "label.%llu", (unsigned long long)i);
+        format_text(name, sizeof name, "LABEL_%llu", (unsigned long long)i);
+        if (properties_string(c->f->settings, key, NULL) == NULL)
+            status = set_string(c->f, key, name, c->err);
+    }
+    return status;
+}
+
 /* What stands on the pooled state: BERT's pooler, and the classifier with what it has of its own before it. */
 static int32_t convert_heads(converter *c)
 {
@@ -438,7 +452,7 @@ static int32_t convert_heads(converter *c)
     if (strcmp(where, "cls") != 0 && strcmp(where, "mean") != 0 && strcmp(where, "last") != 0)
         return error_set(c->err, ECREC_ERR_UNSUPPORTED, "config.json: classifier_pooling \"%s\" is not supported (supported: cls, mean)", where);
     if ((status = height(c, m->classifier, &labels)) != ECREC_OK || (status = set_string(f, "encoder.pooler_pooling", where, c->err)) != ECREC_OK ||
-        (status = set_u64(f, "encoder.labels", labels, c->err)) != ECREC_OK)
+        (status = set_u64(f, "encoder.labels", labels, c->err)) != ECREC_OK || (status = name_labels(c, labels)) != ECREC_OK)
         return status;
     return dense(c, "classifier", m->classifier, labels, f->hidden);
 }

@@ -55,12 +55,19 @@ void world_open(world *w)
     CALL(ecrec_quantize(w->ranker, NULL, &small, NULL, &err));
     CALL(ecrec_model_save(small, temporary("small.ecrec"), &err));
     ecrec_model_release(small);
+    static char classifier[512];
+    if (classifier[0] == 0)
+        snprintf(classifier, sizeof classifier, "%s", tiny_classifier_folder(3, "\"architectures\":[\"BertForSequenceClassification\"],"));
+    CALL(ecrec_model_import(w->context, classifier, NULL, &w->classifier, NULL, &err));
+    CALL(ecrec_session_create(w->classifier, NULL, &w->classifying, &err));
 }
 
 void world_close(world *w)
 {
     ecrec_session_release(w->session);
     ecrec_session_release(w->ranking);
+    ecrec_session_release(w->classifying);
+    ecrec_model_release(w->classifier);
     ecrec_batch_release(w->batch);
     ecrec_schema_release(w->schema);
     ecrec_model_release(w->base);
@@ -352,6 +359,18 @@ static int32_t encode(world *w)
     return s ? s : ecrec_hidden_states(w->base, w->session, ids, NULL, 4, states, sizeof states / sizeof *states, &w->err);
 }
 
+static int32_t classify(world *w)
+{
+    float scores[3 * ROWS];
+    ecrec_encode_input input = ECREC_ENCODE_INPUT_INIT;
+    input.kind = ECREC_INPUT_TEXTS;
+    input.count = ROWS;
+    input.texts = texts;
+    input.lengths = lengths;
+    assert_true(ecrec_model_labels(w->classifier) == 3 && ecrec_model_label(w->classifier, 2) != NULL && ecrec_model_label(w->classifier, 3) == NULL);
+    return ecrec_classify(w->classifier, w->classifying, &input, &input, NULL, scores, 3 * ROWS, &w->err);
+}
+
 static int32_t tokenize(world *w)
 {
     uint32_t ids[64], offsets[128];
@@ -418,6 +437,9 @@ static int32_t options(world *w)
     INIT(context); INIT(import); INIT(load); INIT(session); INIT(tokenize); INIT(encode);
     INIT(field); INIT(label); INIT(network); INIT(fit); INIT(score); INIT(update); INIT(prune); INIT(quantize);
 #undef INIT
+    ecrec_classify_options classifying;
+    ecrec_classify_options_init(&classifying);
+    assert_int_equal(classifying.size, sizeof classifying);
     ecrec_encode_input input;
     ecrec_encode_output output;
     ecrec_encode_input_init(&input);
@@ -518,6 +540,7 @@ const operation operations[] = {
     { "prune by activation", prune_activation, 1, "ecrec_prune" },
     { "quantise", quantize, 1, "ecrec_quantize" },
     { "encode", encode, 0, "ecrec_encode ecrec_encode_batch ecrec_encode_ids ecrec_hidden_states" },
+    { "classify", classify, 0, "ecrec_classify ecrec_model_labels ecrec_model_label" },
     { "tokenise", tokenize, 0, "ecrec_tokenize ecrec_token_text ecrec_vocabulary_size" },
     { "score", score, 0, "ecrec_score" },
     { "snapshots", snapshots, 0, "ecrec_model_snapshots ecrec_rollback" },
@@ -526,7 +549,7 @@ const operation operations[] = {
                              "ecrec_schema_field_name ecrec_schema_find_field ecrec_schema_label_name ecrec_batch_rows ecrec_model_dimension "
                              "ecrec_model_max_length ecrec_model_hidden_size ecrec_model_image ecrec_model_space ecrec_model_variant ecrec_status_name ecrec_version" },
     { "options", options, 0, "ecrec_context_options_init ecrec_import_options_init ecrec_load_options_init ecrec_session_options_init "
-                             "ecrec_tokenize_options_init ecrec_encode_options_init ecrec_encode_input_init ecrec_encode_output_init ecrec_field_options_init ecrec_label_options_init ecrec_network_options_init ecrec_score_options_init "
+                             "ecrec_tokenize_options_init ecrec_encode_options_init ecrec_encode_input_init ecrec_encode_output_init ecrec_classify_options_init ecrec_field_options_init ecrec_label_options_init ecrec_network_options_init ecrec_score_options_init "
                              "ecrec_update_options_init ecrec_fit_options_init ecrec_prune_options_init ecrec_quantize_options_init ecrec_error_init" },
 };
 const size_t operation_count = sizeof operations / sizeof *operations;

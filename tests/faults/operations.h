@@ -11,8 +11,8 @@ enum { ROWS = 6 };
 typedef struct world {
     fault_allocator f;
     ecrec_context *context;
-    ecrec_model *base, *ranker;
-    ecrec_session *session, *ranking;
+    ecrec_model *base, *ranker, *classifier;
+    ecrec_session *session, *ranking, *classifying;
     ecrec_schema *schema;
     ecrec_batch *batch;
     ecrec_error err;

@@ -43,7 +43,7 @@ static void add(writer *w, const char *name, size_t rows, size_t columns, float 
     }
 }
 
-static void weights(const char *folder)
+static void weights(const char *folder, int labels)
 {
     writer w = { .header = "{", .length = 1, .data = malloc(1 << 20), .state = 7 };
     char name[128];
@@ -64,6 +64,12 @@ static void weights(const char *folder)
             snprintf(name, sizeof name, "encoder.layer.%d.%s.bias", l, parts[i].name);
             add(&w, name, (size_t)parts[i].rows, 0, 0.1f, 0);
         }
+    }
+    if (labels != 0) {
+        add(&w, "pooler.dense.weight", TINY_HIDDEN, TINY_HIDDEN, 0.4f, 0);
+        add(&w, "pooler.dense.bias", TINY_HIDDEN, 0, 0.1f, 0);
+        add(&w, "classifier.weight", (size_t)labels, TINY_HIDDEN, 1, 0);
+        add(&w, "classifier.bias", (size_t)labels, 0, 0.1f, 0);
     }
     w.header[w.length++] = '}';
     while (w.length % 8 != 0)
@@ -101,25 +107,27 @@ static void vocabulary(const char *folder)
     text(folder, "tokenizer_config.json", "{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":true}");
 }
 
-static void fill_folder(const char *folder)
+static void fill_folder(const char *folder, int labels, const char *more)
 {
     assert_int_equal(mkdir(folder, 0700), 0);
-    char config[512], pooling[600];
+    char config[1024], pooling[600];
     snprintf(config, sizeof config,
-             "{\"model_type\":\"bert\",\"hidden_size\":%d,\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"intermediate_size\":%d,\"hidden_act\":\"gelu\","
+             "{%s\"model_type\":\"bert\",\"hidden_size\":%d,\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"intermediate_size\":%d,\"hidden_act\":\"gelu\","
              "\"vocab_size\":%d,\"max_position_embeddings\":%d,\"type_vocab_size\":2,\"layer_norm_eps\":1e-12}",
-             TINY_HIDDEN, TINY_LAYERS, TINY_HEADS, TINY_FEED_FORWARD, (int)PIECES, TINY_POSITIONS);
+             more, TINY_HIDDEN, TINY_LAYERS, TINY_HEADS, TINY_FEED_FORWARD, (int)PIECES, TINY_POSITIONS);
     text(folder, "config.json", config);
+    text(folder, "sentence_bert_config.json", "{\"max_seq_length\":24}");
+    weights(folder, labels);
+    if (labels != 0)
+        return;
     text(folder, "modules.json", "[{\"idx\":0,\"name\":\"0\",\"path\":\"\",\"type\":\"sentence_transformers.models.Transformer\"},"
                                  "{\"idx\":1,\"name\":\"1\",\"path\":\"1_Pooling\",\"type\":\"sentence_transformers.models.Pooling\"},"
                                  "{\"idx\":2,\"name\":\"2\",\"path\":\"2_Normalize\",\"type\":\"sentence_transformers.models.Normalize\"}]");
-    text(folder, "sentence_bert_config.json", "{\"max_seq_length\":24}");
     text(folder, "config_sentence_transformers.json", "{\"prompts\":{\"query\":\"new \"}}");
     text(folder, "LICENSE", "Made for these tests; do as you like.\n");
     snprintf(pooling, sizeof pooling, "%s/1_Pooling", folder);
     assert_int_equal(mkdir(pooling, 0700), 0);
     text(pooling, "config.json", "{\"pooling_mode_mean_tokens\":true,\"pooling_mode_cls_token\":false}");
-    weights(folder);
 }
 
 const char *tiny_folder(void)
@@ -127,7 +135,7 @@ const char *tiny_folder(void)
     static char folder[512];
     if (folder[0] == 0) {
         snprintf(folder, sizeof folder, "%s", temporary("tiny"));
-        fill_folder(folder);
+        fill_folder(folder, 0, "");
         tokenizer(folder);
     }
     return folder;
@@ -138,8 +146,20 @@ const char *tiny_vocabulary_folder(void)
     static char folder[512];
     if (folder[0] == 0) {
         snprintf(folder, sizeof folder, "%s", temporary("tiny-vocabulary"));
-        fill_folder(folder);
+        fill_folder(folder, 0, "");
         vocabulary(folder);
     }
+    return folder;
+}
+
+const char *tiny_classifier_folder(int labels, const char *config)
+{
+    static char folder[512];
+    static int number;
+    char name[32];
+    snprintf(name, sizeof name, "tiny-classifier-%d", number++);
+    snprintf(folder, sizeof folder, "%s", temporary(name));
+    fill_folder(folder, labels, config);
+    tokenizer(folder);
     return folder;
 }

@@ -5,5 +5,7 @@
 enum { TINY_HIDDEN = 16, TINY_HEADS = 4, TINY_FEED_FORWARD = 24, TINY_LAYERS = 2, TINY_POSITIONS = 32 };
 const char *tiny_folder(void);
 const char *tiny_vocabulary_folder(void); /* the same model, its tokenizer as vocab.txt */
+/* A new one with a classifier of so many labels; `config`: members of config.json to begin with, each with a comma behind. */
+const char *tiny_classifier_folder(int labels, const char *config);
 
 #endif
