@@ -177,6 +177,42 @@ def case_stream():
     print(f"     repeating the last label: {repeats / len(rows):.4f}; {told['updates'] / told['seconds']:.0f} updates/s")
 
 
+def case_network():
+    columns = 0
+    for name in ("fit", "test"):
+        with gzip.open(need(f"{DATA}/ads/frappe/{name}.libsvm.gz"), "rt") as f:
+            rows = [line.split() for line in f]
+        columns = len(rows[0]) - 1
+        write(name + ".tsv", ["click\t" + "\t".join(f"c{i}" for i in range(columns))] +
+              [("1" if float(r[0]) > 0 else "0") + "\t" + "\t".join(x.split(":")[0] for x in r[1:]) for r in rows])
+    schema = {"fields": [{"name": f"c{i}", "kind": "category"} for i in range(columns)], "labels": ["click"], "hash_bits": 24, "network": {"pairs": "all"}}
+    _, one = ranker(schema, "fit.tsv", "test.tsv")
+    expect("frappe test AUC, all pairs, one pass", one["click"]["auc"], 0.9367)
+    schema["network"] = {"pairs": "all", "unmet": True, "width": 16, "hidden": [64]}
+    write("schema.json", [json.dumps(schema)])
+    tool("new", "--schema", "schema.json", "-o", "r0.ecrec")
+    tool("fit", "r0.ecrec", "-i", "fit.tsv", "-o", "r1.ecrec", "--epochs", "3", "--optimiser", "ftrl", "--rate", "0.1", "--decay", "2")
+    fitted = json.loads(tool("eval", "r1.ecrec", "-i", "test.tsv", "--json"))["click"]
+    expect("frappe test AUC, fitted", fitted["auc"], 0.9520)
+    expect("its log loss", fitted["log_loss"], 0, 0.2232)
+
+
+def case_stream_network():
+    columns = ["period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer"]
+    with gzip.open(need(f"{DATA}/stream/elec2.csv.gz"), "rt") as f:
+        rows = list(csv.DictReader(f))
+    lines, last = ["\t".join(columns) + "\tlast\tup"], ""
+    for r in rows:
+        lines.append("\t".join(r[c] for c in columns) + f"\t{last}\t{r['class']}")
+        last = r["class"]
+    write("elec.tsv", lines)
+    schema = {"fields": [{"name": c, "kind": "number"} for c in columns] + [{"name": "last", "kind": "category"}], "labels": ["up"], "hash_bits": 10,
+              "network": {"width": 8, "embedding_bits": 10, "hidden": [32]}}
+    for rows_an_update, least in (("1", 0.900), ("10", 0.89), ("100", 0.88)):
+        told, _ = ranker(schema, "elec.tsv", None, "--batch", rows_an_update, "--rate", "1", "--max-loss-growth", "100")
+        expect(f"elec2 progressive accuracy, perceptron, {rows_an_update} rows an update", told["labels"]["up"]["accuracy"], least)
+
+
 def columns_of(side):
     out = {}
     for part in side.split("COL ")[1:]:
