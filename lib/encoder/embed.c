@@ -71,12 +71,13 @@ static size_t carve(embed *s, void *base, size_t head, const encoder *e, const t
     return memory.used;
 }
 
-/* Tokens that go through all layers together: their widest rows should stay in the second-level cache beside the weights that
- * pass by, and the weights, read once a pass, want as many rows as possible. */
+/* Tokens that go through all layers together: weights are read once a pass and want as many rows as possible, the widest rows
+ * want to stay near. Several times the second-level cache is best where weights are wide (measured on a core with 1 MiB: 8-bit
+ * weights 256 tokens, float32 512; half of it costs 6 %, twice it 5 %). */
 static size_t block_tokens(const encoder *e)
 {
     const size_t width = 4 * (size_t)e->largest_heads * e->head_size, wide = width > e->largest_feed_forward ? width : e->largest_feed_forward;
-    const size_t tokens = cpu_cache_sizes().l2 / 4 * 3 / ((wide + e->hidden) * sizeof(float));
+    const size_t tokens = cpu_cache_sizes().l2 * (e->quantized ? 2 : 4) / ((wide + e->hidden) * sizeof(float));
     return tokens < BLOCK_LEAST ? BLOCK_LEAST : tokens > BLOCK_MOST ? BLOCK_MOST : tokens;
 }
 

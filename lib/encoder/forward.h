@@ -4,7 +4,7 @@
 
 #include "encoder/encoder.h"
 
-enum { FEED_ROWS = 512 /* rows that go through a feed-forward block at a time: what lies between stays small */ };
+enum { FEED_ROWS = 128 /* rows that go through a feed-forward block at a time: what lies between stays small */ };
 
 /* Scratch of one pass, carved from its workspace. */
 typedef struct pass {

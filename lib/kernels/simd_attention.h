@@ -6,9 +6,15 @@
 INLINE void transpose_block(const float *from, size_t stride, size_t rows, size_t columns, float *to)
 {
     vf a[LANES], t[LANES];
-    UNROLL
-    for (int r = 0; r < LANES; r++)
-        a[r] = (size_t)r >= rows ? vf_set(0) : columns == LANES ? vf_load(from + (size_t)r * stride) : vf_load_some(from + (size_t)r * stride, columns);
+    if (rows == LANES && columns == LANES) {
+        UNROLL
+        for (int r = 0; r < LANES; r++)
+            a[r] = vf_load(from + (size_t)r * stride);
+    } else {
+        UNROLL
+        for (int r = 0; r < LANES; r++)
+            a[r] = (size_t)r >= rows ? vf_set(0) : columns == LANES ? vf_load(from + (size_t)r * stride) : vf_load_some(from + (size_t)r * stride, columns);
+    }
     UNROLL
     for (int r = 0; r < LANES; r += 2) {
         t[r] = vf_unpack_low(a[r], a[r + 1]);

@@ -1,23 +1,36 @@
 /* Row by row: norms, softmax, dot products, bytes. Part of simd.h. */
 
+/* Sums over a row keep four vectors, so that additions need not wait for each other: vector i goes to the (i mod 4)-th. */
 static void layer_norm(size_t rows, size_t n, const float *x, size_t x_stride, const float *weight, const float *bias, float eps,
                        float *out, size_t out_stride)
 {
-    size_t whole = n / LANES * LANES;
+    const size_t whole = n / LANES * LANES, four = n / (4 * LANES) * (4 * LANES);
     for (size_t r = 0; r < rows; r++) {
         const float *row = x + r * x_stride;
-        vf sum = vf_set(0), squares = vf_set(0);
-        for (size_t i = 0; i < n; i += LANES)
-            sum = vf_add(sum, load_at(row, i, n));
-        vf mean = vf_set(vf_sum(sum) / (float)n);
-        for (size_t i = 0; i < whole; i += LANES) {
-            vf d = vf_sub(vf_load(row + i), mean);
-            squares = vf_fma(d, d, squares);
+        vf sum[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) }, squares[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) };
+        for (size_t i = 0; i < four; i += 4 * LANES)
+            UNROLL
+            for (int j = 0; j < 4; j++)
+                sum[j] = vf_add(sum[j], vf_load(row + i + (size_t)j * LANES));
+        for (size_t i = four; i < n; i += LANES)
+            sum[0] = vf_add(sum[0], load_at(row, i, n));
+        const vf mean = vf_set(vf_sum(vf_add(vf_add(sum[0], sum[1]), vf_add(sum[2], sum[3]))) / (float)n);
+        for (size_t i = 0; i < four; i += 4 * LANES)
+            UNROLL
+            for (int j = 0; j < 4; j++) {
+                const vf d = vf_sub(vf_load(row + i + (size_t)j * LANES), mean);
+                squares[j] = vf_fma(d, d, squares[j]);
+            }
+        for (size_t i = four; i < whole; i += LANES) {
+            const vf d = vf_sub(vf_load(row + i), mean);
+            squares[0] = vf_fma(d, d, squares[0]);
         }
-        float rest = 0, m = vf_first(mean);
+        float rest = 0;
+        const float m = vf_first(mean);
         for (size_t i = whole; i < n; i++)
             rest += (row[i] - m) * (row[i] - m);
-        vf inverse = vf_set(1.0f / sqrtf((vf_sum(squares) + rest) / (float)n + eps));
+        const float total = vf_sum(vf_add(vf_add(squares[0], squares[1]), vf_add(squares[2], squares[3]))) + rest;
+        const vf inverse = vf_set(1.0f / sqrtf(total / (float)n + eps));
         for (size_t i = 0; i < n; i += LANES) {
             vf v = vf_mul(vf_mul(vf_sub(load_at(row, i, n), mean), inverse), load_at(weight, i, n));
             if (bias != NULL)
@@ -111,13 +124,22 @@ static void quantize_rows(size_t m, size_t k, const float *x, size_t x_stride, u
     for (size_t r = 0; r < m; r++) {
         const float *row = x + r * x_stride;
         uint8_t *to = q + r * q_stride;
-        vf low = vf_set(0), high = vf_set(0);
-        for (size_t i = 0; i < k; i += LANES) {
-            vf v = load_at(row, i, k);
-            low = vf_min(v, low); /* a NaN leaves the second operand */
-            high = vf_max(v, high);
+        vf low[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) }, high[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) };
+        size_t at = 0;
+        for (; at + 4 * LANES <= k; at += 4 * LANES)
+            UNROLL
+            for (int j = 0; j < 4; j++) {
+                const vf v = vf_load(row + at + (size_t)j * LANES);
+                low[j] = vf_min(v, low[j]); /* a NaN leaves the second operand */
+                high[j] = vf_max(v, high[j]);
+            }
+        for (; at < k; at += LANES) {
+            const vf v = load_at(row, at, k);
+            low[0] = vf_min(v, low[0]);
+            high[0] = vf_max(v, high[0]);
         }
-        float least = -vf_highest(vf_sub(vf_set(0), low)), most = vf_highest(high);
+        const vf lowest = vf_min(vf_min(low[0], low[1]), vf_min(low[2], low[3]));
+        const float least = -vf_highest(vf_sub(vf_set(0), lowest)), most = vf_highest(vf_max(vf_max(high[0], high[1]), vf_max(high[2], high[3])));
         float range = most - least, inverse = range > 0 ? 255.0f / range : 0;
         if (!(inverse <= 3.4e38f))
             inverse = 0;

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# The library on AArch64 under qemu: cross-compiled with Debian's compiler and arm64 libraries (installed when they are not
+# there and this may), kernel and conformance suites, and the portable level's vectors of a whole model against this machine's,
+# bit by bit. The last line is "N passed, N failed, N skipped".
+#
+#   tests/aarch64.sh [BUILD-FOLDER [NATIVE-BUILD-FOLDER]]
+set -euo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+out=${1:-$top/build-ci/aarch64} native=${2:-$top/build}
+packages=(gcc-aarch64-linux-gnu qemu-user libzstd-dev:arm64 libutf8proc-dev:arm64 libcmocka-dev:arm64 libxxhash-dev:arm64)
+if ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ]; then sudo=(); else sudo=(sudo -n); fi
+    "${sudo[@]}" dpkg --add-architecture arm64
+    "${sudo[@]}" apt-get update -q >&2
+    "${sudo[@]}" apt-get install -y -q --no-install-recommends "${packages[@]}" >&2
+fi
+[ -f "$out/build.ninja" ] || meson setup "$out" "$top" --cross-file "$top/tests/cross/aarch64.ini" -Dblis=disabled -Dtool=disabled >&2
+ninja -C "$out" >&2
+ninja -C "$native" tests/abi/everywhere >&2
+passed=0 failed=0 skipped=0
+meson test -C "$out" --no-rebuild --print-errorlogs --timeout-multiplier 20 --suite kernels --suite conformance >&2 || true
+while read -r result; do
+    case $result in OK|EXPECTEDFAIL) passed=$((passed + 1)) ;; SKIP) skipped=$((skipped + 1)) ;; *) failed=$((failed + 1)) ;; esac
+done < <(python3 -c 'import json, sys
+for line in open(sys.argv[1], encoding="utf-8"): print(json.loads(line)["result"])' "$out/meson-logs/testlog.json")
+# the same bits of encoded vectors, of quantised and pruned models', and of scores after learning
+results() { grep ' first '; }
+here=$("$native/tests/abi/everywhere" 1 | results) there=$(qemu-aarch64 -cpu max "$out/tests/abi/everywhere" 1 | results)
+printf 'portable, here:\n%s\nportable, AArch64:\n%s\n' "$here" "$there" >&2
+if [ -n "$here" ] && [ "$here" = "$there" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ] && [ $passed -gt 2 ]
