@@ -52,7 +52,7 @@ static int32_t take_pairs(const ecrec_encode_input *input, const ecrec_encode_in
         return ECREC_OK;
     if (pairs->count != input->count)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_classify: %zu texts, but %zu second texts", input->count, pairs->count);
-    if (call->starts != NULL || call->pixels != NULL)
+    if (call->starts != NULL || call->pixels != NULL || call->pictures != NULL)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_classify: second texts go with texts only (token ids tell pairs by their types)");
     const int32_t status = encode_take_texts(pairs, texts, err);
     call->pairs = texts;
@@ -84,10 +84,11 @@ int32_t ecrec_classify(ecrec_model *model, ecrec_session *session, const ecrec_e
     encoding.max_length = options->max_length;
     encoding.progress = options->progress;
     encoding.progress_opaque = options->progress_opaque;
+    embed_pictures pictures;
     embed_texts seconds = { NULL, NULL, NULL, NULL, NULL };
     embed_call call = { .logits = 1, .vectors = scores, .stride = labels };
     const snapshot *now = snapshot_read(model, &session->reading, 0);
-    if ((status = encode_resolve(model, now->encoder, &encoding, &call, err)) == ECREC_OK && (status = encode_take_input(model, input, &call, err)) == ECREC_OK &&
+    if ((status = encode_resolve(model, now->encoder, &encoding, &call, err)) == ECREC_OK && (status = encode_take_input(model, input, &pictures, &call, err)) == ECREC_OK &&
         (status = take_pairs(input, pairs, &seconds, &call, err)) == ECREC_OK && input->count != 0) {
         call.prompt = NULL;
         call.prompt_length = 0;

@@ -122,12 +122,21 @@ static int32_t take_pixels(const ecrec_encode_input *in, embed_call *call, ecrec
     return ECREC_OK;
 }
 
-int32_t encode_take_input(const ecrec_model *model, const ecrec_encode_input *in, embed_call *call, ecrec_error *err)
+int32_t encode_take_pictures(const ecrec_encode_input *in, embed_pictures *out, ecrec_error *err)
+{
+    if (in->pictures == NULL || in->picture_heights == NULL || in->picture_widths == NULL)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_encode_input: %s is NULL",
+                         in->pictures == NULL ? "pictures" : in->picture_heights == NULL ? "picture_heights" : "picture_widths");
+    *out = (embed_pictures){ in->pictures, in->picture_heights, in->picture_widths, in->picture_strides };
+    return ECREC_OK;
+}
+
+int32_t encode_take_input(const ecrec_model *model, const ecrec_encode_input *in, embed_pictures *pictures, embed_call *call, ecrec_error *err)
 {
     call->n = in->count;
     if (in->count >= SIZE_MAX / 64)
         return error_set(err, ECREC_ERR_LIMIT, "ecrec_encode_input: %zu rows are too many", in->count);
-    if (in->kind < ECREC_INPUT_TEXTS || in->kind > ECREC_INPUT_PIXELS)
+    if (in->kind < ECREC_INPUT_TEXTS || in->kind > ECREC_INPUT_PICTURES)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_encode_input: kind %u is unknown", in->kind);
     if (in->count == 0)
         return ECREC_OK;
@@ -135,8 +144,12 @@ int32_t encode_take_input(const ecrec_model *model, const ecrec_encode_input *in
         return take_ids(in, call, err);
     if (in->kind == ECREC_INPUT_PIXELS)
         return take_pixels(in, call, err);
+    if (in->kind == ECREC_INPUT_PICTURES) {
+        call->pictures = pictures;
+        return encode_take_pictures(in, pictures, err);
+    }
     if (model->tokenizer == NULL)
-        return error_set(err, ECREC_ERR_UNSUPPORTED, call->encoder->patch_size != 0 ? "the model encodes images: encode pixels" : "the model has no tokenizer: encode token ids");
+        return error_set(err, ECREC_ERR_UNSUPPORTED, call->encoder->patch_size != 0 ? "the model encodes images: encode pictures or pixels" : "the model has no tokenizer: encode token ids");
     embed_texts rows;
     const int32_t status = encode_take_texts(in, &rows, err);
     call->texts = rows.texts;
@@ -220,8 +233,9 @@ int32_t ecrec_encode_batch(ecrec_model *model, ecrec_session *session, const ecr
     if (session->embed == NULL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no encoder");
     embed_call call = { .n = 0 };
+    embed_pictures pictures;
     const snapshot *now = snapshot_read(model, &session->reading, 0);
-    if ((status = encode_resolve(model, now->encoder, options, &call, err)) == ECREC_OK && (status = encode_take_input(model, input, &call, err)) == ECREC_OK &&
+    if ((status = encode_resolve(model, now->encoder, options, &call, err)) == ECREC_OK && (status = encode_take_input(model, input, &pictures, &call, err)) == ECREC_OK &&
         (status = take_output(output, &call, err)) == ECREC_OK)
         status = output->per_token ? encode_tokens(session->embed, &call, options, output, err) : encode_rows(session->embed, &call, output, err);
     snapshot_done(&session->reading);

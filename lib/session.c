@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "images.h"
 
 static int encoder_tensor(const char *name)
 {
@@ -63,8 +64,10 @@ static void unbind_snapshot(ecrec_model *model, snapshot *s)
 static void release_views(ecrec_model *model)
 {
     memory_release(&model->context->m, model->tokenizer, sizeof(tokenizer));
+    memory_release(&model->context->m, model->pictures, sizeof(picture_settings));
     ecrec_schema_release(model->schema);
     model->tokenizer = NULL;
+    model->pictures = NULL;
     model->schema = NULL;
 }
 
@@ -90,6 +93,12 @@ int32_t model_setup(ecrec_model *model, ecrec_error *err)
         if ((model->tokenizer = memory_zero(m, sizeof(tokenizer))) == NULL)
             return error_nomem(err, "the tokenizer's view", sizeof(tokenizer));
         if ((status = tokenizer_open(model->tokenizer, image->data, image->length, err)) != ECREC_OK)
+            return status;
+    }
+    if (properties_string(model->fixed->settings, "image.resize", NULL) != NULL) {
+        if ((model->pictures = memory_zero(m, sizeof(picture_settings))) == NULL)
+            return error_nomem(err, "the settings of pictures", sizeof(picture_settings));
+        if ((status = pictures_read(model->fixed->settings, model->pictures, err)) != ECREC_OK)
             return status;
     }
     const blob *schema = parts_blob(model->fixed, "schema");
@@ -136,7 +145,7 @@ static int32_t session_fill(ecrec_session *s, const ecrec_session_options *optio
     uint32_t threads = options != NULL && options->threads != 0 && options->threads < most ? options->threads : most;
     int32_t status = ECREC_OK;
     if (e != NULL)
-        status = embed_create(m, e, model->tokenizer, threads, options != NULL ? options->max_tokens : 0, &s->embed, err);
+        status = embed_create(m, e, model->tokenizer, model->pictures, threads, options != NULL ? options->max_tokens : 0, &s->embed, err);
     else if (model->tokenizer != NULL)
         status = token_work_create(m, model->tokenizer, &s->words, err);
     if (status == ECREC_OK && model->schema != NULL)

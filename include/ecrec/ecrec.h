@@ -17,6 +17,7 @@
 #include "ecrec/classify.h"
 #include "ecrec/compress.h"
 #include "ecrec/encode.h"
+#include "ecrec/image.h"
 #include "ecrec/learn.h"
 #include "ecrec/model.h"
 #include "ecrec/rank.h"

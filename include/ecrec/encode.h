@@ -14,7 +14,8 @@ enum {
     ECREC_INPUT_UTF8 = 2,       /* buffer, offsets32: Arrow's utf8 layout */
     ECREC_INPUT_LARGE_UTF8 = 3, /* buffer, offsets64: Arrow's large_utf8 layout */
     ECREC_INPUT_IDS = 4,        /* ids, starts, types */
-    ECREC_INPUT_PIXELS = 5      /* pixels, channels, height, width: images, already resized and normalised */
+    ECREC_INPUT_PIXELS = 5,     /* pixels, channels, height, width: images, already resized and normalised */
+    ECREC_INPUT_PICTURES = 6    /* pictures, picture_heights, ...: 8 bit RGB of any size (ecrec/image.h) */
 };
 
 /* What to encode. The arrays stay the caller's and are only read; those of other kinds are not looked at. */
@@ -34,8 +35,12 @@ typedef struct ecrec_encode_input {
     const float *pixels;       /* count images, one after the other: channel by channel, each height x width, row by row */
     uint32_t channels, height, width; /* of an image: what ecrec_model_image says */
     uint32_t reserved;
+    const uint8_t *const *pictures;  /* count pointers to pixels: R, G, B, R, ..., row by row from the top */
+    const uint32_t *picture_heights; /* count heights and widths in pixels, 1 .. 16384 each */
+    const uint32_t *picture_widths;
+    const size_t *picture_strides;   /* bytes from a row to the next, at least 3 * width; NULL: 3 * width each */
 } ecrec_encode_input;
-#define ECREC_ENCODE_INPUT_INIT { (uint32_t)sizeof(ecrec_encode_input), 0, 0, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0 }
+#define ECREC_ENCODE_INPUT_INIT { (uint32_t)sizeof(ecrec_encode_input), 0, 0, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
 ECREC_API void ecrec_encode_input_init(ecrec_encode_input *input);
 
 /* Where the vectors go. */

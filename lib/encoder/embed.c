@@ -14,6 +14,7 @@ enum {
     MOST_TOGETHER = 64, /* sequences in a pass whose pooled vectors are kept over several layers */
     BLOCK_LEAST = 64,   /* tokens of a pass */
     BLOCK_MOST = 512,
+    MOST_PICTURES = 4,  /* in a pass */
     LONG_LENGTHS = 16   /* how many max_lengths of a long text's tokens are held at a time */
 };
 
@@ -24,7 +25,8 @@ typedef struct lane {
     uint8_t *types, *frame_types;
     uint64_t *rows; /* which text each packed sequence is */
     float *hidden, *pooled, *vector, *mean;
-    void *workspace, *pooling;
+    void *workspace, *pooling, *picture;
+    float *planes; /* of MOST_PICTURES */
 } lane;
 
 struct embed {
@@ -32,6 +34,7 @@ struct embed {
     size_t bytes, max_tokens, long_tokens;
     size_t block; /* a pass takes no further sequence once it has so many tokens */
     uint32_t lanes;
+    const picture_settings *pictures; /* the model's, or NULL */
     const embed_call *call;
     size_t limit, together; /* texts below `limit` are to be done; at most so many sequences in a pass */
     _Atomic size_t next;
@@ -44,8 +47,8 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-static size_t carve(embed *s, void *base, size_t head, const encoder *e, const tokenizer *t, uint32_t lanes, size_t max_tokens,
-                    size_t long_tokens)
+static size_t carve(embed *s, void *base, size_t head, const encoder *e, const tokenizer *t, const picture_settings *pictures, uint32_t lanes,
+                    size_t max_tokens, size_t long_tokens)
 {
     scratch memory = { base, head, SIZE_MAX };
     const size_t row = larger(larger(e->hidden, e->dimension), e->labels) * sizeof(float);
@@ -65,6 +68,8 @@ static size_t carve(embed *s, void *base, size_t head, const encoder *e, const t
         l.mean = scratch_take(&memory, row);
         l.workspace = scratch_take(&memory, encoder_workspace(e, max_tokens));
         l.pooling = scratch_take(&memory, encoder_pool_workspace(e));
+        l.picture = scratch_take(&memory, pictures != NULL ? picture_scratch(pictures) : 64);
+        l.planes = scratch_take(&memory, pictures != NULL ? MOST_PICTURES * encoder_image_floats(e) * sizeof(float) : 64);
         if (s != NULL)
             s->lane[i] = l;
     }
@@ -81,15 +86,15 @@ static size_t block_tokens(const encoder *e)
     return tokens < BLOCK_LEAST ? BLOCK_LEAST : tokens > BLOCK_MOST ? BLOCK_MOST : tokens;
 }
 
-int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, uint32_t threads, uint32_t max_tokens, embed **out,
-                     ecrec_error *err)
+int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, const picture_settings *pictures, uint32_t threads,
+                     uint32_t max_tokens, embed **out, ecrec_error *err)
 {
     const uint32_t lanes = threads == 0 ? 1 : threads < MOST_TASKS ? threads : MOST_TASKS;
     size_t tokens = max_tokens != 0 ? max_tokens : (size_t)e->max_length + 512;
     if (tokens < e->max_length)
         tokens = e->max_length;
     const size_t longs = LONG_LENGTHS * (size_t)e->max_length;
-    const size_t head = sizeof(embed) + lanes * sizeof(lane), bytes = carve(NULL, NULL, head, e, t, lanes, tokens, longs);
+    const size_t head = sizeof(embed) + lanes * sizeof(lane), bytes = carve(NULL, NULL, head, e, t, pictures, lanes, tokens, longs);
     embed *s = memory_allocate(m, bytes);
     if (s == NULL)
         return error_nomem(err, "a session's scratch", bytes);
@@ -100,9 +105,10 @@ int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, uint32_t t
     s->block = block_tokens(e);
     s->long_tokens = longs;
     s->lanes = lanes;
+    s->pictures = pictures;
     atomic_init(&s->next, 0);
     atomic_init(&s->failed, ECREC_OK);
-    (void)carve(s, s, head, e, t, lanes, tokens, longs);
+    (void)carve(s, s, head, e, t, pictures, lanes, tokens, longs);
     for (uint32_t i = 0; i < lanes && t != NULL; i++) {
         const int32_t status = token_work_create(m, t, &s->lane[i].words, err);
         if (status != ECREC_OK) {
@@ -202,13 +208,23 @@ static size_t row_ids(const embed_call *c, size_t row)
     return c->encoder->position_end && n > c->max_length ? c->max_length : (size_t)n;
 }
 
-/* The tokens of one row at the end of what the lane holds; how many. More than max_length: a long text, to be read in
+static picture row_picture(const embed_call *c, size_t row)
+{
+    const embed_pictures *p = c->pictures;
+    return (picture){ p->pixels[row], p->heights[row], p->widths[row], p->strides != NULL ? p->strides[row] : (size_t)p->widths[row] * PICTURE_CHANNELS };
+}
+
+/* The tokens of one row, the sequence-th, at the end of what the lane holds; how many. More than max_length: a long text, to be read in
  * windows, of which nothing that was written counts. */
-static size_t take_row(embed *s, const lane *l, size_t row, size_t at)
+static size_t take_row(embed *s, const lane *l, size_t row, size_t sequence, size_t at)
 {
     const embed_call *c = s->call;
     const size_t room = s->max_tokens - at;
-    if (c->pixels != NULL)
+    if (c->pictures != NULL) { /* whether it fits was checked */
+        const picture p = row_picture(c, row);
+        (void)picture_prepare(s->pictures, l->picture, &p, l->planes + sequence * encoder_image_floats(c->encoder), NULL);
+    }
+    if (c->pixels != NULL || c->pictures != NULL)
         return encoder_image_tokens(c->encoder);
     if (by_ids(c)) {
         const size_t n = row_ids(c, row);
@@ -416,14 +432,18 @@ static void run_lane(void *argument, uint32_t index)
     const lane *l = &s->lane[index];
     const encoder *e = c->encoder;
     for (;;) {
-        packed p = { c->pixels != NULL ? NULL : l->ids, e->token_types > 1 ? l->types : NULL, l->starts, 0, c->pixels, l->rows };
+        packed p = { e->patch_size != 0 ? NULL : l->ids, e->token_types > 1 ? l->types : NULL, l->starts, 0, c->pixels, l->rows };
+        if (c->pictures != NULL) {
+            p.pixels = l->planes;
+            p.rows = NULL;
+        }
         size_t long_row = SIZE_MAX;
         l->starts[0] = 0;
         while (p.sequences < s->together && l->starts[p.sequences] < s->block && l->starts[p.sequences] + c->max_length <= s->max_tokens) {
             const size_t row = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed);
             if (row >= s->limit)
                 break;
-            const size_t at = l->starts[p.sequences], n = take_row(s, l, row, at);
+            const size_t at = l->starts[p.sequences], n = take_row(s, l, row, p.sequences, at);
             if (n > c->max_length) { /* after what is packed already */
                 long_row = row;
                 break;
@@ -470,7 +490,7 @@ static int32_t check_ids(const embed *s, const embed_call *c, ecrec_error *err)
 static int32_t check_kind(const embed_call *c, ecrec_error *err)
 {
     const encoder *e = c->encoder;
-    if ((e->patch_size != 0) != (c->pixels != NULL))
+    if ((e->patch_size != 0) != (c->pixels != NULL || c->pictures != NULL))
         return error_set(err, ECREC_ERR_UNSUPPORTED, e->patch_size != 0 ? "the model encodes images, not texts" : "the model encodes texts, not images");
     if (c->logits && e->labels == 0)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no classifier");
@@ -481,11 +501,27 @@ static int32_t check_kind(const embed_call *c, ecrec_error *err)
     return ECREC_OK;
 }
 
+static int32_t check_pictures(const embed *s, const embed_call *c, ecrec_error *err)
+{
+    if (s->pictures == NULL)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model does not say how pictures are prepared (its folder had no preprocessor_config.json): encode pixels");
+    for (size_t i = 0; i < c->n; i++) {
+        ecrec_error inner = ECREC_ERROR_INIT;
+        const picture p = row_picture(c, i);
+        const int32_t status = picture_fits(s->pictures, &p, &inner);
+        if (status != ECREC_OK)
+            return error_row(err, status, i, "row %zu: %s", i, inner.message);
+    }
+    return ECREC_OK;
+}
+
 static int32_t check_rows(embed *s, const embed_call *c, ecrec_error *err)
 {
     const int32_t status = check_kind(c, err);
     if (status != ECREC_OK || c->pixels != NULL)
         return status;
+    if (c->pictures != NULL)
+        return check_pictures(s, c, err);
     if (by_ids(c))
         return check_ids(s, c, err);
     for (size_t i = 0; i < c->n; i++) {
@@ -508,7 +544,7 @@ int32_t embed_count(embed *s, const embed_call *call, uint64_t *token_rows, ecre
         return status;
     token_rows[0] = 0;
     for (size_t i = 0; i < call->n; i++)
-        token_rows[i + 1] = token_rows[i] + (call->pixels != NULL ? encoder_image_tokens(call->encoder) : by_ids(call) ? row_ids(call, i) :
+        token_rows[i + 1] = token_rows[i] + (call->pixels != NULL || call->pictures != NULL ? encoder_image_tokens(call->encoder) : by_ids(call) ? row_ids(call, i) :
                                              text_tokens(s, &s->lane[0], call, i, call->max_length, NULL, NULL, 0));
     return ECREC_OK;
 }
@@ -529,6 +565,8 @@ int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err)
         const size_t most = call->last_layers > 1 && s->max_tokens > MOST_TOGETHER ? MOST_TOGETHER : s->max_tokens;
         if (s->together > most)
             s->together = most;
+        if (call->pictures != NULL && s->together > MOST_PICTURES)
+            s->together = MOST_PICTURES;
         atomic_store_explicit(&s->next, done, memory_order_relaxed);
         context_run(call->context, run_lane, s, lanes < s->limit - done ? lanes : (uint32_t)(s->limit - done));
         done = s->limit;
@@ -539,6 +577,16 @@ int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err)
     }
     s->call = NULL;
     return atomic_load_explicit(&s->failed, memory_order_relaxed) == ECREC_OK ? ECREC_OK : error_nomem(err, "a long text's tokens", 0);
+}
+
+int32_t embed_prepare(embed *s, const embed_call *call, float *planes, ecrec_error *err)
+{
+    const int32_t status = check_rows(s, call, err);
+    for (size_t i = 0; i < call->n && status == ECREC_OK; i++) {
+        const picture p = row_picture(call, i);
+        (void)picture_prepare(s->pictures, s->lane[0].picture, &p, planes + i * encoder_image_floats(call->encoder), NULL);
+    }
+    return status;
 }
 
 typedef struct state_copy { float *to; size_t size; } state_copy;

@@ -5,14 +5,15 @@
 #include "base/context.h"
 #include "ecrec/text.h"
 #include "encoder/encoder.h"
+#include "image/image.h"
 #include "text/tokenizer.h"
 
 typedef struct embed embed;
 
 /* Scratch for `threads` parallel tasks of at most `max_tokens` packed tokens each (0: chosen; at least max_length). The
  * tokenizer may be NULL: ids only. One block from `m`; keeps nothing else alive. */
-int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, uint32_t threads, uint32_t max_tokens, embed **out,
-                     ecrec_error *err);
+int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, const picture_settings *pictures, uint32_t threads,
+                     uint32_t max_tokens, embed **out, ecrec_error *err);
 void embed_destroy(embed *s);
 
 /* Texts in one of three layouts; what is not used is NULL. */
@@ -23,6 +24,13 @@ typedef struct embed_texts {
     const int32_t *offsets32;
     const int64_t *offsets64;
 } embed_texts;
+
+/* 8 bit RGB pictures. */
+typedef struct embed_pictures {
+    const uint8_t *const *pixels;
+    const uint32_t *heights, *widths;
+    const size_t *strides; /* NULL: rows follow one another */
+} embed_pictures;
 
 typedef struct embed_call {
     const encoder *encoder;
@@ -37,6 +45,7 @@ typedef struct embed_call {
     const uint8_t *types;
     const uint64_t *starts;
     const float *pixels;          /* ... or images, one after the other (`packed` in encoder.h) */
+    const embed_pictures *pictures; /* ... or pictures, prepared here */
     size_t n;
     const embed_texts *pairs;     /* second texts of the rows, or NULL; a NULL pointer is a row without one */
     const char *prompt;           /* its text, or NULL */
@@ -61,6 +70,8 @@ typedef struct embed_call {
 int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err);
 /* The first vector of each row where each token is one: n + 1 entries. Errors as embed_run. */
 int32_t embed_count(embed *s, const embed_call *call, uint64_t *token_rows, ecrec_error *err);
+/* The planes that the encoder would be fed with: n x 3 x height x width floats. Errors as embed_run. */
+int32_t embed_prepare(embed *s, const embed_call *call, float *planes, ecrec_error *err);
 int32_t embed_hidden_states(embed *s, const embed_call *call, float *states, size_t capacity, ecrec_error *err);
 /* One text's tokens through the session's scratch. */
 token_work *embed_words(embed *s);

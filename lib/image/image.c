@@ -201,6 +201,13 @@ static void put_row(const plan *p, uint32_t y, const uint8_t *line, float *out)
     }
 }
 
+int32_t picture_fits(const picture_settings *s, const picture *image, ecrec_error *err)
+{
+    plan p = { .s = s };
+    const int32_t status = check_picture(image, err);
+    return status != ECREC_OK ? status : plan_size(&p, image, err);
+}
+
 int32_t picture_prepare(const picture_settings *s, void *scratch, const picture *image, float *out, ecrec_error *err)
 {
     plan p = { .s = s, .most_across = 1, .most_down = 1 };

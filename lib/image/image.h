@@ -45,9 +45,10 @@ typedef struct picture {
     size_t stride;         /* bytes, at least 3 * width */
 } picture;
 
-/* `out`: 3 planes of out_height x out_width. Allocates nothing. Errors: INVALID (no pixels, an edge of 0, a stride below a
- * row, a picture that passes the address space), LIMIT (an edge above PICTURE_MOST_EDGE), MISMATCH (the settings do not make
- * what the encoder takes of it). */
+/* Can it be prepared? Errors: INVALID (no pixels, an edge of 0, a stride below a row, a picture that passes the address space),
+ * LIMIT (an edge above PICTURE_MOST_EDGE), MISMATCH (the settings do not make what the encoder takes of it). */
+int32_t picture_fits(const picture_settings *s, const picture *p, ecrec_error *err);
+/* `out`: 3 planes of out_height x out_width. Allocates nothing. Errors: those of picture_fits. */
 int32_t picture_prepare(const picture_settings *s, void *scratch, const picture *p, float *out, ecrec_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/report.h"
 #include "import/config.h"
 #include "import/convert.h"
+#include "import/processor.h"
 
 /* Name and kind of the space: everything that decides what a text's vector is. */
 static int32_t fingerprint(parts *p, ecrec_error *err)
@@ -117,7 +118,9 @@ static int32_t read_folder(folder *f, converter *c, const ecrec_import_options *
         (status = folder_lengths(f, options != NULL ? options->max_length : 0, err)) != ECREC_OK ||
         (status = folder_tokenizer(f, c->p, err)) != ECREC_OK || (status = convert_all(c)) != ECREC_OK)
         return status;
-    return config_finish(f, err);
+    if ((status = config_finish(f, err)) != ECREC_OK)
+        return status;
+    return processor_read(f, err);
 }
 
 int32_t import_folder(ecrec_context *context, const char *path, const ecrec_import_options *options, parts **out,

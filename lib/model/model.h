@@ -37,6 +37,7 @@ struct ecrec_model {
     parts *fixed;           /* settings and blobs, no tensors */
     snapshot_binder binder;
     void *tokenizer; /* text/tokenizer.h, or NULL; freed by release_views */
+    void *pictures;  /* image/image.h: how pictures are prepared, or NULL */
     void *schema;    /* rank/schema.h, or NULL */
     void (*release_views)(ecrec_model *model);
     char space[40], variant[40];

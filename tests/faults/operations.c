@@ -33,6 +33,14 @@ static int32_t make_schema(ecrec_context *context, ecrec_schema **out, ecrec_err
     return ecrec_schema_parse(context, text, strlen(text), out, err);
 }
 
+static const char *image_folder(void)
+{
+    static char folder[512];
+    if (folder[0] == 0)
+        snprintf(folder, sizeof folder, "%s", tiny_image_folder("{\"image_processor_type\":\"ViTImageProcessor\",\"size\":{\"height\":12,\"width\":12}}"));
+    return folder;
+}
+
 void world_open(world *w)
 {
     ecrec_context_options options = ECREC_CONTEXT_OPTIONS_INIT;
@@ -60,6 +68,8 @@ void world_open(world *w)
         snprintf(classifier, sizeof classifier, "%s", tiny_classifier_folder(3, "\"architectures\":[\"BertForSequenceClassification\"],"));
     CALL(ecrec_model_import(w->context, classifier, NULL, &w->classifier, NULL, &err));
     CALL(ecrec_session_create(w->classifier, NULL, &w->classifying, &err));
+    CALL(ecrec_model_import(w->context, image_folder(), NULL, &w->seer, NULL, &err));
+    CALL(ecrec_session_create(w->seer, NULL, &w->seeing, &err));
 }
 
 void world_close(world *w)
@@ -68,6 +78,8 @@ void world_close(world *w)
     ecrec_session_release(w->ranking);
     ecrec_session_release(w->classifying);
     ecrec_model_release(w->classifier);
+    ecrec_session_release(w->seeing);
+    ecrec_model_release(w->seer);
     ecrec_batch_release(w->batch);
     ecrec_schema_release(w->schema);
     ecrec_model_release(w->base);
@@ -371,6 +383,24 @@ static int32_t classify(world *w)
     return ecrec_classify(w->classifier, w->classifying, &input, &input, NULL, scores, 3 * ROWS, &w->err);
 }
 
+static int32_t images(world *w)
+{
+    static const uint8_t colours[20 * 30 * 3] = { 1, 2, 3 };
+    static const uint8_t *const pixels[] = { colours, colours };
+    static const uint32_t heights[] = { 20, 10 }, widths[] = { 30, 11 };
+    float vectors[2 * TINY_HIDDEN], planes[2 * 3 * TINY_IMAGE * TINY_IMAGE];
+    const int32_t s = ecrec_encode_images(w->seer, w->seeing, pixels, heights, widths, NULL, 2, NULL, vectors, TINY_HIDDEN, &w->err);
+    return s ? s : ecrec_prepare_images(w->seer, w->seeing, pixels, heights, widths, NULL, 2, planes, sizeof planes / sizeof *planes, &w->err);
+}
+
+static int32_t import_images(world *w)
+{
+    ecrec_model *m = NULL;
+    const int32_t s = ecrec_model_import(w->context, image_folder(), NULL, &m, NULL, &w->err);
+    ecrec_model_release(m);
+    return s;
+}
+
 static int32_t tokenize(world *w)
 {
     uint32_t ids[64], offsets[128];
@@ -541,6 +571,8 @@ const operation operations[] = {
     { "quantise", quantize, 1, "ecrec_quantize" },
     { "encode", encode, 0, "ecrec_encode ecrec_encode_batch ecrec_encode_ids ecrec_hidden_states" },
     { "classify", classify, 0, "ecrec_classify ecrec_model_labels ecrec_model_label" },
+    { "images", images, 0, "ecrec_encode_images ecrec_prepare_images" },
+    { "import images", import_images, 1, "ecrec_model_import" },
     { "tokenise", tokenize, 0, "ecrec_tokenize ecrec_token_text ecrec_vocabulary_size" },
     { "score", score, 0, "ecrec_score" },
     { "snapshots", snapshots, 0, "ecrec_model_snapshots ecrec_rollback" },

@@ -30,17 +30,38 @@ static void text(const char *folder, const char *name, const char *content)
 
 typedef struct writer { char header[16384]; size_t length, offset; float *data; unsigned state; } writer;
 
-static void add(writer *w, const char *name, size_t rows, size_t columns, float scale, float shift)
+static void add_shaped(writer *w, const char *name, const char *shape, size_t n, float scale, float shift)
 {
-    const size_t n = rows * (columns != 0 ? columns : 1);
-    w->length += (size_t)snprintf(w->header + w->length, sizeof w->header - w->length, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%zu", w->length > 1 ? "," : "", name, rows);
-    if (columns != 0)
-        w->length += (size_t)snprintf(w->header + w->length, sizeof w->header - w->length, ",%zu", columns);
-    w->length += (size_t)snprintf(w->header + w->length, sizeof w->header - w->length, "],\"data_offsets\":[%zu,%zu]}", w->offset * 4, (w->offset + n) * 4);
+    w->length += (size_t)snprintf(w->header + w->length, sizeof w->header - w->length, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+                                  w->length > 1 ? "," : "", name, shape, w->offset * 4, (w->offset + n) * 4);
     for (size_t i = 0; i < n; i++) {
         w->state = w->state * 1664525u + 1013904223u;
         w->data[w->offset++] = shift + scale * ((float)(w->state >> 8) / 8388608.0f - 1.0f);
     }
+}
+
+static void add(writer *w, const char *name, size_t rows, size_t columns, float scale, float shift)
+{
+    char shape[48];
+    if (columns != 0)
+        snprintf(shape, sizeof shape, "%zu,%zu", rows, columns);
+    else
+        snprintf(shape, sizeof shape, "%zu", rows);
+    add_shaped(w, name, shape, rows * (columns != 0 ? columns : 1), scale, shift);
+}
+
+static void write_weights(writer *w, const char *folder)
+{
+    w->header[w->length++] = '}';
+    while (w->length % 8 != 0)
+        w->header[w->length++] = ' ';
+    FILE *f = create(folder, "model.safetensors");
+    const unsigned long long n = w->length;
+    fwrite(&n, 8, 1, f);
+    fwrite(w->header, 1, w->length, f);
+    fwrite(w->data, 4, w->offset, f);
+    fclose(f);
+    free(w->data);
 }
 
 static void weights(const char *folder, int labels)
@@ -71,16 +92,7 @@ static void weights(const char *folder, int labels)
         add(&w, "classifier.weight", (size_t)labels, TINY_HIDDEN, 1, 0);
         add(&w, "classifier.bias", (size_t)labels, 0, 0.1f, 0);
     }
-    w.header[w.length++] = '}';
-    while (w.length % 8 != 0)
-        w.header[w.length++] = ' ';
-    FILE *f = create(folder, "model.safetensors");
-    const unsigned long long n = w.length;
-    fwrite(&n, 8, 1, f);
-    fwrite(w.header, 1, w.length, f);
-    fwrite(w.data, 4, w.offset, f);
-    fclose(f);
-    free(w.data);
+    write_weights(&w, folder);
 }
 
 static void tokenizer(const char *folder)
@@ -161,5 +173,43 @@ const char *tiny_classifier_folder(int labels, const char *config)
     snprintf(folder, sizeof folder, "%s", temporary(name));
     fill_folder(folder, labels, config);
     tokenizer(folder);
+    return folder;
+}
+
+const char *tiny_image_folder(const char *processor)
+{
+    static char folder[512];
+    static int number;
+    char name[128], text_of[512];
+    writer w = { .header = "{", .length = 1, .data = malloc(1 << 20), .state = 11 };
+    enum { H = TINY_HIDDEN, P = TINY_PATCH, TOKENS = 1 + (TINY_IMAGE / P) * (TINY_IMAGE / P) };
+    snprintf(name, sizeof name, "tiny-image-%d", number++);
+    snprintf(folder, sizeof folder, "%s", temporary(name));
+    assert_int_equal(mkdir(folder, 0700), 0);
+    snprintf(text_of, sizeof text_of, "{\"model_type\":\"vit\",\"hidden_size\":%d,\"num_hidden_layers\":1,\"num_attention_heads\":%d,\"intermediate_size\":%d,"
+             "\"image_size\":%d,\"patch_size\":%d,\"num_channels\":3,\"layer_norm_eps\":1e-12,\"hidden_act\":\"gelu\"}", H, TINY_HEADS, TINY_FEED_FORWARD, TINY_IMAGE, P);
+    text(folder, "config.json", text_of);
+    if (processor != NULL)
+        text(folder, "preprocessor_config.json", processor);
+    snprintf(text_of, sizeof text_of, "1,1,%d", H);
+    add_shaped(&w, "embeddings.cls_token", text_of, H, 0.3f, 0);
+    snprintf(text_of, sizeof text_of, "1,%d,%d", TOKENS, H);
+    add_shaped(&w, "embeddings.position_embeddings", text_of, TOKENS * H, 0.3f, 0);
+    snprintf(text_of, sizeof text_of, "%d,3,%d,%d", H, P, P);
+    add_shaped(&w, "embeddings.patch_embeddings.projection.weight", text_of, 3 * H * P * P, 0.1f, 0);
+    add(&w, "embeddings.patch_embeddings.projection.bias", H, 0, 0.1f, 0);
+    static const struct { const char *name; int rows, columns; float shift; } parts[] = {
+        { "attention.attention.query", H, H, 0 }, { "attention.attention.key", H, H, 0 }, { "attention.attention.value", H, H, 0 },
+        { "attention.output.dense", H, H, 0 }, { "layernorm_before", H, 0, 1 }, { "layernorm_after", H, 0, 1 },
+        { "intermediate.dense", TINY_FEED_FORWARD, H, 0 }, { "output.dense", H, TINY_FEED_FORWARD, 0 } };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        snprintf(name, sizeof name, "encoder.layer.0.%s.weight", parts[i].name);
+        add(&w, name, (size_t)parts[i].rows, (size_t)parts[i].columns, 0.4f, parts[i].shift);
+        snprintf(name, sizeof name, "encoder.layer.0.%s.bias", parts[i].name);
+        add(&w, name, (size_t)parts[i].rows, 0, 0.1f, 0);
+    }
+    add(&w, "layernorm.weight", H, 0, 0.2f, 1);
+    add(&w, "layernorm.bias", H, 0, 0.1f, 0);
+    write_weights(&w, folder);
     return folder;
 }
