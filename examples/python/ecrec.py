@@ -181,7 +181,7 @@ class Batch(_Handle):
     """Rows of records: Batch(schema_or_ranker, {"title": [...], "price": array, ...}, labels={"click": [...]}, weights=None).
 
     Texts and categories: sequences of str (None: missing; categories may be integers). Numbers: float arrays (NaN: missing). Vectors: n x d
-    float32. Labels: 0, 1 or NaN (not known)."""
+    float32 (a row of NaN: missing). Labels: 0, 1 or NaN (not known)."""
 
     _release = _lib.ecrec_batch_release
 
@@ -224,7 +224,8 @@ class Batch(_Handle):
             values = np.ascontiguousarray(values, np.float32)
             if values.ndim != 2:
                 raise ValueError(f'field "{self.fields[index]}": an n x d array is needed')
-            _call(_lib.ecrec_batch_set_vector, self._h, field, _p(values.ctypes.data), c.c_size_t(values.shape[1]), None)
+            valid = np.ascontiguousarray(~np.isnan(values).all(axis=1), np.uint8)
+            _call(_lib.ecrec_batch_set_vector, self._h, field, _p(values.ctypes.data), c.c_size_t(values.shape[1]), _p(valid.ctypes.data))
         else:
             set_strings = _lib.ecrec_batch_set_text if kind == TEXT else _lib.ecrec_batch_set_category
             pointers, lengths, _keep = _strings(values)
@@ -321,9 +322,16 @@ class Model(_Handle):
         other = None if pair is None else pair.encode("utf-8", "surrogatepass")
         options = _fill(_TokenizeOptions, max_length=max_length, no_special=0 if special else 1, pair=other, pair_length=len(other or b""))
         capacity, count = len(data) + len(other or b"") + 8, c.c_size_t()
-        ids, offsets = np.empty(capacity, np.uint32), np.empty((capacity, 2), np.uint32)
-        _call(_lib.ecrec_tokenize, self._h, self._session(), data, c.c_size_t(len(data)), c.byref(options), _p(ids.ctypes.data), _p(offsets.ctypes.data), None,
-              c.c_size_t(capacity), c.byref(count))
+        while True:
+            ids, offsets = np.empty(capacity, np.uint32), np.empty((capacity, 2), np.uint32)
+            try:
+                _call(_lib.ecrec_tokenize, self._h, self._session(), data, c.c_size_t(len(data)), c.byref(options), _p(ids.ctypes.data),
+                      _p(offsets.ctypes.data), None, c.c_size_t(capacity), c.byref(count))
+                break
+            except Error as e:  # a normalizer can make one character many: the call has told how many tokens there are
+                if e.name != "ECREC_ERR_TOO_SMALL" or count.value <= capacity:
+                    raise
+                capacity = count.value
         ids, offsets = ids[:count.value].copy(), offsets[:count.value].copy()
         return {"ids": ids, "tokens": [_lib.ecrec_token_text(self._h, _u32(int(i)), None).decode() for i in ids], "offsets": offsets}
 

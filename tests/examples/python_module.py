@@ -52,6 +52,12 @@ with ecrec.Context(threads=2) as context, tempfile.TemporaryDirectory() as work:
         with ecrec.Model.load(context, f"{work}/r.ecrec") as again:
             with ecrec.Batch(again, columns) as b:
                 assert np.array_equal(again.score(b), after)
+            gone = np.where(np.arange(rows)[:, None] == 3, np.nan, columns["v"])
+            with ecrec.Batch(again, {**columns, "v": gone}) as b:  # a row of NaN is missing, which is not zero
+                without = again.score(b)
+                assert without[3, 0] != after[3, 0] and np.array_equal(np.delete(without, 3, 0), np.delete(after, 3, 0))
+            gone[4, 0] = np.nan
+            assert "row 4" in refused("ECREC_ERR_INVALID", ecrec.Batch, again, {**columns, "v": gone})
             holes = ecrec.Batch(again, {**columns, "price": np.where(np.arange(rows) == 5, np.nan, columns["price"])})
             message = refused("ECREC_ERR_INVALID", again.score, holes)
             assert "row 5" in message and "price" in message, message
