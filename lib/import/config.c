@@ -487,8 +487,6 @@ static int32_t read_classifier(folder *f, ecrec_error *err)
 
 static int32_t refuse_type(const folder *f, ecrec_error *err)
 {
-    if (*f->model_type == 0)
-        return error_set(err, ECREC_ERR_UNSUPPORTED, FILE_NAME ": model_type is missing (supported: %s)", family_list());
     if (json_get(f->config, "auto_map") != NULL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, FILE_NAME ": model_type \"%s\" needs code of its own (auto_map), which is never run (supported: %s)",
                          f->model_type, family_list());
@@ -514,6 +512,8 @@ int32_t config_read(folder *f, ecrec_error *err)
     int32_t status = json_get_string(f->config, FILE_NAME, "model_type", "", &f->model_type, err);
     if (status != ECREC_OK || (status = choose_tower(f, err)) != ECREC_OK)
         return status;
+    if (*f->model_type == 0) /* then the tensors must say it */
+        return ECREC_OK;
     if ((f->family = family_find(f->model_type)) == NULL)
         return refuse_type(f, err);
     const uint32_t flags = f->family->flags;

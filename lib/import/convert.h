@@ -19,5 +19,10 @@ typedef struct converter {
 /* Sizes that the tensors tell, for families that have no configuration of their own (f->family may be NULL: found out too). */
 int32_t convert_infer(converter *c, uint32_t heads);
 int32_t convert_all(converter *c);
+/* Parts of it. */
+int32_t convert_static(converter *c);
+int32_t convert_projection(converter *c); /* the model's own */
+int32_t convert_dense(converter *c);      /* of a module after pooling */
+int32_t convert_heads(converter *c);
 
 #endif

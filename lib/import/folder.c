@@ -7,7 +7,8 @@
 #include "base/error.h"
 #include "base/format.h"
 
-enum { MOST_PATH = 4096, MOST_LICENCE = 1 << 20, MOST_USUAL = 8192 /* tokens of a text, when the folder sets no limit of its own */ };
+enum { MOST_PATH = 4096, MOST_LICENCE = 1 << 20, MOST_USUAL = 8192 /* tokens of a text, when the folder sets no limit of its own */,
+       MOST_STATIC = 512 /* what model2vec reads of a text */ };
 
 int32_t folder_file(const folder *f, const char *name, mapping **out, ecrec_error *err)
 {
@@ -143,9 +144,13 @@ int32_t folder_lengths(folder *f, uint32_t wanted, ecrec_error *err)
         return status;
     if (lower)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "sentence_bert_config.json: do_lower_case true is not supported");
+    if (length == 0 && (f->family->flags & FAMILY_STATIC) != 0 &&
+        (status = json_get_u64(f->config, "config.json", "max_length", 0, &length, err)) != ECREC_OK)
+        return status;
     if (length == 0) { /* what sentence-transformers does then, but a session's memory grows with it */
         length = most >= 1 && most < (double)f->positions ? (uint64_t)most : f->positions;
-        length = length > MOST_USUAL && wanted == 0 ? MOST_USUAL : length;
+        const uint64_t usual = (f->family->flags & FAMILY_STATIC) != 0 && f->config != NULL ? MOST_STATIC : MOST_USUAL;
+        length = length > usual ? usual : length;
     }
     if (wanted != 0)
         length = wanted;

@@ -11,7 +11,7 @@
 
 typedef struct folder {
     ecrec_context *context;
-    const char *path;
+    const char *path, *file; /* file: the one safetensors file of it that is to be read, or NULL */
     arena a;
     const json *config; /* config.json, or the part of it that describes the tower; NULL: there is none */
     properties *settings;

@@ -1,6 +1,7 @@
 #include "import/import.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -123,10 +124,33 @@ static int32_t read_folder(folder *f, converter *c, const ecrec_import_options *
     return processor_read(f, err);
 }
 
+/* A path of a safetensors file: its folder, and which of its files. */
+static int32_t name_file(folder *f, ecrec_error *err)
+{
+    static const char ending[] = ".safetensors";
+    const size_t n = strlen(f->path);
+    if (n < sizeof ending || strcmp(f->path + n - sizeof ending + 1, ending) != 0)
+        return ECREC_OK;
+    char *inside = arena_zero(&f->a, n + 3);
+    if (inside == NULL)
+        return error_nomem(err, "a path", n);
+    memcpy(inside, f->path, n);
+    memcpy(inside + n, "/.", 2);
+    if (access(inside, F_OK) == 0) /* a folder that is called so */
+        return ECREC_OK;
+    const char *slash = strrchr(f->path, '/');
+    const char *folder_path = slash == NULL ? "." : arena_copy(&f->a, f->path, (size_t)(slash - f->path) + (slash == f->path));
+    if (folder_path == NULL)
+        return error_nomem(err, "a path", n);
+    f->file = slash != NULL ? slash + 1 : f->path;
+    f->path = folder_path;
+    return ECREC_OK;
+}
+
 int32_t import_folder(ecrec_context *context, const char *path, const ecrec_import_options *options, parts **out,
                       ecrec_report **report, ecrec_error *err)
 {
-    folder f = { .context = context, .path = path, .vision = options != NULL && options->tower == ECREC_TOWER_IMAGE };
+    folder f = { .context = context, .path = path, .file = NULL, .vision = options != NULL && options->tower == ECREC_TOWER_IMAGE };
     source s = { 0 };
     converter c = { .f = &f, .s = &s, .err = err };
     arena_init(&f.a, &context->m);
@@ -135,12 +159,15 @@ int32_t import_folder(ecrec_context *context, const char *path, const ecrec_impo
         return error_nomem(err, "a model", sizeof *c.p);
     c.p->sequence = 1;
     f.settings = c.p->settings;
+    status = name_file(&f, err);
     if (options != NULL) {
         c.check_only = options->check_only != 0;
         c.progress = options->progress;
         c.progress_opaque = options->progress_opaque;
     }
-    if ((status = read_folder(&f, &c, options)) == ECREC_OK && !c.check_only)
+    if (status == ECREC_OK)
+        status = read_folder(&f, &c, options);
+    if (status == ECREC_OK && !c.check_only)
         status = fingerprint(c.p, err);
     if (status == ECREC_OK)
         status = provenance(&f, err);

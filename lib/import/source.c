@@ -100,12 +100,27 @@ static int32_t refuse(folder *f, ecrec_error *err)
     return error_set(err, ECREC_ERR_IO, "%s/model.safetensors: no such file or folder (a Hugging Face model folder is needed)", f->path);
 }
 
+int32_t source_open_file(folder *f, source *s, const char *name, ecrec_error *err)
+{
+    memset(s, 0, sizeof *s);
+    if ((s->files = arena_zero(&f->a, sizeof *s->files)) == NULL)
+        return error_nomem(err, "the list of files", sizeof *s->files);
+    const int32_t status = open_file(f, s, name, err);
+    if (status == ECREC_ERR_NOT_FOUND)
+        return error_set(err, ECREC_ERR_IO, "%s/%s: no such file or folder (Python pickles are not read)", f->path, name);
+    if (status != ECREC_OK)
+        source_close(s);
+    return status;
+}
+
 int32_t source_open(folder *f, source *s, ecrec_error *err)
 {
     static const char *const names[] = { "model.safetensors", "sequence-encoder.safetensors" };
     const json *index = NULL;
     memset(s, 0, sizeof *s);
     int32_t status = ECREC_ERR_NOT_FOUND;
+    if (f->file != NULL)
+        return source_open_file(f, s, f->file, err);
     if ((s->files = arena_zero(&f->a, sizeof *s->files)) == NULL)
         return error_nomem(err, "the list of files", sizeof *s->files);
     for (size_t i = 0; i < sizeof names / sizeof *names && status == ECREC_ERR_NOT_FOUND; i++)

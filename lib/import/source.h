@@ -21,6 +21,8 @@ typedef struct source {
 
 /* Errors: IO, FORMAT, UNSUPPORTED (pickles: how to convert), NOMEM. Released by source_close, after a failure too. */
 int32_t source_open(folder *f, source *s, ecrec_error *err);
+/* One file alone. IO when it is not there. */
+int32_t source_open_file(folder *f, source *s, const char *name, ecrec_error *err);
 void source_close(source *s);
 /* The tensor of exactly that name, or NULL; `file` (may be NULL) gets the one it lies in. */
 const safetensor *source_find(const source *s, const char *name, const source_file **file);

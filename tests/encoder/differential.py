@@ -142,6 +142,11 @@ def clip_vision(r):
         image_size=patch * r.randint(1, 5) + r.choice([0, 1]), num_channels=r.choice([1, 3, 4]))
 
 
+def clip(r):
+    text, image = clip_text(r)[1], clip_vision(r)[1]
+    return tf.CLIPModel, tf.CLIPConfig(text_config=text.to_dict(), vision_config=image.to_dict(), projection_dim=r.randint(5, 50))
+
+
 def vit(r):
     c = common(r)
     for k in ("vocab_size", "max_position_embeddings"):
@@ -152,7 +157,7 @@ def vit(r):
 
 
 FAMILIES = dict(bert=bert, roberta=roberta, electra=electra, distilbert=distilbert, mpnet=mpnet, albert=albert, modernbert=modernbert, nomic=nomic, gpt2=gpt2,
-                decoder=decoder, t5=t5, clip_text=clip_text, clip_vision=clip_vision, vit=vit)
+                decoder=decoder, t5=t5, clip_text=clip_text, clip_vision=clip_vision, clip=clip, vit=vit)
 
 
 def randomise(model, r):
@@ -183,7 +188,10 @@ def one(tool, family, r, folder):
     dtype = r.choice([torch.float32, torch.float32, torch.float16, torch.bfloat16])
     model.to(dtype).save_pretrained(folder, max_shard_size=r.choice(["5GB", "20KB"]))
     model = cls.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-    images = family in ("clip_vision", "vit")
+    towers = family == "clip"
+    images = family in ("clip_vision", "vit") or (towers and r.random() < .5)
+    if towers:
+        config = config.vision_config if images else config.text_config
     n = r.randint(1, 4)
     if images:
         size = config.image_size if isinstance(config.image_size, (list, tuple)) else [config.image_size] * 2
@@ -197,7 +205,7 @@ def one(tool, family, r, folder):
         inputs, lines = [], []
         for _ in range(n):
             ids = [r.randrange(config.vocab_size) for _ in range(r.randint(1, longest - 4))]
-            if family == "clip_text":
+            if family in ("clip_text", "clip"):
                 ids = [i for i in ids if i != config.eos_token_id] + [config.eos_token_id if config.eos_token_id != 2 else config.vocab_size - 1]
             row = dict(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long))
             line = dict(input_ids=ids)
@@ -214,7 +222,13 @@ def one(tool, family, r, folder):
         states, pooled = [], []
         with torch.no_grad():
             for row in inputs:
-                o = m(**{k: v.to(kind) if v.is_floating_point() else v for k, v in row.items()})
+                row = {k: v.to(kind) if v.is_floating_point() else v for k, v in row.items()}
+                if towers:
+                    part, project = (m.vision_model, m.visual_projection) if images else (m.text_model, m.text_projection)
+                    o = part(**row)
+                    o["image_embeds"] = project(o.pooler_output)
+                else:
+                    o = m(**row)
                 states.append(o.last_hidden_state[0].double().numpy())
                 p = next((o[k] for k in ("text_embeds", "image_embeds", "pooler_output") if k in o and o[k] is not None), None)
                 pooled.append(p[0].double().numpy() if p is not None else None)
@@ -223,7 +237,7 @@ def one(tool, family, r, folder):
     states, pooled = outputs(model, torch.float32)
     exact, exact_pooled = outputs(model.double(), torch.float64)
     bound = max(2e-5, 2 * difference(states, exact))
-    run(tool, "import", folder, "-o", folder + "/m.ecrec")
+    run(tool, "import", folder, "-o", folder + "/m.ecrec", *(["--tower", "image"] if towers and images else []))
     run(tool, "encode", folder + "/m.ecrec", *given, "--per-token", "--format", "npy", "-o", folder + "/o.npy")
     own = np.load(folder + "/o.npy")
     if own.shape != states.shape:
