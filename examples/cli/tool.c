@@ -81,7 +81,7 @@ int arguments_parse(arguments *a, int argc, char **argv, const char *const *know
     }
     double threads;
     if (a->positionals < least)
-        return usage_error(a->command, "an argument is missing");
+        return usage_error(a->command, strcmp(a->command, "import") == 0 ? "the folder of the model is missing" : "the model file is missing");
     return argument_count(a, "threads", 1, 1, 256, &threads); /* every command takes it: told here, with the rest of the usage */
 }
 
@@ -139,7 +139,8 @@ ecrec_model *open_model(ecrec_context *context, const char *path)
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_model *model = NULL;
     if (ecrec_model_load(context, path, NULL, &model, &err) != ECREC_OK)
-        (void)(strncmp(err.message, path, strlen(path)) == 0 ? failed("%s", err.message) : failed("%s: %s", path, err.message));
+        (void)failed("%s%s%s%s", strncmp(err.message, path, strlen(path)) == 0 ? "" : path, strncmp(err.message, path, strlen(path)) == 0 ? "" : ": ", err.message,
+                     err.code == ECREC_ERR_FORMAT && err.position == 0 ? " (ecrec import makes a model file)" : "");
     return model;
 }
 

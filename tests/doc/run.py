@@ -79,7 +79,7 @@ class Page:
     def __init__(self, path, work):
         self.path, self.work, self.printed, self.number = path, work, "", 0
         os.symlink(os.path.join(TOP, "examples"), os.path.join(work, "examples"))
-        os.symlink(BUILD, os.path.join(work, "build"))
+        os.symlink(BUILD, os.path.join(work, "build-quickstart"))
         self.environment = {**os.environ, "PATH": f"{BUILD}/examples:{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "ECREC_MODELS": MODELS,
                             "PKG_CONFIG_PATH": f"{BUILD}/meson-uninstalled", "LD_LIBRARY_PATH": f"{BUILD}/lib", "ECREC_LIBRARY": f"{BUILD}/lib/libecrec.so.0",
                             "PYTHONPATH": f"{TOP}/examples/python", "PYTHONDONTWRITEBYTECODE": "1", "CGO_ENABLED": "1"}
