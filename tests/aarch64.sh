@@ -14,7 +14,8 @@ if ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
     "${sudo[@]}" apt-get update -q >&2
     "${sudo[@]}" apt-get install -y -q --no-install-recommends "${packages[@]}" >&2
 fi
-[ -f "$out/build.ninja" ] || meson setup "$out" "$top" --cross-file "$top/tests/cross/aarch64.ini" -Dblis=disabled -Dtool=disabled >&2
+# -O2: Debian's GCC 12 for AArch64 fails with an internal error when it vectorises one of the tests at -O3 (kernels keep theirs)
+[ -f "$out/build.ninja" ] || meson setup "$out" "$top" --cross-file "$top/tests/cross/aarch64.ini" -Dblis=disabled -Dtool=disabled -Doptimization=2 >&2
 ninja -C "$out" >&2
 ninja -C "$native" tests/abi/everywhere >&2
 passed=0 failed=0 skipped=0

@@ -6,6 +6,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "encoder/forward.h"
+#include "encoder/split.h"
 #include "encoder/vector.h"
 
 enum {
@@ -36,6 +37,7 @@ struct embed {
     uint32_t lanes;
     const picture_settings *pictures; /* the model's, or NULL */
     const embed_call *call;
+    int alone;              /* the call has one text: one task, on the caller's thread */
     size_t limit, together; /* texts below `limit` are to be done; at most so many sequences in a pass */
     _Atomic size_t next;
     _Atomic int32_t failed; /* a row whose tokens there was no memory for */
@@ -286,9 +288,24 @@ static void add_layer(void *opaque, uint32_t layer, const float *states, size_t 
 }
 
 /* Run what is packed; afterwards sequence i's pooled vector is pool_one(..., i). */
-static void run_packed(const embed_call *c, const lane *l, const packed *p)
+/* A single text and several threads: its layers are split. Only where no other task runs. */
+static int run_split(const embed *s, const lane *l, const packed *p)
 {
+    void *workspaces[SPLIT_MOST];
+    const uint32_t threads = context_threads(s->call->context), lanes = s->lanes < threads ? s->lanes : threads;
+    if (!s->alone || s->call->last_layers > 1)
+        return 0;
+    for (uint32_t i = 0; i < lanes && i < SPLIT_MOST; i++)
+        workspaces[i] = s->lane[i].workspace;
+    return encoder_forward_split(s->call->encoder, s->call->context, workspaces, lanes, p, l->hidden);
+}
+
+static void run_packed(const embed *s, const lane *l, const packed *p)
+{
+    const embed_call *c = s->call;
     const encoder *e = c->encoder;
+    if (run_split(s, l, p))
+        return;
     if (c->last_layers <= 1) {
         encoder_forward(e, c->context->kernels, l->workspace, p, l->hidden, NULL, NULL);
         return;
@@ -407,7 +424,7 @@ static void run_long(embed *s, const lane *l, size_t row)
             more = n < left;
             at += width - c->overlap;
         }
-        run_packed(c, l, &p);
+        run_packed(s, l, &p);
         for (size_t i = 0; i < p.sequences; i++) {
             pool_sequence(c, l, &p, i, l->vector);
             if (c->normalize)
@@ -454,7 +471,7 @@ static void run_lane(void *argument, uint32_t index)
         if (p.sequences == 0 && long_row == SIZE_MAX)
             return;
         if (p.sequences != 0)
-            run_packed(c, l, &p);
+            run_packed(s, l, &p);
         if (c->token_rows != NULL)
             put_tokens(c, l, &p);
         for (size_t i = 0; i < p.sequences && c->token_rows == NULL; i++) {
@@ -556,6 +573,7 @@ int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err)
     if (status != ECREC_OK)
         return status;
     s->call = call;
+    s->alone = call->n == 1;
     atomic_store_explicit(&s->failed, ECREC_OK, memory_order_relaxed);
     size_t done = 0;
     while (done < call->n) {

@@ -250,16 +250,15 @@ void pass_activate(const pass *pass, const encoder_layer *l, size_t rows, float 
     multiply_rows(rows, ff, inner, inner + ff, stride);
 }
 
-/* hidden += attention(x) */
-static void attention_block(const pass *pass, const encoder_layer *l, const packed *p, const float *x, float *hidden)
+void pass_heads(const pass *pass, const encoder_layer *l, const packed *p, const float *hidden, float *qkv, float *context)
 {
     const encoder *e = pass->e;
-    const size_t tokens = pass->tokens, h = e->hidden, width = (size_t)l->heads * e->head_size, qkv_width = encoder_qkv_width(e, l);
-    float *qkv = pass->wide, *context = pass->wide + tokens * qkv_width;
-    pass_linear(pass, &l->qkv, qkv_width, h, tokens, x, h, NULL, qkv, qkv_width, EPILOGUE_NONE);
+    const size_t h = e->hidden, width = encoder_qkv_width(e, l);
+    if (e->pre_norm)
+        pass_norm(pass, &l->attention_norm, pass->tokens, h, hidden, pass->normed);
+    pass_linear(pass, &l->qkv, width, h, pass->tokens, e->pre_norm ? pass->normed : hidden, h, NULL, qkv, width, EPILOGUE_NONE);
     pass_turn(pass, l, p, qkv);
     pass_attend(pass, l, p, qkv, context);
-    pass_linear(pass, &l->output, h, width, tokens, context, width, hidden, hidden, h, EPILOGUE_NONE);
 }
 
 /* hidden += feed_forward(x) */
@@ -276,20 +275,19 @@ static void feed_forward_block(const pass *pass, const encoder_layer *l, const f
     }
 }
 
-static void run_layer(const pass *pass, const encoder_layer *l, const packed *p, float *hidden)
+void pass_rows(const pass *pass, const encoder_layer *l, const float *context, float *hidden)
 {
-    const size_t tokens = pass->tokens, h = pass->e->hidden;
-    if (pass->e->pre_norm) {
-        pass_norm(pass, &l->attention_norm, tokens, h, hidden, pass->normed);
-        attention_block(pass, l, p, pass->normed, hidden);
-        pass_norm(pass, &l->feed_forward_norm, tokens, h, hidden, pass->normed);
+    const encoder *e = pass->e;
+    const size_t h = e->hidden, width = (size_t)l->heads * e->head_size;
+    pass_linear(pass, &l->output, h, width, pass->tokens, context, width, hidden, hidden, h, EPILOGUE_NONE);
+    if (e->pre_norm) {
+        pass_norm(pass, &l->feed_forward_norm, pass->tokens, h, hidden, pass->normed);
         feed_forward_block(pass, l, pass->normed, hidden);
         return;
     }
-    attention_block(pass, l, p, hidden, hidden);
-    pass_norm(pass, &l->attention_norm, tokens, h, hidden, hidden);
+    pass_norm(pass, &l->attention_norm, pass->tokens, h, hidden, hidden);
     feed_forward_block(pass, l, hidden, hidden);
-    pass_norm(pass, &l->feed_forward_norm, tokens, h, hidden, hidden);
+    pass_norm(pass, &l->feed_forward_norm, pass->tokens, h, hidden, hidden);
 }
 
 void encoder_forward(const encoder *e, const kernels *table, void *workspace, const packed *p, float *hidden,
@@ -303,7 +301,10 @@ void encoder_forward(const encoder *e, const kernels *table, void *workspace, co
     for (uint32_t i = 0; i < e->layers; i++) {
         if (layer_out != NULL)
             layer_out(opaque, i, hidden, tokens);
-        run_layer(&pass, &e->layer[i], p, hidden);
+        const encoder_layer *l = &e->layer[i];
+        float *context = pass.wide + tokens * encoder_qkv_width(e, l);
+        pass_heads(&pass, l, p, hidden, pass.wide, context);
+        pass_rows(&pass, l, context, hidden);
     }
     pass_norm(&pass, &e->final_norm, tokens, e->hidden, hidden, hidden);
     if (layer_out != NULL)

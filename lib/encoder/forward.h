@@ -49,6 +49,10 @@ void pass_turn(const pass *pass, const encoder_layer *layer, const packed *p, fl
 void pass_begin(pass *pass, const packed *p);
 /* heads' outputs (tokens x heads * head_size) from the packed qkv rows */
 void pass_attend(const pass *pass, const encoder_layer *layer, const packed *p, const float *qkv, float *out);
+/* A layer in two halves. Its heads' outputs (tokens x heads * head_size) by way of qkv (tokens x encoder_qkv_width); then, row by
+ * row, the states after the layer, in place: output product, norms, feed-forward. context lies past the qkv in pass->wide or elsewhere. */
+void pass_heads(const pass *pass, const encoder_layer *layer, const packed *p, const float *hidden, float *qkv, float *context);
+void pass_rows(const pass *pass, const encoder_layer *layer, const float *context, float *hidden);
 /* between the two products of a feed-forward block, in place: rows x (feed_forward << gated) */
 void pass_activate(const pass *pass, const encoder_layer *layer, size_t rows, float *inner);
 

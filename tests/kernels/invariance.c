@@ -1,0 +1,106 @@
+/* A text's vector at every level of this processor: the same bits alone, in a batch, in another order, on one thread or several,
+ * whoever runs the tasks; float32 and 8 bits. The model is all-MiniLM-L6-v2. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "support.h"
+
+enum { ROWS = 12, MOST = 130, DIMENSION = 384 };
+static uint32_t ids[ROWS * MOST];
+static uint64_t starts[ROWS + 1];
+static ecrec_error err = ECREC_ERROR_INIT;
+
+static void fill(void)
+{
+    static const uint64_t lengths[ROWS] = { 64, 5, 33, 16, 128, 47, 1, 32, 100, 31, 8, 90 };
+    for (int i = 0; i < ROWS; i++)
+        starts[i + 1] = starts[i] + lengths[i];
+    for (size_t i = 0; i < starts[ROWS]; i++)
+        ids[i] = 1000 + (uint32_t)(i * 7919 % 20000);
+}
+
+/* An executor that runs everything on the caller, last task first. */
+static void backwards(void *opaque, void (*task)(void *argument, uint32_t index), void *argument, uint32_t count)
+{
+    (*(int *)opaque)++;
+    while (count-- > 0)
+        task(argument, count);
+}
+
+static void encode(ecrec_context *context, const char *file, const uint64_t *from, size_t n, float *out)
+{
+    ecrec_model *model = NULL;
+    ecrec_session *session = NULL;
+    CALL(ecrec_model_load(context, file, NULL, &model, &err));
+    CALL(ecrec_session_create(model, NULL, &session, &err));
+    CALL(ecrec_encode_ids(model, session, ids, NULL, from, n, NULL, out, DIMENSION, &err));
+    ecrec_session_release(session);
+    ecrec_model_release(model);
+}
+
+static void one_level(const char *file, uint32_t level)
+{
+    static float batch[ROWS * DIMENSION], again[ROWS * DIMENSION], one[DIMENSION];
+    ecrec_context *context = context_with(1, level);
+    assert_int_equal(ecrec_context_cpu(context), level);
+    encode(context, file, starts, ROWS, batch);
+    for (int i = 0; i < ROWS; i++) {
+        encode(context, file, starts + i, 1, one);
+        if (memcmp(one, batch + i * DIMENSION, sizeof one) != 0)
+            fail_msg("%s: row %d alone has other bits than in a batch", ecrec_context_cpu_text(context), i);
+    }
+    encode(context, file, starts + 3, ROWS - 3, again);
+    assert_memory_equal(again, batch + 3 * DIMENSION, (ROWS - 3) * sizeof one);
+    ecrec_context_release(context);
+    for (uint32_t threads = 2; threads <= 5; threads += threads == 3 ? 2 : 1) { /* more than this machine has cores, too */
+        context = context_with(threads, level);
+        encode(context, file, starts, ROWS, again);
+        assert_memory_equal(again, batch, sizeof batch);
+        for (int i = 0; i < ROWS; i += 2) {
+            encode(context, file, starts + i, 1, one); /* long ones are split inside */
+            if (memcmp(one, batch + i * DIMENSION, sizeof one) != 0)
+                fail_msg("%s: row %d on %u threads has other bits", ecrec_context_cpu_text(context), i, threads);
+        }
+        ecrec_context_release(context);
+    }
+    int runs = 0;
+    const ecrec_executor inline_ = { (uint32_t)sizeof inline_, 4, &runs, backwards };
+    ecrec_context_options options = ECREC_CONTEXT_OPTIONS_INIT;
+    options.executor = &inline_;
+    options.cpu_mask = level;
+    CALL(ecrec_context_create(&options, &context, &err));
+    encode(context, file, starts, 1, one);
+    assert_memory_equal(one, batch, sizeof one);
+    assert_int_equal(runs, 12); /* two joins a layer */
+    encode(context, file, starts, ROWS, again);
+    assert_memory_equal(again, batch, sizeof batch);
+    ecrec_context_release(context);
+}
+
+static void every_level(void **state)
+{
+    (void)state;
+    const char *folder = model_path("all-MiniLM-L6-v2");
+    NEED(folder, "all-MiniLM-L6-v2");
+    ecrec_context *context = context_with(1, 0);
+    ecrec_model *models[2] = { NULL, NULL };
+    fill();
+    CALL(ecrec_model_import(context, folder, NULL, &models[0], NULL, &err));
+    CALL(ecrec_quantize(models[0], NULL, &models[1], NULL, &err));
+    for (int i = 0; i < 2; i++) {
+        const char *file = temporary(i == 0 ? "f32.ecrec" : "s8.ecrec");
+        CALL(ecrec_model_save(models[i], file, &err));
+        for (uint32_t bit = 0; bit < 32; bit++)
+            if ((cpu_levels() >> bit & 1) && (bit != 0 || getenv("ECREC_THOROUGH") != NULL)) /* portable alone takes a minute */
+                one_level(file, 1u << bit);
+        ecrec_model_release(models[i]);
+    }
+    ecrec_context_release(context);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_level) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
