@@ -6,6 +6,7 @@
 #include "base/report.h"
 #include "compress/compress.h"
 #include "compress/variant.h"
+#include "kernels/scalar.h"
 
 static int32_t pack_matrix(memory *m, const tensor *t, tensor **out, ecrec_error *err)
 {
@@ -40,13 +41,10 @@ static int32_t pack_table(memory *m, const tensor *t, tensor **out, ecrec_error 
     memset(values, 0, q->bytes);
     for (size_t r = 0; r < rows; r++) {
         const float *x = source + r * columns;
-        float most = 0;
+        const float clip = weights_clip(x, columns), inverse = clip > 0 ? 127.0f / clip : 0;
+        scale[r] = clip / 127.0f;
         for (size_t c = 0; c < columns; c++)
-            most = fabsf(x[c]) > most ? fabsf(x[c]) : most;
-        scale[r] = most / 127.0f;
-        float inverse = most > 0 ? 127.0f / most : 0;
-        for (size_t c = 0; c < columns; c++)
-            values[r * stride + c] = (int8_t)lrintf(x[c] * inverse);
+            values[r * stride + c] = (int8_t)quantize_weight(x[c], inverse);
     }
     *out = q;
     return ECREC_OK;

@@ -87,15 +87,14 @@ static double squared_error(const float *row, size_t k, float clip)
     return sum;
 }
 
-/* Of the clips 1.00, 0.95, ... 0.70 of the largest weight, the one with the least squared error. */
-static float best_clip(const float *row, size_t k)
+float weights_clip(const float *row, size_t k)
 {
     float most = largest(row, k), best = most;
     if (!(most > 0))
         return 0;
     double least = squared_error(row, k, most);
-    for (int step = 19; step >= 14; step--) {
-        float clip = most * (float)step / 20.0f;
+    for (int step = 49; step >= 30; step--) {
+        float clip = most * (float)step / 50.0f;
         double error = squared_error(row, k, clip);
         if (error < least) {
             least = error;
@@ -115,7 +114,7 @@ static void pack_s8(size_t n, size_t k, const float *source, size_t stride, void
     size_t padded = weights_k_padded(WEIGHTS_S8, k), n16 = panels_of(n) * PANEL;
     memset(block, 0, weights_bytes(WEIGHTS_S8, n, k));
     for (size_t c = 0; c < n16; c++) {
-        float clip = c < n ? best_clip(source + c * stride, k) : 0, inverse = clip > 0 ? 127.0f / clip : 0;
+        float clip = c < n ? weights_clip(source + c * stride, k) : 0, inverse = clip > 0 ? 127.0f / clip : 0;
         int8_t *to = panels + (c / PANEL) * padded * PANEL + (c % PANEL) * 4;
         scale[c] = clip / 127.0f;
         for (size_t i = 0; c < n && i < k; i++) {

@@ -111,7 +111,7 @@ def case_similarity():
     cosines = [sum(x * y for x, y in zip(a, b)) for a, b in zip(reference, own)]
     expect("s8 mean cosine to f32 on STS-B texts", sum(cosines) / len(cosines), 0.995)
     print(f"     worst {min(cosines):.4f}; the report's own on 400 texts {told['agreement']['mean_cosine']:.4f}")
-    expect("STS-B test Spearman, s8", s8, 0.8185)
+    expect("STS-B test Spearman, s8", s8, 0.8190)
 
     told = json.loads(tool("prune", model, "--ffn", "0.25", "-i", "sample.txt", "-o", "pruned.ecrec", "--json"))
     pruned, _, _ = spearman("pruned.ecrec", pairs)
