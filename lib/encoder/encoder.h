@@ -49,7 +49,8 @@
 
 enum { POSITION_NONE, POSITION_ABSOLUTE, POSITION_ROTARY };
 enum { NORM_LAYER, NORM_RMS };
-enum { NO_TOKEN = UINT32_MAX, MOST_ROTARY_TABLES = 2 };
+#define NO_TOKEN UINT32_MAX /* an id that no token has */
+enum { MOST_ROTARY_TABLES = 2 };
 
 typedef struct encoder_norm { const float *weight, *bias; } encoder_norm; /* weight NULL: no norm here */
 typedef struct encoder_linear { weights w; const float *bias; } encoder_linear; /* bias NULL: zeros */
