@@ -35,10 +35,13 @@ static const command commands[] = {
       "  without MODEL the ranker has no texts to encode (categories, numbers, vectors, n-grams)\n"
       "  SCHEMA.json   {\"fields\":[{\"name\":\"title\",\"kind\":\"text\"},{\"name\":\"shop\",\"kind\":\"category\"},\n"
       "                {\"name\":\"price\",\"kind\":\"number\"}],\"labels\":[{\"name\":\"click\"}]}\n" },
-    { "score", command_score, "a probability for each record and label",
+    { "score", command_score, "a probability for each record and label, or for each text or pair of texts",
       "ecrec score RANKER.ecrec [-i ROWS] [-o OUT] [--format tsv|jsonl] [--explain] [--logits]\n"
       "  ROWS          JSONL (an object a line) or TSV with a header line; what a row lacks is missing\n"
-      "  --explain     each field's part of the logit\n" },
+      "  --explain     each field's part of the logit\n"
+      "ecrec score CLASSIFIER.ecrec [-i TEXTS | --ids IDS.jsonl] [-o OUT] [--format tsv|jsonl] [--logits] [--max-length TOKENS]\n"
+      "  TEXTS         of an imported classifier or cross-encoder: a text a line, text TAB second text, or JSONL\n"
+      "                {\"text\":...,\"pair\":...}; the scores are named by the labels of its folder\n" },
     { "update", command_update, "learn from labelled records, in their order",
       "ecrec update RANKER.ecrec -i ROWS -o RANKER2.ecrec [--batch ROWS] [--passes N] [--rate ETA] [--decay LAMBDA]\n"
       "             [--max-loss-growth NATS] [--json]\n"
@@ -53,7 +56,10 @@ static const command commands[] = {
       "                the epoch with the lowest loss on them is kept\n"
       "  --checkpoint  written after each epoch; --resume goes on from it, to the same bits\n" },
     { "eval", command_eval, "AUC, log loss, accuracy, calibration, precision, recall, F1 on labelled records",
-      "ecrec eval RANKER.ecrec -i ROWS [--plot CALIBRATION.svg] [--json]\n" },
+      "ecrec eval RANKER.ecrec -i ROWS [--plot CALIBRATION.svg] [--json]\n"
+      "ecrec eval SEQUENCES.ecrec -i HISTORIES [--json]\n"
+      "  HISTORIES     of a sequence encoder: a user and then item ids a line, oldest first; the last item is ranked among\n"
+      "                all items by those before it: hit rate and NDCG at 5, 10, 20\n" },
     { "prune", command_prune, "a smaller model: fewer heads, feed-forward channels, layers",
       "ecrec prune MODEL.ecrec [--heads N] [--ffn N] [--layers N] [--parameters N] [--flops N]\n"
       "            [--importance magnitude|activation|taylor] [-i TEXTS] -o OUT.ecrec [--json]\n"

@@ -100,12 +100,19 @@ static void job_close(job *j)
     ecrec_context_release(j->context);
 }
 
+static int job_model(job *j)
+{
+    if (j->context == NULL)
+        j->context = open_context(&j->a);
+    if (j->context != NULL && j->model == NULL)
+        j->model = open_model(j->context, j->a.positional[0]);
+    return j->model != NULL ? 0 : EXIT_FAILED;
+}
+
 static int job_open(job *j, int need_labels)
 {
     ecrec_error err = ECREC_ERROR_INIT;
-    j->context = open_context(&j->a);
-    j->model = j->context != NULL ? open_model(j->context, j->a.positional[0]) : NULL;
-    if (j->model == NULL)
+    if (job_model(j) != 0)
         return EXIT_FAILED;
     j->schema = ecrec_model_schema(j->model);
     if (j->schema == NULL)
@@ -178,7 +185,7 @@ static void print_scores(const job *j, FILE *f, const float *scores, const float
 
 int command_score(int argc, char **argv)
 {
-    static const char *const known[] = { "input=", "output=", "format=", "explain", "logits", "threads=", NULL };
+    static const char *const known[] = { "input=", "output=", "format=", "explain", "logits", "ids=", "max-length=", "threads=", NULL };
     job j = { .context = NULL };
     progress p;
     ecrec_error err = ECREC_ERROR_INIT;
@@ -195,6 +202,16 @@ int command_score(int argc, char **argv)
     if ((!jsonl && strcmp(format, "tsv") != 0) || (explain && !jsonl))
         return usage_error("score", "--format must be tsv or jsonl%s", explain ? " (jsonl with --explain)" : "");
     code = EXIT_FAILED;
+    if (job_model(&j) != 0)
+        goto done;
+    if (ecrec_model_schema(j.model) == NULL && ecrec_model_labels(j.model) != 0) {
+        code = explain ? usage_error("score", "--explain is for rankers") : classify(&j.a, j.context, j.model);
+        goto done;
+    }
+    if (has(&j.a, "ids") || has(&j.a, "max-length")) {
+        code = usage_error("score", "--ids and --max-length are for classifiers");
+        goto done;
+    }
     if (job_open(&j, 0) != 0 || (f = output_open(to)) == NULL)
         goto done;
     const uint32_t outputs = ecrec_schema_outputs(j.schema), given = ecrec_schema_parts(j.schema);
@@ -442,6 +459,12 @@ int command_eval(int argc, char **argv)
     if (code != 0)
         return code;
     code = EXIT_FAILED;
+    if (job_model(&j) != 0)
+        goto done;
+    if (ecrec_model_schema(j.model) == NULL && ecrec_model_items(j.model) != 0) {
+        code = has(&j.a, "plot") ? usage_error("eval", "--plot is for rankers") : sequences_eval(&j.a, j.context, j.model);
+        goto done;
+    }
     if (job_open(&j, 1) != 0)
         goto done;
     labels = ecrec_schema_labels(j.schema);

@@ -66,6 +66,28 @@ typedef struct texts { char *bytes; const char **at; size_t *lengths; size_t cou
 int texts_read(const char *path, texts *out);
 void texts_free(texts *t);
 
+/* ---- rows of the kinds that encode and score take; 0, or told ---- */
+typedef struct rows {
+    const char *name; /* of the file, for messages */
+    ecrec_encode_input input, pairs;
+    int paired; /* a row has a second text: `pairs` holds */
+    texts text;
+    const char **first, **second;
+    size_t *first_lengths, *second_lengths;
+    int copied; /* the texts of `first` and `second` are ours */
+    uint32_t *ids;
+    uint8_t *types;
+    uint64_t *starts;
+    size_t count, room, starts_room, tokens;
+    float *pixels;
+} rows;
+void rows_open(rows *r);
+int rows_texts(rows *r, const char *path); /* a line each */
+int rows_pairs(rows *r, const char *path); /* text, text TAB pair, or {"text": ..., "pair": ...} a line */
+int rows_ids(rows *r, const char *path);   /* {"input_ids": [...], "token_type_ids": [...]} a line */
+int rows_pixels(rows *r, const char *path);
+void rows_free(rows *r);
+
 /* ---- records: JSONL or TSV with a header line, told by the first character ---- */
 typedef struct records records;
 records *records_open(ecrec_model *ranker, const char *path, int need_labels);
@@ -91,6 +113,8 @@ int command_import(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_tokenize(int argc, char **argv);
 int command_encode(int argc, char **argv);
+int classify(const arguments *a, ecrec_context *context, ecrec_model *model);       /* score, of a classifier */
+int sequences_eval(const arguments *a, ecrec_context *context, ecrec_model *model); /* eval, of a sequence encoder */
 int command_new(int argc, char **argv);
 int command_score(int argc, char **argv);
 int command_update(int argc, char **argv);

@@ -18,6 +18,7 @@
 #include "ecrec/compress.h"
 #include "ecrec/encode.h"
 #include "ecrec/image.h"
+#include "ecrec/items.h"
 #include "ecrec/learn.h"
 #include "ecrec/model.h"
 #include "ecrec/rank.h"

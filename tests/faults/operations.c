@@ -70,6 +70,8 @@ void world_open(world *w)
     CALL(ecrec_session_create(w->classifier, NULL, &w->classifying, &err));
     CALL(ecrec_model_import(w->context, image_folder(), NULL, &w->seer, NULL, &err));
     CALL(ecrec_session_create(w->seer, NULL, &w->seeing, &err));
+    CALL(ecrec_model_import(w->context, tiny_sequence_folder(), NULL, &w->shop, NULL, &err));
+    CALL(ecrec_session_create(w->shop, NULL, &w->shopping, &err));
 }
 
 void world_close(world *w)
@@ -80,6 +82,8 @@ void world_close(world *w)
     ecrec_model_release(w->classifier);
     ecrec_session_release(w->seeing);
     ecrec_model_release(w->seer);
+    ecrec_session_release(w->shopping);
+    ecrec_model_release(w->shop);
     ecrec_batch_release(w->batch);
     ecrec_schema_release(w->schema);
     ecrec_model_release(w->base);
@@ -393,6 +397,16 @@ static int32_t images(world *w)
     return s ? s : ecrec_prepare_images(w->seer, w->seeing, pixels, heights, widths, NULL, 2, planes, sizeof planes / sizeof *planes, &w->err);
 }
 
+static int32_t items(world *w)
+{
+    static const uint32_t ids[] = { 7, 8, 9, 300 };
+    static const uint64_t starts[] = { 0, 1, 4 };
+    float vectors[2 * TINY_HIDDEN], scores[2 * TINY_ITEMS];
+    assert_int_equal(ecrec_model_items(w->shop), TINY_ITEMS);
+    const int32_t s = ecrec_encode_ids(w->shop, w->shopping, ids, NULL, starts, 2, NULL, vectors, TINY_HIDDEN, &w->err);
+    return s ? s : ecrec_score_items(w->shop, w->shopping, vectors, 2, TINY_HIDDEN, scores, 2 * TINY_ITEMS, &w->err);
+}
+
 static int32_t import_images(world *w)
 {
     ecrec_model *m = NULL;
@@ -572,6 +586,7 @@ const operation operations[] = {
     { "encode", encode, 0, "ecrec_encode ecrec_encode_batch ecrec_encode_ids ecrec_hidden_states" },
     { "classify", classify, 0, "ecrec_classify ecrec_model_labels ecrec_model_label" },
     { "images", images, 0, "ecrec_encode_images ecrec_prepare_images" },
+    { "items", items, 0, "ecrec_model_items ecrec_score_items" },
     { "import images", import_images, 1, "ecrec_model_import" },
     { "tokenise", tokenize, 0, "ecrec_tokenize ecrec_token_text ecrec_vocabulary_size" },
     { "score", score, 0, "ecrec_score" },

@@ -11,8 +11,8 @@ enum { ROWS = 6 };
 typedef struct world {
     fault_allocator f;
     ecrec_context *context;
-    ecrec_model *base, *ranker, *classifier, *seer;
-    ecrec_session *session, *ranking, *classifying, *seeing;
+    ecrec_model *base, *ranker, *classifier, *seer, *shop;
+    ecrec_session *session, *ranking, *classifying, *seeing, *shopping;
     ecrec_schema *schema;
     ecrec_batch *batch;
     ecrec_error err;

@@ -213,3 +213,31 @@ const char *tiny_image_folder(const char *processor)
     write_weights(&w, folder);
     return folder;
 }
+
+const char *tiny_sequence_folder(void)
+{
+    static char folder[512];
+    if (folder[0] != 0)
+        return folder;
+    enum { H = TINY_HIDDEN };
+    char name[128];
+    writer w = { .header = "{", .length = 1, .data = malloc(1 << 20), .state = 13 };
+    snprintf(folder, sizeof folder, "%s", temporary("tiny-sequence"));
+    assert_int_equal(mkdir(folder, 0700), 0);
+    add(&w, "item_embeddings.weight", TINY_ITEMS, H, 1, 0);
+    add(&w, "position_embeddings.weight", TINY_POSITIONS, H, 0.3f, 0);
+    add(&w, "LayerNorm.weight", H, 0, 0.2f, 1);
+    add(&w, "LayerNorm.bias", H, 0, 0.1f, 0);
+    static const struct { const char *name; int rows, columns; float shift; } parts[] = {
+        { "attention.query", H, H, 0 }, { "attention.key", H, H, 0 }, { "attention.value", H, H, 0 }, { "attention.dense", H, H, 0 },
+        { "attention.LayerNorm", H, 0, 1 }, { "intermediate.dense_1", TINY_FEED_FORWARD, H, 0 }, { "intermediate.dense_2", H, TINY_FEED_FORWARD, 0 },
+        { "intermediate.LayerNorm", H, 0, 1 } };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        snprintf(name, sizeof name, "item_encoder.layer.0.%s.weight", parts[i].name);
+        add(&w, name, (size_t)parts[i].rows, (size_t)parts[i].columns, 0.4f, parts[i].shift);
+        snprintf(name, sizeof name, "item_encoder.layer.0.%s.bias", parts[i].name);
+        add(&w, name, (size_t)parts[i].rows, 0, 0.1f, 0);
+    }
+    write_weights(&w, folder);
+    return folder;
+}
