@@ -13,6 +13,7 @@
 #include "learn/update.h"
 #include "model/file.h"
 #include "session.h"
+#include "text/decode.h"
 #ifdef ECREC_WITH_IMPORT
 #include "import/import.h"
 #endif
@@ -288,6 +289,32 @@ int32_t ecrec_tokenize(ecrec_model *model, ecrec_session *session, const char *t
     *count = out.count;
     if (out.count > capacity && ids != NULL)
         return error_set(err, ECREC_ERR_TOO_SMALL, "the text has %zu tokens, the buffer takes %zu", out.count, capacity);
+    return ECREC_OK;
+}
+
+int32_t ecrec_detokenize(ecrec_model *model, ecrec_session *session, const uint32_t *ids, size_t n, uint32_t skip_special,
+                         char *text, size_t capacity, size_t *length, ecrec_error *err)
+{
+    const char *made = NULL;
+    size_t bytes = 0;
+    int32_t status = check_session(model, session, err);
+    if (status != ECREC_OK)
+        return status;
+    CHECK_POINTER(length);
+    if (ids == NULL && n != 0)
+        CHECK_POINTER(ids);
+    if (text == NULL && capacity != 0)
+        CHECK_POINTER(text);
+    if (model->tokenizer == NULL)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no tokenizer");
+    token_work *work = session->embed != NULL ? embed_words(session->embed) : session->words;
+    if ((status = tokenizer_decode(model->tokenizer, work, ids, n, skip_special != 0, &made, &bytes, err)) != ECREC_OK)
+        return status;
+    *length = bytes;
+    if (bytes > capacity && text != NULL)
+        return error_set(err, ECREC_ERR_TOO_SMALL, "the text has %zu bytes, the buffer takes %zu", bytes, capacity);
+    if (text != NULL)
+        memcpy(text, made, bytes);
     return ECREC_OK;
 }
 

@@ -21,8 +21,11 @@ static const command commands[] = {
     { "info", command_info, "what a model is: shapes, sizes, fingerprint, source, licence",
       "ecrec info MODEL.ecrec [--json]\n" },
     { "tokenize", command_tokenize, "texts to token ids, one JSON object a line",
-      "ecrec tokenize MODEL.ecrec [-i TEXTS] [--max-length TOKENS] [--no-special]\n"
-      "  prints {\"ids\":[...],\"tokens\":[...],\"offsets\":[[begin,end],...]}; offsets are bytes of the text\n" },
+      "ecrec tokenize MODEL.ecrec [-i TEXTS] [--max-length TOKENS] [--no-special] [--pairs]\n"
+      "ecrec tokenize MODEL.ecrec --decode [-i IDS] [--special]\n"
+      "  prints {\"ids\":[...],\"tokens\":[...],\"offsets\":[[begin,end],...]}; offsets are bytes of the text\n"
+      "  --pairs       lines are TEXT TAB SECOND TEXT; \"types\" says which text a token is of\n"
+      "  --decode      lines of token ids ([101,2417] or what tokenize prints) become texts; --special keeps special tokens\n" },
     { "encode", command_encode, "texts, token ids or images to vectors",
       "ecrec encode MODEL.ecrec [-i TEXTS | --ids IDS.jsonl | --pixels X.npy] [-o OUT] [--format npy|jsonl|f32] [--per-token]\n"
       "             [--prompt NAME] [--pooling mean|cls|last|max|end|pooler] [--no-normalize] [--max-length TOKENS]\n"

@@ -1,4 +1,4 @@
-/* import, info, tokenize, prune, quantize */
+/* import, info, prune, quantize */
 #include "tool.h"
 
 #include <math.h>
@@ -61,79 +61,6 @@ int command_info(int argc, char **argv)
     code = EXIT_FAILED;
     if (model != NULL)
         code = ecrec_model_info(model, &report, &err) == ECREC_OK ? print_report(&a, report) : failed_with(&err);
-    ecrec_model_release(model);
-    ecrec_context_release(context);
-    return code;
-}
-
-static int print_tokens(ecrec_model *model, const uint32_t *ids, const uint32_t *offsets, size_t n)
-{
-    fputs("{\"ids\":[", stdout);
-    for (size_t i = 0; i < n; i++)
-        printf("%s%u", i != 0 ? "," : "", ids[i]);
-    fputs("],\"tokens\":[", stdout);
-    for (size_t i = 0; i < n; i++) {
-        size_t length = 0;
-        const char *piece = ecrec_token_text(model, ids[i], &length);
-        fputs(i != 0 ? "," : "", stdout);
-        print_json_string(stdout, piece != NULL ? piece : "", length);
-    }
-    fputs("],\"offsets\":[", stdout);
-    for (size_t i = 0; i < n; i++)
-        printf("%s[%u,%u]", i != 0 ? "," : "", offsets[2 * i], offsets[2 * i + 1]);
-    puts("]}");
-    return 0;
-}
-
-int command_tokenize(int argc, char **argv)
-{
-    static const char *const known[] = { "input=", "max-length=", "no-special", "threads=", NULL };
-    arguments a;
-    double length = 0;
-    ecrec_error err = ECREC_ERROR_INIT;
-    ecrec_tokenize_options options = ECREC_TOKENIZE_OPTIONS_INIT;
-    ecrec_session *session = NULL;
-    lines input;
-    int code = arguments_parse(&a, argc, argv, known, 1, 1), more = 0;
-    if (code == 0)
-        code = argument_count(&a, "max-length", 0, 1, 4e9, &length);
-    if (code != 0)
-        return code;
-    options.max_length = (uint32_t)length;
-    options.no_special = (uint32_t)has(&a, "no-special");
-    ecrec_context *context = open_context(&a);
-    ecrec_model *model = context != NULL ? open_model(context, a.positional[0]) : NULL;
-    uint32_t *ids = NULL, *offsets = NULL;
-    size_t room = 0;
-    code = EXIT_FAILED;
-    if (model == NULL || lines_open(&input, argument(&a, "input", NULL)) != 0)
-        goto done;
-    int32_t status = ecrec_session_create(model, NULL, &session, &err);
-    while (status == ECREC_OK && (more = lines_next(&input)) == 1) {
-        size_t n = 0;
-        status = ecrec_tokenize(model, session, input.line, input.length, &options, ids, offsets, NULL, room, &n, &err);
-        if ((status == ECREC_OK || status == ECREC_ERR_TOO_SMALL) && n > room) { /* the first look told how much is needed */
-            room = 2 * n;
-            ids = realloc(ids, room * sizeof *ids);
-            offsets = realloc(offsets, 2 * room * sizeof *offsets);
-            if (ids == NULL || offsets == NULL) {
-                more = failed("no memory for %zu tokens", n) - 2;
-                break;
-            }
-            status = ecrec_tokenize(model, session, input.line, input.length, &options, ids, offsets, NULL, room, &n, &err);
-        }
-        if (status == ECREC_OK)
-            (void)print_tokens(model, ids, offsets, n);
-    }
-    if (status != ECREC_OK)
-        (void)failed("%s:%llu: %s", input.name, (unsigned long long)input.number, err.message);
-    else if (more == 0)
-        code = output_close(stdout, NULL);
-    lines_close(&input);
-done:
-    free(ids);
-    free(offsets);
-    ecrec_session_release(session);
     ecrec_model_release(model);
     ecrec_context_release(context);
     return code;

@@ -21,13 +21,22 @@ ECREC_API void ecrec_tokenize_options_init(ecrec_tokenize_options *options);
 
 /* Tokenise one text. ids: capacity token ids. offsets (may be NULL): 2 * capacity byte positions [begin, end) into
  * the source (of the text, or of the pair where types is 1; 0,0 for special tokens). types (may be NULL): capacity
- * segment numbers (0 or 1). *count becomes the number of tokens that the text has; when that is above capacity the
+ * segment numbers (0 or 1; what the tokenizer's template says). *count becomes the number of tokens that the text has; when that is above capacity the
  * first `capacity` are written and the call returns TOO_SMALL. capacity 0 (ids NULL) asks for the count.
- * Invalid UTF-8 is read as U+FFFD. Linear in the text. Allocates nothing.
- * Errors: INVALID, UNSUPPORTED (the model has no tokenizer), TOO_SMALL. One thread a session. Since 0.1. */
+ * Invalid UTF-8 is read as U+FFFD. Linear in the text. Allocates nothing, but that a
+ * text above 16 KiB, longer than any before, may make a session grow whose tokenizer is no BERT's.
+ * Errors: INVALID (a pair too short to cut as its tokenizer says, too), UNSUPPORTED (the model has no tokenizer), TOO_SMALL, LIMIT
+ * (4 GiB), NOMEM. One thread a session. Since 0.1. */
 ECREC_API int32_t ecrec_tokenize(ecrec_model *model, ecrec_session *session, const char *text, size_t length,
                                  const ecrec_tokenize_options *options, uint32_t *ids, uint32_t *offsets,
                                  uint8_t *types, size_t capacity, size_t *count, ecrec_error *err);
+
+/* The text of n token ids, as the tokenizer's decoder joins them: `text` gets at most `capacity` bytes of UTF-8 (not
+ * NUL-terminated), *length becomes how many there are. capacity 0 (text NULL) asks for the length. skip_special 1: special tokens
+ * are left out; ids without a piece always are. Allocates nothing for texts of up to 4 KiB.
+ * Errors: INVALID, UNSUPPORTED (the model has no tokenizer), TOO_SMALL (nothing is written), NOMEM. One thread a session. Since 0.1. */
+ECREC_API int32_t ecrec_detokenize(ecrec_model *model, ecrec_session *session, const uint32_t *ids, size_t n, uint32_t skip_special,
+                                   char *text, size_t capacity, size_t *length, ecrec_error *err);
 
 /* The piece of a token id, as in the vocabulary, NUL-terminated, valid as long as the model; NULL when there is none. */
 ECREC_API const char *ecrec_token_text(const ecrec_model *model, uint32_t id, size_t *length);

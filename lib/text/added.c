@@ -106,7 +106,7 @@ int added_next(added_scan *s, size_t *begin, size_t *end, uint32_t *id)
         s->at = to;
         if ((added[index].flags & ADDED_SINGLE_WORD) && !stands_alone(s, from, to))
             continue;
-        *begin = from;
+        *begin = (added[index].flags & ADDED_LSTRIP) && from < s->done ? s->done : from;
         while ((added[index].flags & ADDED_LSTRIP) && *begin > s->done && unicode_is_space(character_before(s->text, s->done, *begin, &n)))
             *begin -= n;
         while ((added[index].flags & ADDED_RSTRIP) && to < s->length) {
@@ -115,9 +115,11 @@ int added_next(added_scan *s, size_t *begin, size_t *end, uint32_t *id)
                 break;
             to += n;
         }
+        s->done = to;
+        if (*begin >= to) /* one before it took all of it as blanks */
+            continue;
         *end = to;
         *id = added[index].id;
-        s->done = to;
         return 1;
     }
     return 0;

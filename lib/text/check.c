@@ -34,10 +34,10 @@ static int32_t check_settings(const tokenizer *t, ecrec_error *err)
     if (s->model < MODEL_WORDPIECE || s->model > MODEL_WORDLEVEL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the tokenizer's model is of kind %u, which is not known", s->model);
     if ((s->flags & ~(uint32_t)TOKENIZER_FLAGS) != 0 || s->normalizer > 15 || s->cut > CUT_SECOND || !is_id(t, s->unknown) ||
-        (s->unknown == NO_ID && s->model != MODEL_BPE) || (s->flags & TOKENIZER_BERT && s->model != MODEL_WORDPIECE) ||
+        (s->unknown == NO_ID && s->model != MODEL_BPE) || (s->flags & TOKENIZER_BERT && (s->model != MODEL_WORDPIECE || s->flags & TOKENIZER_TRIM)) ||
         (s->flags & TOKENIZER_RAW_BYTES && s->model != MODEL_BPE) || !within(t, s->prefix, s->prefix_length) || !within(t, s->suffix, s->suffix_length))
         return bad(err, "its settings");
-    if (s->model == MODEL_WORDPIECE && (s->word_limit == 0 || s->word_limit > MOST_WORD))
+    if (s->model == MODEL_WORDPIECE && (s->word_limit == 0 || (s->flags & TOKENIZER_BERT && s->word_limit > MOST_WORD)))
         return bad(err, "its longest word");
     for (size_t i = 0; i < 256; i++)
         if (!is_id(t, s->bytes[i]))

@@ -52,6 +52,13 @@ static int32_t check_piece(draft *d, const char *text, uint32_t length, uint32_t
     return ECREC_OK;
 }
 
+/* An added token as it is found: normalised where the normalised text is searched. */
+static text_span spelling(const writer *w, size_t i)
+{
+    const added_piece *p = &w->d->added[i];
+    return w->normalized != NULL && (p->flags & ADDED_NORMALIZED) ? w->normalized[i] : (text_span){ p->text, p->length };
+}
+
 static int32_t write_pieces(writer *w)
 {
     draft *d = w->d;
@@ -62,7 +69,7 @@ static int32_t write_pieces(writer *w)
     for (size_t i = 0; i < d->piece_count; i++)
         by_id[d->pieces[i].id] = (text_span){ d->pieces[i].text, d->pieces[i].length };
     for (size_t i = 0; i < d->added_count; i++)
-        by_id[d->added[i].id] = (text_span){ d->added[i].text, d->added[i].length };
+        by_id[d->added[i].id] = spelling(w, i);
     uint64_t at = 0;
     int32_t status = begin_part(w, PART_PIECE_STARTS);
     for (uint32_t i = 0; i < size && status == ECREC_OK; i++) {
@@ -180,6 +187,19 @@ static int by_id(const void *a, const void *b, void *opaque)
     return x->id != y->id ? (x->id < y->id ? -1 : 1) : x->flags < y->flags ? -1 : x->flags > y->flags;
 }
 
+/* Special by its content, but not by the spelling that decoding sees. */
+static int is_shown(const writer *w, size_t i)
+{
+    const draft *d = w->d;
+    const text_span own = spelling(w, i);
+    if (!(d->added[i].flags & ADDED_SPECIAL) || (own.length == d->added[i].length && memcmp(own.text, d->added[i].text, own.length) == 0))
+        return 0;
+    for (size_t j = 0; j < d->added_count; j++)
+        if ((d->added[j].flags & ADDED_SPECIAL) && d->added[j].length == own.length && memcmp(d->added[j].text, own.text, own.length) == 0)
+            return 0;
+    return 1;
+}
+
 static int32_t write_added(writer *w)
 {
     draft *d = w->d;
@@ -189,7 +209,7 @@ static int32_t write_added(writer *w)
     buffer_init(&units, d->m);
     int32_t status = begin_part(w, PART_ADDED);
     for (size_t i = 0; i < d->added_count && status == ECREC_OK; i++) {
-        const image_added one = { d->added[i].id, d->added[i].flags };
+        const image_added one = { d->added[i].id, d->added[i].flags | (is_shown(w, i) ? ADDED_SHOWN : 0u) };
         status = buffer_append(w->image, &one, sizeof one);
     }
     end_part(w, PART_ADDED);
@@ -204,7 +224,7 @@ static int32_t write_added(writer *w)
             const int normalized = (d->added[i].flags & ADDED_NORMALIZED) != 0;
             if (normalized != g || (g == 1 && w->normalized == NULL))
                 continue;
-            const text_span text = g == 1 ? w->normalized[i] : (text_span){ d->added[i].text, d->added[i].length };
+            const text_span text = spelling(w, i);
             if (text.length != 0)
                 keys[n++] = (trie_key){ text.text, (uint32_t)text.length, (uint32_t)i };
         }
@@ -290,6 +310,17 @@ static void byte_symbols(const draft *d, uint32_t out[1024])
         }
         out[i] = draft_find(d, text, n);
     }
+}
+
+/* Is every byte a symbol, wherever it stands? Or told as unknown? */
+static int all_bytes(const draft *d)
+{
+    uint32_t symbols[1024];
+    byte_symbols(d, symbols);
+    for (size_t i = 0; i < 1024; i++)
+        if (symbols[i] == NO_ID && d->settings.unknown == NO_ID)
+            return 0;
+    return 1;
 }
 
 static int32_t write_merges(writer *w)
@@ -401,14 +432,14 @@ static void choose_passes(draft *d)
     size_t bytes = 0;
     for (size_t i = 0; i < d->added_count; i++)
         normalized |= (d->added[i].flags & ADDED_NORMALIZED) != 0;
-    if (d->settings.model == MODEL_WORDPIECE && !normalized && d->settings.word_limit <= 1000 && n == 2 && pre[0].kind == OP_SPACE_SPLIT &&
+    if (d->settings.model == MODEL_WORDPIECE && !normalized && !(d->settings.flags & TOKENIZER_TRIM) && d->settings.word_limit <= 1000 && n == 2 && pre[0].kind == OP_SPACE_SPLIT &&
         pre[1].kind == OP_PUNCTUATION && pre[1].value == BEHAVE_ISOLATED && (d->op_count[0] == 0 || (d->op_count[0] == 1 && normalizer[0].kind == OP_BERT))) {
         d->settings.flags |= TOKENIZER_BERT;
         d->settings.normalizer = d->op_count[0] != 0 ? normalizer[0].flags : 0;
     }
     for (size_t i = 0; i < n; i++)
         bytes += pre[i].kind == OP_BYTES;
-    if (d->settings.model == MODEL_BPE && !(d->settings.flags & TOKENIZER_BYTE_FALLBACK) && bytes == 1 && pre[n - 1].kind == OP_BYTES) {
+    if (d->settings.model == MODEL_BPE && !(d->settings.flags & TOKENIZER_BYTE_FALLBACK) && bytes == 1 && pre[n - 1].kind == OP_BYTES && all_bytes(d)) {
         d->settings.flags |= TOKENIZER_RAW_BYTES;
         d->op_count[1]--;
     }

@@ -75,7 +75,8 @@ typedef struct image_settings {
 typedef struct trie_unit { uint32_t base, check, id; } trie_unit;
 #define NO_ID UINT32_MAX
 
-enum { ADDED_SPECIAL = 1, ADDED_LSTRIP = 2, ADDED_RSTRIP = 4, ADDED_SINGLE_WORD = 8, ADDED_NORMALIZED = 16 };
+enum { ADDED_SPECIAL = 1, ADDED_LSTRIP = 2, ADDED_RSTRIP = 4, ADDED_SINGLE_WORD = 8, ADDED_NORMALIZED = 16,
+       ADDED_SHOWN = 32 /* decoding without special tokens shows it all the same: its normalised spelling is no special token's */ };
 typedef struct image_added { uint32_t id, flags; } image_added;
 
 enum { SLOT_TOKEN, SLOT_FIRST, SLOT_SECOND };

@@ -15,7 +15,7 @@ void word_put(word_output *o, uint32_t id, size_t at, size_t length)
         begin = w->now.places[first].begin;
         end = w->now.places[last].end;
     }
-    sink_put(o->sink, id, begin, end);
+    sink_put_as(o->sink, id, begin, end, o->spelt ? w->now.bytes + o->begin + at : NULL, length);
     if (o->keep != NULL) {
         const uint32_t n = o->keep->count;
         if (n < CACHE_IDS && length < 256) {
@@ -106,7 +106,7 @@ int model_run(const tokenizer *t, token_work *w, size_t begin, size_t end, token
 {
     const unsigned char *word = w->now.bytes + begin;
     const size_t length = end - begin;
-    word_output o = { w, sink, begin, end, NULL };
+    word_output o = { w, sink, begin, end, NULL, 0 };
     if (w->cache == NULL || length > CACHE_KEY)
         return uncached(t, word, length, &o);
     cached_word *entry = &w->cache[hash_word(word, length) % CACHE_ENTRIES];

@@ -14,6 +14,7 @@ typedef struct word_output {
     token_sink *sink;
     size_t begin, end; /* the word in w->now */
     cached_word *keep; /* where the tokens are noted, or NULL; count above CACHE_IDS: too many */
+    int spelt;         /* the next token is spelt as the text, not as its piece */
 } word_output;
 void word_put(word_output *o, uint32_t id, size_t at, size_t length);
 

@@ -94,7 +94,7 @@ static int hexadecimal(compiler *c, size_t least, size_t most, uint32_t *out)
 }
 
 /* An escape: *character, or a whole set added to `set` (*character UINT32_MAX). */
-static int escape(compiler *c, uint32_t set, uint32_t *character)
+static int escape(compiler *c, uint32_t set, int inside, uint32_t *character)
 {
     static const char controls[] = "r\rn\nt\tf\fv\va\ae\x1B";
     if (c->at == c->length)
@@ -113,7 +113,7 @@ static int escape(compiler *c, uint32_t set, uint32_t *character)
         return 1;
     }
     if (memchr("sSdDwWhH", e, 8) != NULL) {
-        const char name[1] = { (char)(e | 32) };
+        const char name[1] = { inside && (e | 32) == 'w' ? 'b' : (char)(e | 32) };
         (void)set_add_property(&c->sets, set, name, 1, (e & 32) == 0);
         return 1;
     }
@@ -137,11 +137,11 @@ static int escape(compiler *c, uint32_t set, uint32_t *character)
     return 1;
 }
 
-/* One character or escape of a bracket. */
-static int bracket_item(compiler *c, uint32_t set, uint32_t *character)
+/* One character or escape, inside a bracket or not. */
+static int bracket_item(compiler *c, uint32_t set, int inside, uint32_t *character)
 {
     if (take(c, "\\"))
-        return escape(c, set, character);
+        return escape(c, set, inside, character);
     c->at += utf8_next((const unsigned char *)c->text + c->at, c->length - c->at, character);
     return 1;
 }
@@ -169,14 +169,14 @@ static int bracket(compiler *c, uint32_t set)
             set_drop(&c->sets, inner);
             continue;
         }
-        if (!bracket_item(c, set, &from))
+        if (!bracket_item(c, set, 1, &from))
             return 0;
         if (from == UINT32_MAX)
             continue;
         to = from;
         if (peek(c, '-') && c->at + 1 < c->length && c->text[c->at + 1] != ']') {
             c->at++;
-            if (!bracket_item(c, set, &to))
+            if (!bracket_item(c, set, 1, &to))
                 return 0;
             if (to == UINT32_MAX || to < from)
                 return fail(c, "a range");
@@ -205,7 +205,7 @@ static int class_atom(compiler *c, uint32_t *set)
         set_add_range(&c->sets, *set, '\n', '\n');
         set_invert(&c->sets, *set);
     } else {
-        if (!bracket_item(c, *set, &character))
+        if (!bracket_item(c, *set, 0, &character))
             return 0;
         if (character != UINT32_MAX)
             set_add_range(&c->sets, *set, character, character);

@@ -85,10 +85,16 @@ static int named(const char *own, const char *name, size_t length)
     return strlen(own) == length && memcmp(own, name, length) == 0;
 }
 
-/* \w of Oniguruma: letters, marks, decimal and letter numbers, connectors, circled letters, and the Latin-1 numbers. */
+/* \w of Oniguruma: letters, marks, decimal and letter numbers, connectors, circled letters; outside of brackets the Latin-1
+ * numbers too. */
 static int is_word(uint32_t c)
 {
-    return (unicode_is_word(c) && c != 0x200C && c != 0x200D) || c == 0xB2 || c == 0xB3 || c == 0xB9 || (c >= 0xBC && c <= 0xBE);
+    return unicode_is_word(c) && c != 0x200C && c != 0x200D;
+}
+
+static int is_latin_number(uint32_t c)
+{
+    return c == 0xB2 || c == 0xB3 || c == 0xB9 || (c >= 0xBC && c <= 0xBE);
 }
 
 static int is_short(char name, uint32_t c, uint32_t kind)
@@ -99,6 +105,8 @@ static int is_short(char name, uint32_t c, uint32_t kind)
     case 'd':
         return kind == UTF8PROC_CATEGORY_ND;
     case 'w':
+        return is_word(c) || is_latin_number(c);
+    case 'b':
         return is_word(c);
     default: /* h */
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
@@ -108,7 +116,7 @@ static int is_short(char name, uint32_t c, uint32_t kind)
 int set_add_property(set_builder *s, uint32_t set, const char *name, size_t length, int negated)
 {
     const category *found = NULL;
-    const int is = length == 1 && memchr("sdwh", name[0], 4) != NULL;
+    const int is = length == 1 && memchr("sdwhb", name[0], 5) != NULL;
     for (size_t i = 0; i < sizeof categories / sizeof *categories && found == NULL; i++)
         if (named(categories[i].name, name, length) || named(categories[i].full, name, length))
             found = &categories[i];

@@ -17,7 +17,7 @@ int set_new(set_builder *s, uint32_t *set); /* empty; 0: too many (or no memory:
 void set_drop(set_builder *s, uint32_t set); /* the last one */
 uint32_t set_intern(set_builder *s, uint32_t set); /* the last one, or an equal one before it */
 void set_add_range(set_builder *s, uint32_t set, uint32_t from, uint32_t to);
-/* A general category ("L", "Lu", "Letter") or one of s d w h. 0: unknown. */
+/* A general category ("L", "Lu", "Letter") or one of s d w h, or b: w as it is within brackets. 0: unknown. */
 int set_add_property(set_builder *s, uint32_t set, const char *name, size_t length, int negated);
 void set_unite(set_builder *s, uint32_t to, uint32_t from);
 void set_invert(set_builder *s, uint32_t set);

@@ -92,7 +92,7 @@ uint32_t tokenizer_leading_count(const tokenizer *t)
 int tokenizer_is_special(const tokenizer *t, uint32_t id)
 {
     const image_added *added = added_of(t, id);
-    return added != NULL && (added->flags & ADDED_SPECIAL) != 0;
+    return added != NULL && (added->flags & (ADDED_SPECIAL | ADDED_SHOWN)) == ADDED_SPECIAL;
 }
 
 /* ---- one text ---- */
@@ -125,7 +125,8 @@ static int run_normalized(const run *r)
         const split s = w->splits.items[i];
         const place none = { 0, 0 };
         if (s.token != NO_ID)
-            sink_put(r->sink, s.token, (w->placed ? w->now.places[s.begin] : none).begin, (w->placed ? w->now.places[s.end - 1] : none).end);
+            sink_put_as(r->sink, s.token, (w->placed ? w->now.places[s.begin] : none).begin, (w->placed ? w->now.places[s.end - 1] : none).end,
+                        w->now.bytes + s.begin, s.end - s.begin);
         else if (!model_run(r->t, w, s.begin, s.end, r->sink))
             return 0;
     }
@@ -151,9 +152,10 @@ static int run_text(run *r)
     size_t done = 0, begin = 0, end = 0;
     uint32_t id = NO_ID;
     while (r->sink->count < r->sink->limit && added_next(&scan, &begin, &end, &id)) {
-        if (!run_stretch(r, done, begin))
+        /* a token behind one that took its blanks may begin within them */
+        if ((done < begin || r->before_length != 0) && !run_stretch(r, done, done < begin ? begin : done))
             return 0;
-        sink_put(r->sink, id, (uint32_t)begin, (uint32_t)end);
+        sink_put_as(r->sink, id, (uint32_t)begin, (uint32_t)end, r->source + begin, end - begin);
         done = end;
     }
     return r->sink->count >= r->sink->limit || run_stretch(r, done, r->length);
@@ -192,11 +194,13 @@ static size_t trailing_blanks(const unsigned char *text, size_t n)
     return count;
 }
 
-static void trim(const run *r, uint32_t *offsets, uint32_t id, int first)
+static void trim(const void *opaque, uint32_t *offsets, uint32_t id, const unsigned char *spelling, size_t length, int first)
 {
-    size_t n = 0;
-    const unsigned char *text = (const unsigned char *)tokenizer_piece(r->t, id, &n);
-    if (added_of(r->t, id) != NULL) { /* it may have taken blanks of the source along */
+    const run *r = opaque;
+    size_t n = length;
+    const unsigned char *text = spelling != NULL ? spelling : (const unsigned char *)tokenizer_piece(r->t, id, &n);
+    const image_added *also = spelling == NULL ? added_of(r->t, id) : NULL;
+    if (also != NULL && (also->flags & ADDED_NORMALIZED)) { /* the vocabulary's word, not the added token's normalised spelling */
         text = r->source + offsets[0];
         n = offsets[1] - offsets[0];
     }
@@ -209,8 +213,12 @@ static void trim(const run *r, uint32_t *offsets, uint32_t id, int first)
         leading = 0;
     for (; leading > 0 && offsets[0] < offsets[1]; leading--)
         offsets[0] += (uint32_t)utf8_next(r->source + offsets[0], offsets[1] - offsets[0], &c);
-    for (size_t i = 0; i < trailing && offsets[1] > offsets[0]; i++)
-        offsets[1] = (uint32_t)utf8_previous(r->source, offsets[0], offsets[1]);
+    uint32_t end = offsets[1];
+    size_t i = 0;
+    for (; i < trailing && end > 0; i++)
+        end = (uint32_t)utf8_previous(r->source, 0, end);
+    if (i == trailing)
+        offsets[1] = end > offsets[0] ? end : offsets[0];
 }
 
 /* ---- texts, pairs, templates ---- */
@@ -286,18 +294,19 @@ static size_t run_sequence(const tokenizer *t, token_work *w, const tokenize_cal
 {
     const size_t free = at < out->capacity ? out->capacity - at : 0;
     token_sink sink = { free != 0 ? out->ids + at : NULL, free != 0 && out->offsets != NULL ? out->offsets + 2 * at : NULL,
-                        free != 0 && out->types != NULL ? out->types + at : NULL, free, 0, room < SIZE_MAX - skip ? skip + room : SIZE_MAX, type, skip };
+                        free != 0 && out->types != NULL ? out->types + at : NULL, free, 0, room < SIZE_MAX - skip ? skip + room : SIZE_MAX, type, skip, NULL, NULL };
     if (room == 0)
         return 0;
     run r = run_of(t, w, call, second, &sink);
+    if (image_of(t)->flags & TOKENIZER_TRIM) {
+        sink.trim = trim;
+        sink.trim_opaque = &r;
+    }
     if (!run_text(&r))
         return 0;
     if (sink.count > sink.limit)
         sink.count = sink.limit;
     const size_t n = sink.count > skip ? sink.count - skip : 0;
-    if ((image_of(t)->flags & TOKENIZER_TRIM) && sink.offsets != NULL)
-        for (size_t i = 0; i < n && i < free; i++)
-            trim(&r, sink.offsets + 2 * i, sink.ids[i], i == 0);
     return n;
 }
 
@@ -323,7 +332,7 @@ int32_t tokenizer_run(const tokenizer *t, token_work *w, const tokenize_call *ca
         if (slots[i].kind != SLOT_TOKEN) {
             count += run_sequence(t, w, call, second, (uint8_t)slots[i].type, skip[second], room[second], out, count);
         } else if (call->special) {
-            token_sink sink = { out->ids, out->offsets, out->types, out->capacity, count, SIZE_MAX, (uint8_t)slots[i].type, 0 };
+            token_sink sink = { out->ids, out->offsets, out->types, out->capacity, count, SIZE_MAX, (uint8_t)slots[i].type, 0, NULL, NULL };
             sink_put(&sink, slots[i].id, 0, 0);
             count = sink.count;
         }

@@ -63,6 +63,6 @@ uint32_t tokenizer_size(const tokenizer *t); /* ids are 0 .. size-1 (some may ha
 const char *tokenizer_piece(const tokenizer *t, uint32_t id, size_t *length);
 uint32_t tokenizer_special_count(const tokenizer *t, int pair); /* how many special tokens a text (or pair) gets */
 uint32_t tokenizer_leading_count(const tokenizer *t); /* how many of them stand in front of a single text */
-int tokenizer_is_special(const tokenizer *t, uint32_t id); /* an added token that is marked as special */
+int tokenizer_is_special(const tokenizer *t, uint32_t id); /* an added token that decoding leaves out on request */
 
 #endif

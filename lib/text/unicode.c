@@ -287,7 +287,7 @@ int unicode_is_number(uint32_t c)
     if (c < 0x80)
         return c >= '0' && c <= '9';
     const uint32_t k = unicode_category(c);
-    return k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO;
+    return (k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO) || (c >= 0x11DE0 && c <= 0x11DE9);
 }
 
 static int is_circled(uint32_t c)

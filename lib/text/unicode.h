@@ -21,7 +21,7 @@ int unicode_decompose_compatible(uint32_t c, uint32_t out[UNICODE_PARTS]);
 int unicode_compose(uint32_t a, uint32_t b, uint32_t *together); /* canonical composition of two characters; 0: there is none */
 int unicode_is_combining(uint32_t c);   /* M* as in Unicode 9 */
 uint32_t unicode_category(uint32_t c);  /* utf8proc_category_t, as in Unicode 16 */
-int unicode_is_number(uint32_t c);      /* N* */
+int unicode_is_number(uint32_t c);      /* N*, as in Unicode 17 */
 int unicode_is_word(uint32_t c);        /* \w of UTS 18 */
 /* The end of the grapheme cluster that begins at `begin`. */
 size_t unicode_cluster(const unsigned char *text, size_t begin, size_t end);

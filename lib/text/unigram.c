@@ -22,7 +22,11 @@ static void put_unknown(const tokenizer *t, const unsigned char *word, size_t be
     for (size_t i = begin; bytes && i < end; i++)
         bytes = s->bytes[word[i]] != NO_ID;
     if (!bytes) {
+        o->spelt = 1;
         word_put(o, id != NO_ID ? id : s->unknown, begin, end - begin);
+        o->spelt = 0;
+        if (o->keep != NULL && (s->flags & TOKENIZER_TRIM)) /* its spelling would be lost */
+            o->keep->count = 255;
         return;
     }
     if (o->keep != NULL) /* each byte has the place of all: that is more than is kept */

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "text/wordpiece.h"
 
-enum { FIRST_BYTES = 16384 };
+enum { FIRST_BYTES = 16384, DECODED_BYTES = 4096 };
 
 int work_grow(token_work *w, void *items, size_t *capacity, size_t need, size_t size)
 {
@@ -59,7 +59,10 @@ int32_t token_work_create(memory *m, const tokenizer *t, token_work **out, ecrec
     int good = 1;
     if (s->flags & TOKENIZER_BERT) {
         w->word_bytes = wordpiece_scratch(s);
-        good = (w->word = memory_allocate(m, w->word_bytes)) != NULL;
+        /* the rest is for decoding */
+        good = (w->word = memory_allocate(m, w->word_bytes)) != NULL && text_reserve(w, &w->now, DECODED_BYTES) && text_reserve(w, &w->next, DECODED_BYTES) &&
+               work_grow(w, &w->splits.items, &w->splits.capacity, DECODED_BYTES / 4, sizeof *w->splits.items) &&
+               work_grow(w, &w->more.items, &w->more.capacity, DECODED_BYTES / 4, sizeof *w->more.items);
     } else {
         good = text_reserve(w, &w->now, FIRST_BYTES) && text_reserve(w, &w->next, FIRST_BYTES) &&
                work_grow(w, &w->splits.items, &w->splits.capacity, FIRST_BYTES / 2, sizeof *w->splits.items) &&

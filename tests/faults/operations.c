@@ -425,6 +425,18 @@ static int32_t tokenize(world *w)
     return s;
 }
 
+static int32_t detokenize(world *w)
+{
+    uint32_t ids[64];
+    char text[64];
+    size_t count = 0, length = 0;
+    int32_t s = ecrec_tokenize(w->base, w->session, "red shoes", 9, NULL, ids, NULL, NULL, 64, &count, &w->err);
+    if (s == ECREC_OK)
+        s = ecrec_detokenize(w->base, w->session, ids, count, 1, text, sizeof text, &length, &w->err);
+    assert_true(s != ECREC_OK || (length == 9 && memcmp(text, "red shoes", 9) == 0));
+    return s;
+}
+
 static int32_t score(world *w)
 {
     float scores[ROWS], parts[ROWS * 6];
@@ -589,6 +601,7 @@ const operation operations[] = {
     { "items", items, 0, "ecrec_model_items ecrec_score_items" },
     { "import images", import_images, 1, "ecrec_model_import" },
     { "tokenise", tokenize, 0, "ecrec_tokenize ecrec_token_text ecrec_vocabulary_size" },
+    { "detokenise", detokenize, 0, "ecrec_detokenize" },
     { "score", score, 0, "ecrec_score" },
     { "snapshots", snapshots, 0, "ecrec_model_snapshots ecrec_rollback" },
     { "getters", getters, 0, "ecrec_model_schema ecrec_model_reference ecrec_model_release ecrec_context_reference ecrec_context_release "
