@@ -6,7 +6,7 @@
 # Needs root or sudo only when a package is missing. Exit: 0 all there, 3 something is missing and could not be installed.
 set -euo pipefail
 
-build=(gcc libc6-dev meson ninja-build pkg-config libblis-dev libutf8proc-dev libzstd-dev libxxhash-dev libjansson-dev
+build=(gcc libc6-dev meson ninja-build pkg-config libblis-dev libutf8proc-dev libzstd-dev libxxhash-dev libjansson-dev libpng-dev libjpeg62-turbo-dev
        python3 python3-venv python3-pip unzip ca-certificates)
 test=(libcmocka-dev g++ binutils locales zlib1g-dev git qemu-user golang-go maven default-jdk-headless)
 ci=(clang libclang-rt-14-dev llvm gcc-aarch64-linux-gnu libc6-dev-arm64-cross)

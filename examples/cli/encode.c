@@ -21,6 +21,8 @@ static int read_rows(const arguments *a, rows *r)
     rows_open(r);
     if (has(a, "ids"))
         return rows_ids(r, argument(a, "ids", NULL));
+    if (has(a, "images"))
+        return rows_pictures(r, argument(a, "images", NULL));
     if (has(a, "pixels"))
         return rows_pixels(r, argument(a, "pixels", NULL));
     return rows_texts(r, argument(a, "input", NULL));
@@ -54,10 +56,15 @@ static uint32_t pooling_of(const char *name)
 
 static int read_options(const arguments *a, ecrec_encode_options *options, progress *p)
 {
-    double length = 0;
-    const int code = argument_count(a, "max-length", 0, 1, 1 << 20, &length);
-    if (code != 0)
+    double length = 0, dimensions = 0, layers = 0, overlap = 0;
+    int code = argument_count(a, "max-length", 0, 1, 1 << 20, &length);
+    if (code != 0 || (code = argument_count(a, "dimensions", 0, 1, 65536, &dimensions)) != 0 || (code = argument_count(a, "last-layers", 0, 1, 1024, &layers)) != 0 ||
+        (code = argument_count(a, "overlap", 0, 0, 1 << 20, &overlap)) != 0)
         return code;
+    options->dimensions = (uint32_t)dimensions;
+    options->last_layers = (uint32_t)layers;
+    options->windows = has(a, "windows") || has(a, "overlap");
+    options->window_overlap = (uint32_t)overlap;
     options->pooling = pooling_of(argument(a, "pooling", "default"));
     if (options->pooling == UINT32_MAX)
         return usage_error("encode", "--pooling must be mean, cls, last, max, end or pooler");
@@ -77,6 +84,8 @@ static int32_t encode_rows(ecrec_model *model, ecrec_session *session, const row
     uint64_t *starts = malloc((r->input.count + 1) * sizeof *starts);
     int32_t status = starts != NULL ? ECREC_OK : ECREC_ERR_NOMEM;
     *d = out.dimension = per_token ? ecrec_model_hidden_size(model) : ecrec_model_dimension(model);
+    if (options->dimensions != 0)
+        *d = out.dimension = options->dimensions;
     *count = r->input.count;
     out.per_token = (uint32_t)per_token;
     out.starts = starts;
@@ -98,7 +107,7 @@ static int32_t encode_rows(ecrec_model *model, ecrec_session *session, const row
 
 int command_encode(int argc, char **argv)
 {
-    static const char *const known[] = { "input=", "ids=", "pixels=", "per-token", "output=", "format=", "prompt=", "pooling=", "no-normalize",
+    static const char *const known[] = { "input=", "ids=", "pixels=", "images=", "per-token", "dimensions=", "last-layers=", "windows", "overlap=", "output=", "format=", "prompt=", "pooling=", "no-normalize",
                                          "max-length=", "threads=", NULL };
     arguments a;
     progress p;
@@ -115,8 +124,8 @@ int command_encode(int argc, char **argv)
     const char *to = argument(&a, "output", NULL), *format = argument(&a, "format", to != NULL ? "npy" : "jsonl");
     if (strcmp(format, "npy") != 0 && strcmp(format, "jsonl") != 0 && strcmp(format, "f32") != 0)
         return usage_error("encode", "--format is \"%s\"; it must be npy, jsonl or f32", format);
-    if (has(&a, "ids") + has(&a, "pixels") + has(&a, "input") > 1)
-        return usage_error("encode", "--input, --ids and --pixels do not go together");
+    if (has(&a, "ids") + has(&a, "pixels") + has(&a, "images") + has(&a, "input") > 1)
+        return usage_error("encode", "--input, --ids, --pixels and --images do not go together");
     memset(&r, 0, sizeof r);
     ecrec_context *context = open_context(&a);
     ecrec_model *model = context != NULL ? open_model(context, a.positional[0]) : NULL;

@@ -263,4 +263,9 @@ void rows_free(rows *r)
     free(r->types);
     free(r->starts);
     free(r->pixels);
+    for (size_t i = 0; i < r->picture_count; i++)
+        free(r->pictures[i]);
+    free(r->pictures);
+    free(r->heights);
+    free(r->widths);
 }

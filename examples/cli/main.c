@@ -27,11 +27,16 @@ static const command commands[] = {
       "  --pairs       lines are TEXT TAB SECOND TEXT; \"types\" says which text a token is of\n"
       "  --decode      lines of token ids ([101,2417] or what tokenize prints) become texts; --special keeps special tokens\n" },
     { "encode", command_encode, "texts, token ids or images to vectors",
-      "ecrec encode MODEL.ecrec [-i TEXTS | --ids IDS.jsonl | --pixels X.npy] [-o OUT] [--format npy|jsonl|f32] [--per-token]\n"
+      "ecrec encode MODEL.ecrec [-i TEXTS | --ids IDS.jsonl | --pixels X.npy | --images LIST] [-o OUT] [--format npy|jsonl|f32] [--per-token]\n"
       "             [--prompt NAME] [--pooling mean|cls|last|max|end|pooler] [--no-normalize] [--max-length TOKENS]\n"
+      "             [--dimensions N] [--last-layers N] [--windows [--overlap TOKENS]]\n"
       "  one text a line; npy is a NumPy file of n x d float32 (the default with -o), jsonl one array a line\n"
       "  --ids         lines of {\"input_ids\":[...],\"token_type_ids\":[...]}, special tokens already there\n"
       "  --pixels      float32 images x channels x height x width, already resized and normalised\n"
+      "  --images      a PNG or JPEG file, or a list with the path of one a line: resized and normalised as the model says\n"
+      "  --dimensions  keep the first so many numbers of a vector (Matryoshka models)\n"
+      "  --last-layers the mean over the last so many layers\n"
+      "  --windows     a text that is too long is read in windows, --overlap tokens in common, and not cut\n"
       "  --per-token   the last hidden state of every token of every row, one after the other, instead of one vector a row\n" },
     { "new", command_new, "make a ranker: a model that scores records and learns",
       "ecrec new [MODEL.ecrec] --schema SCHEMA.json -o RANKER.ecrec [--json]\n"

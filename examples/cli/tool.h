@@ -80,12 +80,16 @@ typedef struct rows {
     uint64_t *starts;
     size_t count, room, starts_room, tokens;
     float *pixels;
+    uint8_t **pictures;
+    uint32_t *heights, *widths;
+    size_t picture_count;
 } rows;
 void rows_open(rows *r);
 int rows_texts(rows *r, const char *path); /* a line each */
 int rows_pairs(rows *r, const char *path); /* text, text TAB pair, or {"text": ..., "pair": ...} a line */
 int rows_ids(rows *r, const char *path);   /* {"input_ids": [...], "token_type_ids": [...]} a line */
 int rows_pixels(rows *r, const char *path);
+int rows_pictures(rows *r, const char *path); /* a PNG or JPEG, or a list with the path of one a line */
 void rows_free(rows *r);
 
 /* ---- records: JSONL or TSV with a header line, told by the first character ---- */

@@ -114,4 +114,5 @@ def main():
     print(f"{done} pictures as Pillow makes them ({integers} compared as integers), worst difference {worst:g}")
 
 
-main()
+if __name__ == "__main__":
+    main()
