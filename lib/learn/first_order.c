@@ -218,6 +218,7 @@ int32_t first_order_learn(first_order *f, const record *rec, size_t i, uint32_t 
 {
     const ranker *r = f->state->now;
     const trainer_options *o = f->options;
+    const float eta = (float)o->rate, keep = (float)(1 - o->rate * o->decay);
     learn_dense(f, rec, head, gradient);
     float *dense = tensor_floats(f->state->dense) + (size_t)head * r->width, *dense_sums = tensor_floats(f->state->sums) + (size_t)head * r->width;
     for (size_t k = 0; r->unmet != NO_INDEX && k < r->categories + (size_t)r->pair_count; k++)
@@ -240,7 +241,7 @@ int32_t first_order_learn(first_order *f, const record *rec, size_t i, uint32_t 
             *sum += g * g;
             adam_step(1, w, z, v, &g, o->rate, o->decay, f->step);
         } else {
-            adagrad_step(1, w, sum, &g, o->rate, o->decay, o->start);
+            adagrad_one(w, sum, g, eta, keep, o->start);
         }
     }
     return ECREC_OK;

@@ -9,10 +9,8 @@
 void adagrad_step(size_t n, float *w, float *sum, const float *g, double rate, double decay, float start)
 {
     const float eta = (float)rate, keep = (float)(1 - rate * decay);
-    for (size_t i = 0; i < n; i++) {
-        sum[i] += g[i] * g[i];
-        w[i] = w[i] * keep - eta * g[i] / sqrtf(start + sum[i]);
-    }
+    for (size_t i = 0; i < n; i++)
+        adagrad_one(&w[i], &sum[i], g[i], eta, keep, start);
 }
 
 void ftrl_step(size_t n, float *w, float *sum, float *z, const float *g, double rate, double decay, double l1, float start)

@@ -3,6 +3,7 @@
 #ifndef ECREC_LIB_LEARN_OPTIMISER_H
 #define ECREC_LIB_LEARN_OPTIMISER_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,12 @@
 
 /* AdaGrad (Duchi, Hazan and Singer, JMLR 12, 2011): step = g / sqrt(start + sum of g^2). */
 void adagrad_step(size_t n, float *w, float *sum, const float *g, double rate, double decay, float start);
+/* The same on one weight; keep = 1 - rate * decay. */
+static inline void adagrad_one(float *w, float *sum, float g, float rate, float keep, float start)
+{
+    *sum += g * g;
+    *w = *w * keep - rate * g / sqrtf(start + *sum);
+}
 /* FTRL-Proximal (McMahan et al., "Ad click prediction: a view from the trenches", KDD 2013, algorithm 1) with beta = sqrt(start):
  * exact zeros by l1. z is 0 at first for a weight of 0; for one that was learned otherwise it is set so that nothing changes. */
 void ftrl_step(size_t n, float *w, float *sum, float *z, const float *g, double rate, double decay, double l1, float start);

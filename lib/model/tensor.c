@@ -212,7 +212,7 @@ static chunk_block *own_block(tensor *t, uint64_t index)
     return fresh;
 }
 
-void *tensor_row_edit(tensor *t, uint64_t row)
+void *tensor_row_own(tensor *t, uint64_t row)
 {
     uint64_t index = row >> t->chunk_shift;
     chunk_block *b = own_block(t, index / CHUNK_BLOCK);

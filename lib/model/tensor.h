@@ -66,7 +66,18 @@ static inline const void *tensor_row(const tensor *t, uint64_t row)
     return c != NULL ? (const unsigned char *)c + CHUNK_HEADER + (row & (t->rows_per_chunk - 1)) * t->row_bytes : NULL;
 }
 int32_t tensor_fork(const tensor *t, tensor **out);
-void *tensor_row_edit(tensor *t, uint64_t row);
+void *tensor_row_own(tensor *t, uint64_t row);
+static inline void *tensor_row_edit(tensor *t, uint64_t row)
+{
+    const uint64_t index = row >> t->chunk_shift;
+    chunk_block *b = t->blocks[index / CHUNK_BLOCK];
+    if (b != NULL && atomic_load_explicit(&b->references, memory_order_acquire) == 1) { /* mostly it is ours already */
+        chunk *c = b->chunks[index % CHUNK_BLOCK];
+        if (c != NULL && atomic_load_explicit(&c->references, memory_order_acquire) == 1)
+            return (unsigned char *)c + CHUNK_HEADER + (row & (t->rows_per_chunk - 1)) * t->row_bytes;
+    }
+    return tensor_row_own(t, row);
+}
 /* Bytes of chunks of `t` that `base` does not share (base NULL: all). */
 uint64_t tensor_own_bytes(const tensor *t, const tensor *base);
 
