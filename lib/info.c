@@ -54,14 +54,16 @@ static void describe_settings(ecrec_report *r, const properties *settings, const
 
 static void describe_layers(ecrec_report *r, const properties *settings)
 {
+    static const char *const what[] = { "heads", "groups", "feed_forward", "window", "rotary", "attention_norm", "weights" };
     uint64_t layers = properties_u64(settings, "encoder.layers", 0);
     char name[64];
-    for (uint64_t l = 0; l < layers; l++) {
-        format_text(name, sizeof name, "encoder.layers.%llu.heads", (unsigned long long)l);
-        report_number(r, name, (double)properties_u64(settings, name, 0));
-        format_text(name, sizeof name, "encoder.layers.%llu.feed_forward", (unsigned long long)l);
-        report_number(r, name, (double)properties_u64(settings, name, 0));
-    }
+    for (uint64_t l = 0; l < layers; l++)
+        for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
+            format_text(name, sizeof name, "encoder.layers.%llu.%s", (unsigned long long)l, what[i]);
+            const uint64_t value = properties_u64(settings, name, UINT64_MAX);
+            if (value != UINT64_MAX) /* the usual ones are not written */
+                report_number(r, name, (double)value);
+        }
 }
 
 static void describe_tensor(ecrec_report *r, size_t index, const char *name, const tensor *t)

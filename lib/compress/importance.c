@@ -78,8 +78,8 @@ static int32_t reading_norms(memory *m, const encoder_linear *out, size_t units,
     return ECREC_OK;
 }
 
-/* Norm of the weights that make each unit: `height` rows of an input matrix. */
-static int32_t making_norms(memory *m, const encoder_linear *in, size_t units, size_t height, float *norms, ecrec_error *err)
+/* Norm of the weights that make each unit: `height` rows of an input matrix; with a gate the second half's rows too. */
+static int32_t making_norms(memory *m, const encoder_linear *in, size_t units, size_t height, int gated, float *norms, ecrec_error *err)
 {
     size_t bytes = memory_product(memory_product(in->w.n, in->w.k), sizeof(float));
     float *rows = memory_allocate(m, bytes);
@@ -87,7 +87,8 @@ static int32_t making_norms(memory *m, const encoder_linear *in, size_t units, s
         return error_nomem(err, "a matrix", bytes);
     weights_unpack(&in->w, rows, in->w.k);
     for (size_t u = 0; u < units; u++)
-        norms[u] *= (float)block_norm(rows + u * height * in->w.k, in->w.k, height, in->w.k);
+        for (size_t half = 0; half < 1 + (size_t)gated; half++)
+            norms[u] *= (float)block_norm(rows + (half * units + u) * height * in->w.k, in->w.k, height, in->w.k);
     memory_release(m, rows, bytes);
     return ECREC_OK;
 }
@@ -111,13 +112,13 @@ static int32_t by_magnitude(importance *i, const encoder *e, ecrec_error *err)
         if (i->heads[l] > 0) {
             status = reading_norms(i->m, &layer->output, i->heads[l], e->head_size, i->head[l], err);
             if (status == ECREC_OK)
-                status = making_norms(i->m, &layer->qkv, i->heads[l], 3 * (size_t)e->head_size, i->head[l], err);
+                status = making_norms(i->m, &layer->qkv, i->heads[l], encoder_qkv_width(e, layer) / layer->heads, 0, i->head[l], err);
             i->layer[l] += over_mean(i->head[l], i->heads[l]);
         }
         if (status == ECREC_OK && i->channels[l] > 0) {
             status = reading_norms(i->m, &layer->out, i->channels[l], 1, i->channel[l], err);
             if (status == ECREC_OK)
-                status = making_norms(i->m, &layer->in, i->channels[l], 1, i->channel[l], err);
+                status = making_norms(i->m, &layer->in, i->channels[l], 1, (int)e->gated, i->channel[l], err);
             i->layer[l] += over_mean(i->channel[l], i->channels[l]);
         }
         if (status != ECREC_OK)

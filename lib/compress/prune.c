@@ -9,6 +9,8 @@
 #include "compress/compress.h"
 #include "compress/importance.h"
 #include "compress/variant.h"
+#include "ecrec/text.h"
+#include "encoder/backward.h"
 
 /* What stays. */
 typedef struct plan {
@@ -119,7 +121,7 @@ static int32_t drop_excess(plan *p, const encoder *e, const importance *i, doubl
 {
     size_t count = 0;
     double k = e->hidden, d = e->head_size;
-    double head = flops ? 2 * 4 * d * k + 4 * 64 * d : 4 * d * k + 3 * d, channel = flops ? 4 * k : 2 * k + 1;
+    double head = flops ? 2 * 4 * d * k + 4 * 64 * d : 4 * d * k + 3 * d, channel = flops ? (4 + 2 * e->gated) * k : (2 + e->gated) * k + 1 + e->gated;
     unit *units = list_units(&p->a, p, i, head, channel, 1, &count);
     if (units == NULL)
         return error_nomem(err, "a plan", 0);
@@ -228,6 +230,8 @@ typedef struct block {
     uint32_t units;
     size_t in_width, out_width; /* rows of `in` and columns of `out` that a unit has */
     const uint8_t *keep;
+    const uint8_t *in_keep; /* for the rows of `in`, where they are several times the units (gates) */
+    uint32_t in_units;
     const float *mean;
     const char *in_weight, *in_bias, *out_weight, *out_bias, *count;
 } block;
@@ -240,41 +244,65 @@ static int32_t shrink_block(memory *m, parts *p, uint32_t layer, const block *b,
         return ECREC_OK;
     if ((status = folded_bias(m, b->out, b->mean, b->out_width, b->keep, &t, err)) != ECREC_OK ||
         (status = put(p, layer, b->out_bias, t, err)) != ECREC_OK ||
-        (status = select_matrix(m, &b->in->w, b->keep, b->in_width, NULL, 1, &t, err)) != ECREC_OK ||
+        (status = select_matrix(m, &b->in->w, b->in_keep, b->in_width, NULL, 1, &t, err)) != ECREC_OK ||
         (status = put(p, layer, b->in_weight, t, err)) != ECREC_OK ||
         (status = select_matrix(m, &b->out->w, NULL, 1, b->keep, b->out_width, &t, err)) != ECREC_OK ||
         (status = put(p, layer, b->out_weight, t, err)) != ECREC_OK)
         return status;
-    if (b->in->bias != NULL && ((status = select_vector(m, b->in->bias, b->units, b->in_width, b->keep, &t, err)) != ECREC_OK ||
+    if (b->in->bias != NULL && ((status = select_vector(m, b->in->bias, b->in_units, b->in_width, b->in_keep, &t, err)) != ECREC_OK ||
                                 (status = put(p, layer, b->in_bias, t, err)) != ECREC_OK))
         return status;
     return set_count(p, layer, b->count, staying(b->keep, b->units), err);
 }
 
+/* What stays of the channels, once for each half of a gated matrix. Released by the caller. */
+static uint8_t *twice(memory *m, const uint8_t *keep, uint32_t n)
+{
+    uint8_t *both = memory_allocate(m, 2 * (size_t)n);
+    if (both != NULL) {
+        memcpy(both, keep, n);
+        memcpy(both + n, keep, n);
+    }
+    return both;
+}
+
+static int32_t shrink_layer(memory *m, parts *p, const encoder *e, const plan *plan, const importance *i, uint32_t l, ecrec_error *err)
+{
+    const encoder_layer *layer = &e->layer[l];
+    uint8_t *both = NULL;
+    if (e->gated && layer->feed_forward != 0 && (both = twice(m, plan->channel[l], layer->feed_forward)) == NULL)
+        return error_nomem(err, "a plan", 2 * (size_t)layer->feed_forward);
+    const block attention = { &layer->qkv, &layer->output, layer->heads, 3 * (size_t)e->head_size, e->head_size,
+                              plan->head[l], plan->head[l], layer->heads, i->head_mean[l], "attention.qkv.weight", "attention.qkv.bias",
+                              "attention.output.weight", "attention.output.bias", "heads" };
+    const block feed_forward = { &layer->in, &layer->out, layer->feed_forward, 1, 1, plan->channel[l],
+                                 both != NULL ? both : plan->channel[l], layer->feed_forward << e->gated, i->channel_mean[l],
+                                 "feed_forward.in.weight", "feed_forward.in.bias", "feed_forward.out.weight", "feed_forward.out.bias",
+                                 "feed_forward" };
+    int32_t status = shrink_block(m, p, l, &attention, err);
+    if (status == ECREC_OK)
+        status = shrink_block(m, p, l, &feed_forward, err);
+    memory_release(m, both, both != NULL ? 2 * (size_t)layer->feed_forward : 0);
+    return status;
+}
+
 static int32_t shrink_layers(memory *m, parts *p, const encoder *e, const plan *plan, const importance *i, ecrec_error *err)
 {
-    for (uint32_t l = 0; l < e->layers; l++) {
-        const encoder_layer *layer = &e->layer[l];
-        const block attention = { &layer->qkv, &layer->output, layer->heads, 3 * (size_t)e->head_size, e->head_size,
-                                  plan->head[l], i->head_mean[l], "attention.qkv.weight", "attention.qkv.bias",
-                                  "attention.output.weight", "attention.output.bias", "heads" };
-        const block feed_forward = { &layer->in, &layer->out, layer->feed_forward, 1, 1, plan->channel[l],
-                                     i->channel_mean[l], "feed_forward.in.weight", "feed_forward.in.bias",
-                                     "feed_forward.out.weight", "feed_forward.out.bias", "feed_forward" };
-        int32_t status = ECREC_OK;
-        if (plan->layer[l] && (status = shrink_block(m, p, l, &attention, err)) == ECREC_OK)
-            status = shrink_block(m, p, l, &feed_forward, err);
-        if (status != ECREC_OK)
-            return status;
-    }
-    return ECREC_OK;
+    int32_t status = ECREC_OK;
+    for (uint32_t l = 0; l < e->layers && status == ECREC_OK; l++)
+        if (plan->layer[l])
+            status = shrink_layer(m, p, e, plan, i, l, err);
+    return status;
 }
 
 static const char *const layer_tensors[] = {
     "attention.qkv.weight", "attention.qkv.bias", "attention.output.weight", "attention.output.bias",
     "attention.norm.weight", "attention.norm.bias", "feed_forward.in.weight", "feed_forward.in.bias",
     "feed_forward.out.weight", "feed_forward.out.bias", "feed_forward.norm.weight", "feed_forward.norm.bias",
+    "attention.query_norm.weight", "attention.key_norm.weight",
 };
+static const char *const layer_settings[] = { "heads", "groups", "feed_forward", "window", "rotary", "attention_norm" };
+#define LAYER_SETTINGS (sizeof layer_settings / sizeof *layer_settings)
 #define LAYER_TENSORS (sizeof layer_tensors / sizeof *layer_tensors)
 
 static int32_t rename_layer(parts *p, uint32_t from, uint32_t to, ecrec_error *err)
@@ -289,11 +317,14 @@ static int32_t rename_layer(parts *p, uint32_t from, uint32_t to, ecrec_error *e
         else if (tensor_set_put(p->tensors, b, t) != ECREC_OK)
             return error_nomem(err, "a layer", 0);
     }
-    for (int heads = 0; heads < 2; heads++) {
-        format_text(a, sizeof a, "encoder.layers.%u.%s", from, heads ? "heads" : "feed_forward");
-        int32_t status = set_count(p, to, heads ? "heads" : "feed_forward", properties_u64(p->settings, a, 0), err);
-        if (status != ECREC_OK)
-            return status;
+    for (size_t n = 0; n < LAYER_SETTINGS; n++) {
+        format_text(a, sizeof a, "encoder.layers.%u.%s", from, layer_settings[n]);
+        format_text(b, sizeof b, "encoder.layers.%u.%s", to, layer_settings[n]);
+        const uint64_t value = properties_u64(p->settings, a, UINT64_MAX);
+        if (value == UINT64_MAX)
+            properties_remove(p->settings, b);
+        else if (properties_set_u64(p->settings, b, value) != ECREC_OK)
+            return error_nomem(err, "a setting", sizeof b);
     }
     return ECREC_OK;
 }
@@ -305,10 +336,10 @@ static void forget_layer(parts *p, uint32_t layer)
         format_text(name, sizeof name, "layers.%u.%s", layer, layer_tensors[n]);
         (void)tensor_set_remove(p->tensors, name);
     }
-    format_text(name, sizeof name, "encoder.layers.%u.heads", layer);
-    properties_remove(p->settings, name);
-    format_text(name, sizeof name, "encoder.layers.%u.feed_forward", layer);
-    properties_remove(p->settings, name);
+    for (size_t n = 0; n < LAYER_SETTINGS; n++) {
+        format_text(name, sizeof name, "encoder.layers.%u.%s", layer, layer_settings[n]);
+        properties_remove(p->settings, name);
+    }
 }
 
 /* Close the ranks of the layers that stay. */
@@ -434,6 +465,31 @@ static int32_t check_options(const ecrec_prune_options *o, const parts *original
                          o->importance == ECREC_IMPORTANCE_TAYLOR ? "Taylor expansion" : "activations");
     if (properties_string(original->settings, "encoder.kind", NULL) == NULL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no encoder to prune");
+    return ECREC_OK;
+}
+
+/* What cannot be pruned of this encoder, or not be measured as asked. */
+static int32_t check_encoder(const encoder *e, const ecrec_prune_options *o, int32_t kind, ecrec_error *err)
+{
+    const int heads = o->heads > 0 || o->target_parameters > 0 || o->target_flops > 0;
+    if (e->quantized)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "a quantised model cannot be pruned: prune first, then quantise");
+    if (e->shared)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "layers that share their weights cannot be pruned");
+    if (heads && e->relative_buckets != 0)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "attention heads with relative positions cannot be pruned (feed-forward channels and layers can)");
+    for (uint32_t l = 0; heads && l < e->layers; l++)
+        if (e->layer[l].groups != e->layer[l].heads)
+            return error_set(err, ECREC_ERR_UNSUPPORTED, "attention heads that share keys and values cannot be pruned (feed-forward channels and layers can)");
+    if (kind == ECREC_IMPORTANCE_MAGNITUDE)
+        return ECREC_OK;
+    const char *lacks = encoder_backward_lacks(e);
+    if (lacks == NULL && (e->projection.w.n != 0 || e->projection_norm.weight != NULL))
+        lacks = "a projection of its vectors";
+    if (lacks == NULL && (e->pooling == ECREC_POOL_END || e->pooling == ECREC_POOL_POOLER))
+        lacks = "its pooling";
+    if (lacks != NULL)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "importance cannot be measured on texts through %s: use magnitude", lacks);
     return ECREC_OK;
 }
 
@@ -566,8 +622,7 @@ int32_t prune_run(ecrec_context *context, const parts *original, const ecrec_pru
     j.kind = options->importance;
     if (j.kind == ECREC_IMPORTANCE_DEFAULT)
         j.kind = j.s.count > 0 ? ECREC_IMPORTANCE_TAYLOR : ECREC_IMPORTANCE_MAGNITUDE;
-    if (e->quantized)
-        status = error_set(err, ECREC_ERR_UNSUPPORTED, "a quantised model cannot be pruned: prune first, then quantise");
+    status = check_encoder(e, options, j.kind, err);
     if (status == ECREC_OK)
         status = importance_measure(context, e, &j.s, j.kind, options->seed, options->progress, options->progress_opaque, &j.i, err);
     if (status == ECREC_OK)
