@@ -45,14 +45,17 @@ int classify(const arguments *a, ecrec_context *context, ecrec_model *model)
     int code = argument_count(a, "max-length", 0, 1, 1 << 20, &length);
     if (code != 0)
         return code;
-    if (has(a, "ids") && has(a, "input"))
-        return usage_error("score", "--input and --ids do not go together");
+    if (has(a, "ids") + has(a, "input") + has(a, "pixels") + has(a, "images") > 1)
+        return usage_error("score", "--input, --ids, --pixels and --images do not go together");
     code = EXIT_FAILED;
     options.activation = has(a, "logits") ? ECREC_ACTIVATION_NONE : ECREC_ACTIVATION_DEFAULT;
     options.max_length = (uint32_t)length;
     options.progress = progress_step;
     options.progress_opaque = &p;
-    if ((has(a, "ids") ? rows_ids(&r, argument(a, "ids", NULL)) : rows_pairs(&r, argument(a, "input", NULL))) != 0)
+    if ((has(a, "ids")    ? rows_ids(&r, argument(a, "ids", NULL)) :
+         has(a, "pixels") ? rows_pixels(&r, argument(a, "pixels", NULL)) :
+         has(a, "images") ? rows_pictures(&r, argument(a, "images", NULL)) :
+                            rows_pairs(&r, argument(a, "input", NULL))) != 0)
         goto done;
     if ((scores = malloc((r.input.count * labels + 1) * sizeof *scores)) == NULL) {
         (void)failed("no memory for the scores of %zu rows", r.input.count);

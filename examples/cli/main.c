@@ -47,7 +47,7 @@ static const command commands[] = {
       "ecrec score RANKER.ecrec [-i ROWS] [-o OUT] [--format tsv|jsonl] [--explain] [--logits]\n"
       "  ROWS          JSONL (an object a line) or TSV with a header line; what a row lacks is missing\n"
       "  --explain     each field's part of the logit\n"
-      "ecrec score CLASSIFIER.ecrec [-i TEXTS | --ids IDS.jsonl] [-o OUT] [--format tsv|jsonl] [--logits] [--max-length TOKENS]\n"
+      "ecrec score CLASSIFIER.ecrec [-i TEXTS | --ids IDS.jsonl | --pixels X.npy | --images LIST] [-o OUT] [--format tsv|jsonl] [--logits] [--max-length TOKENS]\n"
       "  TEXTS         of an imported classifier or cross-encoder: a text a line, text TAB second text, or JSONL\n"
       "                {\"text\":...,\"pair\":...}; the scores are named by the labels of its folder\n" },
     { "update", command_update, "learn from labelled records, in their order",

@@ -185,7 +185,7 @@ static void print_scores(const job *j, FILE *f, const float *scores, const float
 
 int command_score(int argc, char **argv)
 {
-    static const char *const known[] = { "input=", "output=", "format=", "explain", "logits", "ids=", "max-length=", "threads=", NULL };
+    static const char *const known[] = { "input=", "output=", "format=", "explain", "logits", "ids=", "pixels=", "images=", "max-length=", "threads=", NULL };
     job j = { .context = NULL };
     progress p;
     ecrec_error err = ECREC_ERROR_INIT;
@@ -208,8 +208,8 @@ int command_score(int argc, char **argv)
         code = explain ? usage_error("score", "--explain is for rankers") : classify(&j.a, j.context, j.model);
         goto done;
     }
-    if (has(&j.a, "ids") || has(&j.a, "max-length")) {
-        code = usage_error("score", "--ids and --max-length are for classifiers");
+    if (has(&j.a, "ids") || has(&j.a, "pixels") || has(&j.a, "images") || has(&j.a, "max-length")) {
+        code = usage_error("score", "--ids, --pixels, --images and --max-length are for classifiers");
         goto done;
     }
     if (job_open(&j, 0) != 0 || (f = output_open(to)) == NULL)
