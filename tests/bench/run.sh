@@ -4,6 +4,8 @@
 #   tests/bench/run.sh [--build DIR] [--out DIR] [--threads 1,2] [--quick] [BENCH ...]      default: all of them
 #
 # encode     token ids to vectors beside ONNX Runtime: f32 and 8 bits; one text, a batch, mixed lengths
+# frappe     quality: each part of the ranker, beside Vowpal Wabbit, LightGBM and the rule "pair seen"
+# rank       rows a second of update, score and fit, nothing read from files
 # learn      labelled rows an update learns from in a second, beside Vowpal Wabbit
 #
 # Figures are medians of alternating runs; on a machine that others use, only the ratios mean something.
@@ -21,13 +23,13 @@ while [ $# -gt 0 ]; do
         --out) out=$2; shift ;;
         --threads) threads=$2; shift ;;
         --quick) quick=(--quick) ;;
-        -h|--help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -h|--help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
         -*) echo "run.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
         *) benches+=("$1") ;;
     esac
     shift
 done
-[ ${#benches[@]} -gt 0 ] || benches=(encode learn)
+[ ${#benches[@]} -gt 0 ] || benches=(encode learn frappe rank)
 out=${out:-$build/bench}
 mkdir -p "$out"
 
@@ -46,6 +48,15 @@ bench_encode() {
 
 bench_learn() {
     "$python" "$here/learn.py" --tool "$tool" --json "$out/learn.json" "${quick[@]}"
+}
+
+bench_frappe() {
+    "$python" "$here/frappe.py" --tool "$tool" --json "$out/frappe.json" "${quick[@]}"
+}
+
+bench_rank() {
+    ninja -C "$build" tests/bench/bench_rank >/dev/null
+    "$build/tests/bench/bench_rank"
 }
 
 for name in "${benches[@]}"; do
