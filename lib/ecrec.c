@@ -54,7 +54,7 @@ int32_t ecrec_context_create(const ecrec_context_options *options, ecrec_context
     uint32_t rejected = 0;
     made->kernels = kernels_select(made->cpu_available, &rejected);
     made->cpu_level = made->kernels->level;
-    cpu_describe(made->cpu_text, sizeof made->cpu_text, made->cpu_available, made->cpu_level);
+    cpu_describe(made->cpu_text, sizeof made->cpu_text, made->cpu_available, made->cpu_level, rejected);
     if (rejected != 0)
         context_log(made, ECREC_LOG_WARNING, "kernels of levels 0x%x differ from the reference on this machine and are not used", rejected);
     *context = made;

@@ -19,7 +19,12 @@ static const command commands[] = {
       "  --heads       attention heads of a sequence encoder that has no config.json (default: 2)\n"
       "  --check       only say what would happen\n" },
     { "info", command_info, "what a model is: shapes, sizes, fingerprint, source, licence",
-      "ecrec info MODEL.ecrec [--json]\n" },
+      "ecrec info MODEL.ecrec [--json]\n"
+      "ecrec info --cpu\n"
+      "  --cpu         the processor: which levels of instructions it has, which was chosen and why\n" },
+    { "bench", command_bench, "how long this model takes on this machine, and what to do about it",
+      "ecrec bench MODEL.ecrec [--seconds S] [--json]\n"
+      "  --seconds     for all of it (default 16); other programs that run meanwhile are part of the figures\n" },
     { "tokenize", command_tokenize, "texts to token ids, one JSON object a line",
       "ecrec tokenize MODEL.ecrec [-i TEXTS] [--max-length TOKENS] [--no-special] [--pairs]\n"
       "ecrec tokenize MODEL.ecrec --decode [-i IDS] [--special]\n"

@@ -49,14 +49,23 @@ int command_import(int argc, char **argv)
 
 int command_info(int argc, char **argv)
 {
-    static const char *const known[] = { "json", "threads=", NULL };
+    static const char *const known[] = { "json", "cpu", "threads=", NULL };
     arguments a;
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_report *report = NULL;
-    int code = arguments_parse(&a, argc, argv, known, 1, 1);
+    int code = arguments_parse(&a, argc, argv, known, 0, 1);
+    if (code == 0 && a.positionals == 0 && !has(&a, "cpu"))
+        code = usage_error("info", "the model file is missing");
     if (code != 0)
         return code;
     ecrec_context *context = open_context(&a);
+    if (context != NULL && has(&a, "cpu")) {
+        puts(ecrec_context_cpu_text(context));
+        if (a.positionals == 0) {
+            ecrec_context_release(context);
+            return EXIT_DONE;
+        }
+    }
     ecrec_model *model = context != NULL ? open_model(context, a.positional[0]) : NULL;
     code = EXIT_FAILED;
     if (model != NULL)

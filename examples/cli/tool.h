@@ -115,6 +115,7 @@ void print_json_string(FILE *f, const char *text, size_t length);
 /* ---- commands ---- */
 int command_import(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_bench(int argc, char **argv);
 int command_tokenize(int argc, char **argv);
 int command_encode(int argc, char **argv);
 int classify(const arguments *a, ecrec_context *context, ecrec_model *model);       /* score, of a classifier */

@@ -20,7 +20,7 @@ struct ecrec_context {
     void *log_opaque;
     uint32_t cpu_available; /* mask of levels that the machine has and the host allows */
     uint32_t cpu_level;     /* the one chosen */
-    char cpu_text[160];
+    char cpu_text[256];
     const struct kernels *kernels;
 };
 

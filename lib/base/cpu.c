@@ -151,13 +151,23 @@ const char *cpu_level_name(uint32_t level)
     return "unknown";
 }
 
-void cpu_describe(char *text, size_t capacity, uint32_t available, uint32_t chosen)
+void cpu_describe(char *text, size_t capacity, uint32_t available, uint32_t chosen, uint32_t rejected)
 {
+    const uint32_t masked = cpu_levels() & ~available;
     char who[64];
     identity(who, sizeof who);
     size_t n = format_text(text, capacity, "%s; may use", who);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (available & names[i].level)
             n += format_text(text + n, capacity - n, " %s", names[i].name);
-    format_text(text + n, capacity - n, "; chosen %s", cpu_level_name(chosen));
+    n += format_text(text + n, capacity - n, "; chosen %s: the best of them", cpu_level_name(chosen));
+    if (rejected != 0)
+        n += format_text(text + n, capacity - n, " whose results are right");
+    if (masked != 0)
+        n += format_text(text + n, capacity - n, " (the host leaves out");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (masked & names[i].level)
+            n += format_text(text + n, capacity - n, " %s", names[i].name);
+    if (masked != 0)
+        format_text(text + n, capacity - n, ")");
 }

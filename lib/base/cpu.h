@@ -10,8 +10,8 @@ uint32_t cpu_levels(void);
 /* Bytes of first-level data cache and of second-level cache that one core has; a cautious guess where nobody tells. */
 typedef struct cpu_caches { size_t l1, l2; } cpu_caches;
 cpu_caches cpu_cache_sizes(void);
-/* A sentence: vendor, family, model, what was found. */
-void cpu_describe(char *text, size_t capacity, uint32_t available, uint32_t chosen);
+/* A sentence: vendor, family, model, what was found, what was chosen and why. */
+void cpu_describe(char *text, size_t capacity, uint32_t available, uint32_t chosen, uint32_t rejected);
 const char *cpu_level_name(uint32_t level); /* "portable", "avx2", ... */
 
 #endif

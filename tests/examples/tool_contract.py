@@ -211,6 +211,11 @@ def texts():
     report = json.loads(run("import", FOLDER, "-o", "m.ecrec", "--json")[0])
     info = json.loads(run("info", "m.ecrec", "--json")[0])
     check("import and info agree on the space", len(info["encoder"]) > 0 and isinstance(report, dict))
+    timed = [json.loads(line) for line in run("bench", "m.ecrec", "--seconds", "0.4", "--threads", "2", "--json")[0].decode().splitlines()]
+    check("bench times four cases", [row["tokens"] for row in timed[:3]] == [16, 64, 2048] and len(timed) == 4)
+    check("bench's times are times", all(0 < row["ms"] <= row["p99_ms"] and row["threads"] == 2 and row["threads_ms"] > 0 for row in timed))
+    check("bench advises", b"quantize" in run("bench", "m.ecrec", "--seconds", "0.4")[0])
+    check("info --cpu says what was chosen", b"; chosen " in run("info", "--cpu")[0])
     check("--check writes nothing", run("import", FOLDER, "--check")[0] and not os.path.exists("x"))
     write("texts", "A red shirt\nZwei Stühle, \U0001F600!\n\nlast without a newline")
     tokens = [json.loads(line) for line in run("tokenize", "m.ecrec", "-i", "texts")[0].decode().splitlines()]
