@@ -162,6 +162,7 @@ static void check_model(const char *name)
 static void minilm(void **state) { (void)state; check_model("all-MiniLM-L6-v2"); }
 static void bge_zh(void **state) { (void)state; check_model("bge-small-zh-v1.5"); }
 static void bge_en(void **state) { (void)state; check_model("bge-small-en-v1.5"); }
+static void multilingual(void **state) { (void)state; check_model("multilingual-e5-small-q4"); }
 static void e5(void **state) { (void)state; check_model("e5-small-v2"); }
 
 static void tiny_bert(void **state)
@@ -202,7 +203,7 @@ static void tiny_bert(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(minilm), cmocka_unit_test(bge_zh), cmocka_unit_test(bge_en), cmocka_unit_test(e5),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(minilm), cmocka_unit_test(bge_zh), cmocka_unit_test(bge_en), cmocka_unit_test(e5), cmocka_unit_test(multilingual),
                                         cmocka_unit_test(tiny_bert) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
