@@ -444,6 +444,35 @@ static int plot(const char *path, const job *j, const outcomes *all)
     return output_close(f, path);
 }
 
+/* Of a label that is no probability: how far off, or how often right. */
+typedef struct misses { double rows, weight, squares, absolute, right, loss; } misses;
+
+static void miss(misses *m, int32_t kind, uint32_t classes, const float *scores, double label, double weight)
+{
+    m->rows++;
+    m->weight += weight;
+    if (kind != ECREC_LABEL_CLASSES) {
+        m->squares += weight * (scores[0] - label) * (scores[0] - label);
+        m->absolute += weight * fabs(scores[0] - label);
+        return;
+    }
+    uint32_t best = 0;
+    for (uint32_t k = 1; k < classes; k++)
+        best = scores[k] > scores[best] ? k : best;
+    m->right += best == (uint32_t)label ? weight : 0;
+    m->loss -= weight * log(fmax((double)scores[(uint32_t)label], 1e-7));
+}
+
+static void print_misses(const misses *m, int32_t kind, int json)
+{
+    const double w = m->weight > 0 ? m->weight : 1;
+    if (kind == ECREC_LABEL_CLASSES)
+        printf(json ? "{\"rows\":%.0f,\"accuracy\":%.6f,\"log_loss\":%.6f}" : "  rows      %.0f\n  accuracy  %.4f\n  log loss  %.4f nats\n", m->rows, m->right / w, m->loss / w);
+    else
+        printf(json ? "{\"rows\":%.0f,\"mean_squared_error\":%.6g,\"mean_absolute_error\":%.6g}" : "  rows                 %.0f\n  mean squared error   %.6g\n  mean absolute error  %.6g\n",
+               m->rows, m->squares / w, m->absolute / w);
+}
+
 int command_eval(int argc, char **argv)
 {
     static const char *const known[] = { "input=", "plot=", "json", "threads=", NULL };
@@ -452,6 +481,7 @@ int command_eval(int argc, char **argv)
     double done = 0;
     ecrec_error err = ECREC_ERROR_INIT;
     outcomes *all = NULL;
+    misses *others = NULL;
     float *scores = NULL;
     long n = 0;
     uint32_t labels = 0;
@@ -469,20 +499,31 @@ int command_eval(int argc, char **argv)
         goto done;
     labels = ecrec_schema_labels(j.schema);
     all = calloc(labels, sizeof *all);
-    scores = malloc(SCORE_ROWS * labels * sizeof *scores);
-    if (all == NULL || scores == NULL)
+    others = calloc(labels, sizeof *others);
+    const uint32_t outputs = ecrec_schema_outputs(j.schema);
+    scores = malloc(SCORE_ROWS * outputs * sizeof *scores);
+    if (all == NULL || others == NULL || scores == NULL)
         goto done;
     progress_begin(&p, "eval", "rows", 1);
     while ((n = records_next(j.rows, j.batch, SCORE_ROWS)) > 0) {
-        if (ecrec_score(j.model, j.session, j.batch, NULL, scores, SCORE_ROWS * labels, &err) != ECREC_OK) {
+        if (ecrec_score(j.model, j.session, j.batch, NULL, scores, SCORE_ROWS * outputs, &err) != ECREC_OK) {
             (void)records_failed(j.rows, &err);
             goto done;
         }
-        for (uint32_t l = 0; l < labels; l++)
-            for (long i = 0; i < n; i++)
-                if (!isnan(records_label(j.rows, l)[i]) &&
-                    keep(&all[l], scores[(size_t)i * labels + l], records_label(j.rows, l)[i], records_weights(j.rows)[i]) != 0)
+        for (uint32_t l = 0, at = 0; l < labels; l++) {
+            uint32_t classes = 0;
+            const int32_t kind = ecrec_schema_label_kind(j.schema, l, &classes);
+            for (long i = 0; i < n; i++) {
+                const float *row = scores + (size_t)i * outputs + at, label = records_label(j.rows, l)[i], weight = records_weights(j.rows)[i];
+                if (isnan(label))
+                    continue;
+                if (kind != ECREC_LABEL_BINARY)
+                    miss(&others[l], kind, classes, row, label, weight);
+                else if (keep(&all[l], *row, label, weight) != 0)
                     goto done;
+            }
+            at += kind == ECREC_LABEL_CLASSES ? classes : 1;
+        }
         progress_rows(&p, done += (double)n, records_share(j.rows), "");
     }
     progress_end(&p);
@@ -492,20 +533,28 @@ int command_eval(int argc, char **argv)
     for (uint32_t l = 0; l < labels; l++) {
         ecrec_report *report = NULL;
         const char *name = ecrec_schema_label_name(j.schema, l);
-        if (all[l].count == 0) {
+        const int32_t kind = ecrec_schema_label_kind(j.schema, l, NULL);
+        if (all[l].count == 0 && others[l].rows == 0) {
             (void)failed("%s: no row has the label \"%s\": there is nothing to evaluate", records_name(j.rows), name);
             goto done;
         }
-        if (ecrec_evaluate(j.context, all[l].scores, all[l].labels, all[l].weights, all[l].count, &report, &err) != ECREC_OK) {
+        if (kind == ECREC_LABEL_BINARY && ecrec_evaluate(j.context, all[l].scores, all[l].labels, all[l].weights, all[l].count, &report, &err) != ECREC_OK) {
             (void)failed_with(&err);
             goto done;
         }
         if (json) {
             fputs(l == 0 ? "{" : ",", stdout);
             print_json_string(stdout, name, strlen(name));
-            printf(":%s%s", ecrec_report_json(report), l + 1 == labels ? "}\n" : "");
+            putchar(':');
+            if (report != NULL)
+                fputs(ecrec_report_json(report), stdout);
+            else
+                print_misses(&others[l], kind, 1);
+            fputs(l + 1 == labels ? "}\n" : "", stdout);
         } else {
-            printf("%s\n%s", name, ecrec_report_text(report));
+            printf("%s\n%s", name, report != NULL ? ecrec_report_text(report) : "");
+            if (report == NULL)
+                print_misses(&others[l], kind, 0);
         }
         ecrec_report_release(report);
     }
@@ -519,6 +568,7 @@ done:
         free(all[l].weights);
     }
     free(all);
+    free(others);
     free(scores);
     job_close(&j);
     return code;

@@ -12,6 +12,7 @@
 typedef struct column {
     const char *name;
     int32_t kind; /* ECREC_FIELD_*; 0: a label, -1: the weight */
+    int32_t label; /* ECREC_LABEL_* of a label; what it may hold is the batch's to check */
     uint32_t index;
     int at; /* TSV: its cell, or -1 */
     size_t *starts, *lengths; /* text, category: into bytes */
@@ -89,6 +90,7 @@ records *records_open(ecrec_model *ranker, const char *path, int need_labels)
             c->kind = 0;
             c->index = i - fields;
             c->name = ecrec_schema_label_name(schema, i - fields);
+            c->label = ecrec_schema_label_kind(schema, i - fields, NULL);
         }
     }
     if (read_dimensions(r, ranker) == 0)
@@ -172,7 +174,7 @@ static int put_number(records *r, column *c, size_t row, double value)
 {
     if (!isfinite(value))
         return bad(r, c, "it is not a finite number");
-    if (c->kind == 0 && value != 0 && value != 1)
+    if (c->kind == 0 && c->label == ECREC_LABEL_BINARY && value != 0 && value != 1)
         return bad(r, c, "a label must be 0 or 1");
     if (c->kind == -1 && value < 0)
         return bad(r, c, "a weight must not be below 0");

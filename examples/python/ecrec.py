@@ -47,6 +47,10 @@ _TokenizeOptions = _options("_TokenizeOptions", ("max_length", _u32), ("no_speci
 _ScoreOptions = _options("_ScoreOptions", ("logits", _u32), ("snapshot", _u64), ("contributions", _p), ("contributions_capacity", c.c_size_t))
 _UpdateOptions = _options("_UpdateOptions", ("passes", _u32), ("learning_rate", _f64), ("decay", _f64), ("max_loss_growth", _f64), ("seed", _u64),
                           ("progress", _PROGRESS), ("progress_opaque", _p))
+_FitOptions = _options("_FitOptions", ("epochs", _u32), ("batch_rows", _u32), ("patience", _u32), ("holdout_by", _u32), ("holdout_field", _u32),
+                       ("hashed_optimiser", _u32), ("schedule", _u32), ("holdout", _f64), ("rate", _f64), ("embedding_rate", _f64), ("network_rate", _f64),
+                       ("decay", _f64), ("embedding_decay", _f64), ("network_decay", _f64), ("l1", _f64), ("clip", _f64), ("dropout", _f64), ("warmup", _f64),
+                       ("class_weights", _p), ("seed", _u64), ("checkpoint", _s), ("resume", _s), ("progress", _PROGRESS), ("progress_opaque", _p))
 _PruneOptions = _options("_PruneOptions", ("importance", c.c_int32), ("heads", _f64), ("feed_forward", _f64), ("layers", _u32), ("reserved", _u32),
                          ("target_parameters", _f64), ("target_flops", _f64), ("texts", _p), ("lengths", _p), ("count", c.c_size_t), ("seed", _u64),
                          ("progress", _PROGRESS), ("progress_opaque", _p))
@@ -80,7 +84,8 @@ def _call(function, *arguments):
 
 for _name, _result in {"ecrec_status_name": _s, "ecrec_version": _u32, "ecrec_model_dimension": _u32, "ecrec_model_max_length": _u32, "ecrec_model_space": _s,
                        "ecrec_model_variant": _s, "ecrec_token_text": _s, "ecrec_model_schema": _p, "ecrec_model_snapshot": _u64, "ecrec_schema_fields": _u32,
-                       "ecrec_schema_labels": _u32, "ecrec_schema_field_name": _s, "ecrec_schema_label_name": _s, "ecrec_schema_field_kind": c.c_int32,
+                       "ecrec_schema_labels": _u32, "ecrec_schema_outputs": _u32, "ecrec_schema_parts": _u32,
+                       "ecrec_schema_field_name": _s, "ecrec_schema_label_name": _s, "ecrec_schema_field_kind": c.c_int32,
                        "ecrec_schema_find_field": _u32, "ecrec_report_json": _s, "ecrec_context_cpu_text": _s, "ecrec_context_threads": _u32}.items():
     getattr(_lib, _name).restype = _result
 for _name in ("context", "model", "session", "schema", "batch", "report"):
@@ -336,9 +341,12 @@ class Model(_Handle):
         return {"ids": ids, "tokens": [_lib.ecrec_token_text(self._h, _u32(int(i)), None).decode() for i in ids], "offsets": offsets}
 
     def score(self, batch, logits=False, contributions=False, snapshot=0):
-        """rows x labels float32; with contributions also rows x labels x (fields + 1): each field's part of the logit, the bias last."""
-        out = np.empty((batch.rows, batch.labels), np.float32)
-        parts = np.empty((batch.rows, batch.labels, len(batch.fields) + 1), np.float32) if contributions else None
+        """rows x outputs float32 (one a label, a label of classes one each); with contributions also rows x outputs x parts: what each part
+        gave to the logit: the fields, the bias, then the network's."""
+        schema = _p(_lib.ecrec_model_schema(self._h))
+        outputs = int(_lib.ecrec_schema_outputs(schema))
+        out = np.empty((batch.rows, outputs), np.float32)
+        parts = np.empty((batch.rows, outputs, int(_lib.ecrec_schema_parts(schema))), np.float32) if contributions else None
         options = _fill(_ScoreOptions, logits=int(logits), snapshot=snapshot, contributions=parts.ctypes.data if contributions else None,
                         contributions_capacity=parts.size if contributions else 0)
         _call(_lib.ecrec_score, self._h, self._session(), batch._h, c.byref(options), _p(out.ctypes.data), c.c_size_t(out.size))
@@ -349,6 +357,16 @@ class Model(_Handle):
         handle, callback = _p(), _progress(progress)
         options = _fill(_UpdateOptions, passes=passes, learning_rate=learning_rate, decay=decay, max_loss_growth=max_loss_growth, seed=seed, progress=callback)
         _call(_lib.ecrec_update, self._h, batch._h, c.byref(options), c.byref(handle))
+        return _report(handle)
+
+    def fit(self, batch, progress=None, **options):
+        """Learn over epochs; options are ecrec_fit_options' members (epochs, holdout, seed ...). The report as nested dicts."""
+        handle, callback = _p(), _progress(progress)
+        for name in ("checkpoint", "resume"):
+            if options.get(name) is not None:
+                options[name] = os.fsencode(options[name])
+        filled = _fill(_FitOptions, progress=callback, **options)
+        _call(_lib.ecrec_fit, self._h, batch._h, c.byref(filled), c.byref(handle))
         return _report(handle)
 
     @property
