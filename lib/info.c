@@ -47,7 +47,7 @@ static void describe_settings(ecrec_report *r, const properties *settings, const
         const char *text = NULL;
         const char *name = properties_at(settings, i, &kind, &u, &f, &text);
         if (starts_with(name, prefix) == with_prefix && !starts_with(name, "encoder.layers.") &&
-            (with_prefix || !starts_with(name, "licence.")))
+            (with_prefix || (!starts_with(name, "licence.") && !starts_with(name, "label.") && !starts_with(name, "classifier."))))
             describe_setting(r, settings, i);
     }
 }
@@ -64,6 +64,24 @@ static void describe_layers(ecrec_report *r, const properties *settings)
             if (value != UINT64_MAX) /* the usual ones are not written */
                 report_number(r, name, (double)value);
         }
+}
+
+/* The labels in the order of their scores, which is not that of their settings' names. */
+static void describe_classifier(ecrec_report *r, const properties *settings)
+{
+    const uint64_t labels = properties_u64(settings, "encoder.labels", 0);
+    const char *activation = properties_string(settings, "classifier.activation", labels == 1 ? "sigmoid" : "softmax");
+    char key[32], name[40];
+    if (labels != 0)
+        report_string(r, "classifier.activation", activation, strlen(activation));
+    for (uint64_t i = 0; i < labels; i++) {
+        format_text(key, sizeof key, "label.%llu", (unsigned long long)i);
+        const char *label = properties_string(settings, key, NULL);
+        if (label == NULL)
+            break; /* too many to have names */
+        format_text(name, sizeof name, "classifier.labels.%llu", (unsigned long long)i);
+        report_string(r, name, label, strlen(label));
+    }
 }
 
 static void describe_tensor(ecrec_report *r, size_t index, const char *name, const tensor *t)
@@ -139,6 +157,7 @@ int32_t model_describe(ecrec_model *model, ecrec_report **report, ecrec_error *e
     describe_settings(r, now->settings, "encoder.", 0);
     describe_settings(r, now->settings, "encoder.", 1);
     describe_layers(r, now->settings);
+    describe_classifier(r, now->settings);
     if (properties_string(now->settings, "encoder.kind", NULL) != NULL) {
         if ((status = encoder_create(&model->context->m, now->settings, now->tensors, &e, err)) != ECREC_OK)
             goto done;

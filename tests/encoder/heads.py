@@ -153,6 +153,8 @@ def families(folder):
             worst = max(worst, float((abs(g - want) / (1 + abs(want))).max()))
             e = numpy.exp(want - want.max())
             assert abs(numpy.array([p[k] for k in ("no", "maybe", "yes")]) - e / e.sum()).max() < 2e-5
+        told = json.loads(run("info", own + ".ecrec", "--json"))["classifier"]
+        assert told == {"activation": "softmax", "labels": ["no", "maybe", "yes"]}, told
         assert len(got) == len(io["cases"]) and worst <= max(2e-5, 4 * io["float32_vs_float64"]), (name, worst)
         print(f"{name}: worst difference {worst:.2g}")
 
