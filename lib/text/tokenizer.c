@@ -138,8 +138,10 @@ static int run_stretch(run *r, size_t from, size_t to)
     const size_t before = r->before_length;
     r->before_length = 0; /* it stands in front of the first stretch alone */
     if (image_of(r->t)->flags & TOKENIZER_BERT) {
-        wordpiece_run(r->t, r->w->word, (const char *)r->before, before, (const char *)r->source, from, to, r->sink);
-        return 1;
+        const size_t count = r->sink->count;
+        if (wordpiece_run(r->t, r->w->word, (const char *)r->before, before, (const char *)r->source, from, to, r->sink) || !r->w->placed)
+            return 1;
+        r->sink->count = count;
     }
     if (from == to && before == 0)
         return 1;

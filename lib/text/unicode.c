@@ -310,6 +310,8 @@ size_t unicode_cluster(const unsigned char *text, size_t begin, size_t end)
     size_t at = begin + utf8_next(text + begin, end - begin, &a);
     while (at < end) {
         const size_t n = utf8_next(text + at, end - at, &b);
+        if (b == 0x897 || (b >= 0x1ACF && b <= 0x1ADD) || (b >= 0x1AE0 && b <= 0x1AEB)) /* marks of Unicode 16 and 17 */
+            b = 0x301;
         if (a < 0x300 && b < 0x300 ? !(a == 0xD && b == 0xA) : utf8proc_grapheme_break_stateful((utf8proc_int32_t)a, (utf8proc_int32_t)b, &state))
             break;
         a = b;

@@ -38,6 +38,7 @@ typedef struct run {
     size_t length;
     uint32_t characters, first, last; /* source range of the word */
     int straight; /* byte i of the word is byte first + i of the source */
+    int odd;      /* canonical order met a character that stays */
 } run;
 
 static size_t word_bytes(const image_settings *settings)
@@ -158,8 +159,10 @@ static void add(run *r, uint32_t c, uint32_t begin, uint32_t end, int ordered)
     r->length += n;
     if (ordered) {
         const uint32_t own = unicode_class(c);
-        if (own != 0)
+        if (own != 0) {
+            r->odd = 1;
             reorder(r, own, n);
+        }
     }
 }
 
@@ -273,7 +276,7 @@ static void feed(run *r, const unsigned char *text, size_t from, size_t to)
     }
 }
 
-void wordpiece_run(const tokenizer *t, void *scratch, const char *before, size_t before_length, const char *source, size_t from,
+int wordpiece_run(const tokenizer *t, void *scratch, const char *before, size_t before_length, const char *source, size_t from,
                    size_t to, token_sink *sink)
 {
     const image_settings *settings = image_of(t);
@@ -287,4 +290,5 @@ void wordpiece_run(const tokenizer *t, void *scratch, const char *before, size_t
         bend(&r);
     feed(&r, (const unsigned char *)source, from, to);
     flush(&r);
+    return !r.odd;
 }
