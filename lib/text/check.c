@@ -116,7 +116,7 @@ static int is_op_of(int part, uint32_t kind)
 static int op_is_good(const tokenizer *t, int part, const image_op *op)
 {
     charsmap map;
-    if (!is_op_of(part, op->kind) || !within(t, op->text, op->text_length) || !within(t, op->other, op->other_length))
+    if (!is_op_of(part, op->kind) || !within(t, op->text, op->text_length) || (op->kind != OP_CHARSMAP && !within(t, op->other, op->other_length)))
         return 0;
     switch (op->kind) {
     case OP_BERT:

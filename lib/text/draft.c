@@ -176,5 +176,16 @@ int32_t draft_charsmap(draft *d, image_op op)
     charsmap map;
     if (!charsmap_open(&map, d->data.data + op.text, op.text_length))
         return error_set(d->err, ECREC_ERR_FORMAT, "%s: the precompiled character map of %u bytes is damaged", d->name, op.text_length);
+    uint32_t mapped[4] = { 0 };
+    for (uint32_t c = 0; c < 128; c++) {
+        const unsigned char byte = (unsigned char)c, *to;
+        size_t n;
+        if (charsmap_find(&map, &byte, 1, &to, &n))
+            mapped[c / 32] |= 1u << c % 32;
+    }
+    op.flags = mapped[0];
+    op.value = mapped[1];
+    op.pattern = mapped[2];
+    op.other = mapped[3];
     return draft_op(d, 0, op);
 }

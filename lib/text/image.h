@@ -89,7 +89,7 @@ enum { /* image_op.kind; text and other are stretches of PART_DATA */
     OP_REPLACE,        /* text by other */
     OP_REPLACE_PATTERN,/* pattern by other */
     OP_PREPEND,        /* text */
-    OP_CHARSMAP,       /* text: SentencePiece's precompiled map */
+    OP_CHARSMAP,       /* text: SentencePiece's precompiled map; flags, value, pattern, other: a bit for each ASCII character that it maps */
     OP_BYTES,          /* each byte becomes a character */
     OP_PREFIX_SPACE,   /* a blank in front where there is none */
     OP_SPACE_SPLIT, OP_PUNCTUATION /* value: behaviour */, OP_DIGITS /* value: behaviour */, OP_SCRIPTS,

@@ -422,6 +422,15 @@ static int map_cluster(mapped *m, const charsmap *map, const unsigned char *text
     return 1;
 }
 
+/* Where the plain characters end that begin at i: ASCII that nothing is mapped to, up to one that no mark can follow. */
+static size_t plain_end(const text_buffer *b, const uint32_t mapped[4], size_t i)
+{
+    while (i < b->length && b->bytes[i] < 0x80 && !(mapped[b->bytes[i] / 32] >> b->bytes[i] % 32 & 1) && b->bytes[i] != 0xD &&
+           (i + 1 == b->length || b->bytes[i + 1] < 0x80))
+        i++;
+    return i;
+}
+
 static int charsmap_run(const tokenizer *t, token_work *w, const image_op *op)
 {
     const text_buffer *b = &w->now;
@@ -430,7 +439,26 @@ static int charsmap_run(const tokenizer *t, token_work *w, const image_op *op)
         return 1;
     mapped m = { { w, b, &w->next, 0 }, 0, 0, 0 };
     w->next.length = 0;
+    const uint32_t mapped[4] = { op->flags, op->value, op->pattern, op->other };
     for (size_t i = 0; i < b->length;) {
+        /* in stretches, but for the last character: it may have to answer for one that is removed */
+        const size_t plain = plain_end(b, mapped, i);
+        if (plain > i + 1) {
+            if (m.held && !put(&m.r, m.c, m.change))
+                return 0;
+            m.held = 0;
+            const int straight = !w->placed || m.r.at == i;
+            if (straight && !copy_stretch(w, i, plain - 1))
+                return 0;
+            m.r.at = straight ? plain - 1 : m.r.at;
+            for (size_t j = i; !straight && j + 1 < plain; j++) /* the places lag behind */
+                if (!put(&m.r, b->bytes[j], 0))
+                    return 0;
+            if (!hold(&m, b->bytes[plain - 1], 0))
+                return 0;
+            i = plain;
+            continue;
+        }
         const size_t end = unicode_cluster(b->bytes, i, b->length);
         if (!map_cluster(&m, &map, b->bytes + i, end - i))
             return 0;

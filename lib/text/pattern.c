@@ -33,7 +33,12 @@ int pattern_find(const tokenizer *t, uint32_t pattern, const unsigned char *text
 {
     const image_pattern *p = (const image_pattern *)image_part(t, PART_PATTERNS) + pattern;
     const uint16_t *tables = image_part(t, PART_TABLES);
+    const uint16_t *first = tables + p->moves + (size_t)p->classes + 1, *ascii = tables + p->pages + (size_t)tables[p->index] * 256;
     for (size_t at = from; at < length;) {
+        if (text[at] < 0x80 && first[ascii[text[at]]] == 0) { /* nothing begins so */
+            at++;
+            continue;
+        }
         const size_t stop = match_at(p, tables, text, length, at);
         if (stop > at) {
             *begin = at;

@@ -57,13 +57,11 @@ static int behave(token_work *w, uint32_t behaviour)
 static int is_match(const image_op *op, uint32_t c)
 {
     switch (op->kind) {
-    case OP_SPACE_SPLIT:
-        return unicode_is_space(c);
     case OP_PUNCTUATION:
         return unicode_is_punctuation(c);
     case OP_DIGITS:
         return unicode_is_number(c);
-    default: /* OP_DELIMITER, OP_METASPACE */
+    default: /* OP_DELIMITER */
         return c == op->value;
     }
 }
@@ -83,6 +81,47 @@ static int by_character(token_work *w, const image_op *op, uint32_t behaviour, s
         i += n;
     }
     return (done == s.end || match_add(w, done, s.end, 0)) && behave(w, behaviour);
+}
+
+/* Runs without blanks. */
+static int by_space(token_work *w, split s)
+{
+    const unsigned char *text = w->now.bytes;
+    size_t begin = s.begin;
+    for (size_t i = s.begin; i < s.end;) {
+        uint32_t c = text[i];
+        size_t n = 1;
+        if (c > ' ' && c < 0x7F) {
+            i++;
+            continue;
+        }
+        if (c >= 0x80)
+            n = utf8_next(text + i, s.end - i, &c);
+        if (unicode_is_space(c)) {
+            if (!split_add(w, &w->more, (uint32_t)begin, (uint32_t)i, NO_ID))
+                return 0;
+            begin = i + n;
+        }
+        i += n;
+    }
+    return split_add(w, &w->more, (uint32_t)begin, s.end, NO_ID);
+}
+
+/* A split in front of every mark: MERGED_NEXT of single characters. */
+static int by_mark(token_work *w, uint32_t mark, split s)
+{
+    unsigned char bytes[4];
+    const size_t n = utf8_put(mark, bytes);
+    const unsigned char *text = w->now.bytes + s.begin;
+    const size_t length = s.end - s.begin;
+    size_t done = 0, from = 0, begin, end;
+    while (text_find(text, length, from, bytes, n, &begin, &end)) {
+        if (!split_add(w, &w->more, s.begin + (uint32_t)done, s.begin + (uint32_t)begin, NO_ID))
+            return 0;
+        done = begin;
+        from = end;
+    }
+    return split_add(w, &w->more, s.begin + (uint32_t)done, s.end, NO_ID);
 }
 
 static int by_pattern(const tokenizer *t, token_work *w, const image_op *op, split s)
@@ -210,6 +249,7 @@ static int one(const tokenizer *t, token_work *w, const image_op *op, split s)
 {
     switch (op->kind) {
     case OP_SPACE_SPLIT:
+        return by_space(w, s);
     case OP_DELIMITER:
         return by_character(w, op, BEHAVE_REMOVED, s);
     case OP_PUNCTUATION:
@@ -223,7 +263,7 @@ static int one(const tokenizer *t, token_work *w, const image_op *op, split s)
     case OP_FIXED:
         return by_length(w, op, s);
     default: /* OP_METASPACE, after the rewriting */
-        return by_character(w, op, BEHAVE_MERGED_NEXT, s);
+        return by_mark(w, op->value, s);
     }
 }
 

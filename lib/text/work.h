@@ -24,7 +24,7 @@ typedef struct merge_entry { uint32_t rank, position, id; } merge_entry;
 typedef struct path_node { double score; uint32_t begin, id; } path_node;
 typedef struct match { uint32_t begin, end, is; } match;
 
-enum { CACHE_KEY = 22, CACHE_IDS = 8, CACHE_ENTRIES = 4096 };
+enum { CACHE_KEY = 22, CACHE_IDS = 8, CACHE_ENTRIES = 8192 };
 /* The tokens of a word that was met before. */
 typedef struct cached_word {
     uint32_t ids[CACHE_IDS];

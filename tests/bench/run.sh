@@ -6,6 +6,7 @@
 # encode     token ids to vectors beside ONNX Runtime: f32 and 8 bits; one text, a batch, mixed lengths
 # frappe     quality: each part of the ranker, beside Vowpal Wabbit, LightGBM and the rule "pair seen"
 # rank       rows a second of update, score and fit, nothing read from files
+# tokenizers texts to tokens beside the reference, BlingFire and flash-tokenizer
 # learn      labelled rows an update learns from in a second, beside Vowpal Wabbit
 #
 # Figures are medians of alternating runs; on a machine that others use, only the ratios mean something.
@@ -29,7 +30,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#benches[@]} -gt 0 ] || benches=(encode learn frappe rank)
+[ ${#benches[@]} -gt 0 ] || benches=(encode tokenizers learn frappe rank)
 out=${out:-$build/bench}
 mkdir -p "$out"
 
@@ -57,6 +58,11 @@ bench_frappe() {
 bench_rank() {
     ninja -C "$build" tests/bench/bench_rank >/dev/null
     "$build/tests/bench/bench_rank"
+}
+
+bench_tokenizers() {
+    ninja -C "$build" tests/bench/bench_tokenizers >>"$build/ninja.log"
+    "$python" -P "$here/tokenizers.py" --tool "$tool" --worker "$build/tests/bench/bench_tokenizers" --threads "$threads" --json "$out/tokenizers.json" "${quick[@]}"
 }
 
 for name in "${benches[@]}"; do
