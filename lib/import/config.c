@@ -107,7 +107,7 @@ static int is_type(const folder *f, const char *type)
 
 /* ---- pieces ---- */
 
-static int32_t set_activation(folder *f, const char *setting, const char *key, const char *value, ecrec_error *err)
+int32_t config_activation(folder *f, const char *setting, const char *key, const char *value, ecrec_error *err)
 {
     static const char *const names[][2] = { { "gelu", "gelu" },           { "gelu_new", "gelu_tanh" },
                                             { "gelu_fast", "gelu_tanh" }, { "gelu_pytorch_tanh", "gelu_tanh" },
@@ -141,7 +141,7 @@ static int32_t read_activation(folder *f, ecrec_error *err)
             return error_set(err, ECREC_ERR_UNSUPPORTED, FILE_NAME ": activation_function \"%s\" is not supported (supported: swiglu, geglu)", value);
         value = strcmp(value, "swiglu") == 0 ? "silu" : "gelu";
     }
-    return set_activation(f, "encoder.activation", key, value, err);
+    return config_activation(f, "encoder.activation", key, value, err);
 }
 
 static int32_t read_eps(folder *f, ecrec_error *err)

@@ -75,7 +75,11 @@ int32_t convert_heads(converter *c)
     int32_t status = ECREC_OK;
     const int classifies = f->classifies && m->classifier != NULL;
     if (classifies && m->head_dense != NULL) {
-        if ((status = convert_pooler(c, m->head_dense, m->head_activation)) != ECREC_OK)
+        const char *activation = m->head_activation;
+        if ((status = convert_pooler(c, m->head_dense, activation)) != ECREC_OK ||
+            (status = json_get_string(f->config, "config.json", "classifier_activation", activation, &activation, c->err)) != ECREC_OK ||
+            (strcmp(f->model_type, "modernbert") == 0 &&
+             (status = config_activation(f, "encoder.pooler_activation", "classifier_activation", activation, c->err)) != ECREC_OK))
             return status;
     } else if (piece_there(c, m->pooler, ".weight", 0) && (!classifies || (m->flags & FAMILY_IMAGE) == 0)) {
         if ((status = convert_pooler(c, m->pooler, "tanh")) != ECREC_OK)

@@ -147,6 +147,25 @@ def clip(r):
     return tf.CLIPModel, tf.CLIPConfig(text_config=text.to_dict(), vision_config=image.to_dict(), projection_dim=r.randint(5, 50))
 
 
+HEADS = dict(bert="Bert", roberta="Roberta", electra="Electra", distilbert="DistilBert", mpnet="MPNet", albert="Albert", modernbert="ModernBert", gpt2="GPT2",
+             decoder="")
+
+
+def classifier(r):
+    kind = r.choice(list(HEADS))
+    config = FAMILIES[kind](random.Random(r.random()))[1]
+    name = {"xlm-roberta": "XLMRoberta", "camembert": "Camembert", "llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2",
+            "qwen3": "Qwen3"}.get(config.model_type, HEADS[kind])
+    config.num_labels = r.choice([1, 2, 5])
+    if kind == "modernbert":
+        config.classifier_pooling = r.choice(["cls", "mean"])
+        config.classifier_bias = r.random() < .5
+        config.classifier_activation = r.choice(["gelu", "silu"])
+    if kind in ("gpt2", "decoder"):
+        config.pad_token_id = config.vocab_size - 1
+    return getattr(tf, name + "ForSequenceClassification"), config
+
+
 def vit(r):
     c = common(r)
     for k in ("vocab_size", "max_position_embeddings"):
@@ -157,7 +176,7 @@ def vit(r):
 
 
 FAMILIES = dict(bert=bert, roberta=roberta, electra=electra, distilbert=distilbert, mpnet=mpnet, albert=albert, modernbert=modernbert, nomic=nomic, gpt2=gpt2,
-                decoder=decoder, t5=t5, clip_text=clip_text, clip_vision=clip_vision, clip=clip, vit=vit)
+                decoder=decoder, t5=t5, clip_text=clip_text, clip_vision=clip_vision, clip=clip, vit=vit, classifier=classifier)
 
 
 def randomise(model, r):
@@ -204,7 +223,7 @@ def one(tool, family, r, folder):
         types = getattr(config, "type_vocab_size", 0) if family in ("bert", "nomic", "albert", "electra", "roberta") else 0
         inputs, lines = [], []
         for _ in range(n):
-            ids = [r.randrange(config.vocab_size) for _ in range(r.randint(1, longest - 4))]
+            ids = [r.randrange(config.vocab_size - (family == "classifier")) for _ in range(r.randint(1, longest - 4))]
             if family in ("clip_text", "clip"):
                 ids = [i for i in ids if i != config.eos_token_id] + [config.eos_token_id if config.eos_token_id != 2 else config.vocab_size - 1]
             row = dict(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long))
@@ -223,6 +242,10 @@ def one(tool, family, r, folder):
         with torch.no_grad():
             for row in inputs:
                 row = {k: v.to(kind) if v.is_floating_point() else v for k, v in row.items()}
+                if family == "classifier":
+                    states.append(m(**row).logits.double().numpy())
+                    pooled.append(None)
+                    continue
                 if towers:
                     part, project = (m.vision_model, m.visual_projection) if images else (m.text_model, m.text_projection)
                     o = part(**row)
@@ -238,8 +261,12 @@ def one(tool, family, r, folder):
     exact, exact_pooled = outputs(model.double(), torch.float64)
     bound = max(2e-5, 2 * difference(states, exact))
     run(tool, "import", folder, "-o", folder + "/m.ecrec", *(["--tower", "image"] if towers and images else []))
-    run(tool, "encode", folder + "/m.ecrec", *given, "--per-token", "--format", "npy", "-o", folder + "/o.npy")
-    own = np.load(folder + "/o.npy")
+    if family == "classifier":
+        run(tool, "score", folder + "/m.ecrec", *given, "--logits", "--format", "jsonl", "-o", folder + "/o.jsonl")
+        own = np.array([list(json.loads(line).values()) for line in open(folder + "/o.jsonl")])
+    else:
+        run(tool, "encode", folder + "/m.ecrec", *given, "--per-token", "--format", "npy", "-o", folder + "/o.npy")
+        own = np.load(folder + "/o.npy")
     if own.shape != states.shape:
         raise RuntimeError(f"shape {own.shape} instead of {states.shape}")
     worst = difference(own, states)
