@@ -15,7 +15,8 @@ enum {
     ECREC_FIELD_TEXT = 1,     /* UTF-8; encoded by the model, and as n-grams where asked */
     ECREC_FIELD_VECTOR = 2,   /* `dimension` float32, made elsewhere or by ecrec_encode */
     ECREC_FIELD_CATEGORY = 3, /* a string, hashed */
-    ECREC_FIELD_NUMBER = 4    /* a double, standardised */
+    ECREC_FIELD_NUMBER = 4,   /* a double, standardised */
+    ECREC_FIELD_MULTI = 5     /* several strings with a weight each, hashed: tags, words, what was clicked */
 };
 
 typedef struct ecrec_field_options {
@@ -124,6 +125,11 @@ ECREC_API int32_t ecrec_batch_set_category_u64(ecrec_batch *batch, uint32_t fiel
                                                const uint8_t *valid, ecrec_error *err);
 ECREC_API int32_t ecrec_batch_set_number(ecrec_batch *batch, uint32_t field, const double *values,
                                          const uint8_t *valid, ecrec_error *err);
+/* MULTI: row i has the values items[i] .. items[i + 1] - 1 of `values` and `lengths` (items: rows + 1 numbers that do not fall, the
+ * first 0), each with its weight (weights NULL: 1 each). A row's weights are scaled so that their squares add up to 1. A row may have none.
+ * Errors: INVALID (row named: items fall, a value is NULL, a weight is not finite), LIMIT, NOMEM. Since 0.1. */
+ECREC_API int32_t ecrec_batch_set_multi(ecrec_batch *batch, uint32_t field, const size_t *items, const char *const *values,
+                                        const size_t *lengths, const float *weights, const uint8_t *valid, ecrec_error *err);
 /* rows x dimension float32, row i at vectors + i * stride (in floats; 0: dimension). */
 ECREC_API int32_t ecrec_batch_set_vector(ecrec_batch *batch, uint32_t field, const float *vectors, size_t stride,
                                          const uint8_t *valid, ecrec_error *err);

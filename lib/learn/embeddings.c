@@ -20,8 +20,27 @@ static size_t take_all(embedding_steps *e, void *memory)
     e->zs = scratch_take(&s, pointers);
     e->vs = scratch_take(&s, pointers);
     e->index = scratch_take(&s, e->entries * sizeof *e->index);
+    e->multi_at = scratch_take(&s, (e->most + 1) * sizeof *e->multi_at);
     e->gradients = scratch_take(&s, memory_product(e->entries * e->state->now->net.width, sizeof(float)));
     return s.used;
+}
+
+/* Room for so many values; what is there is lost. */
+static int32_t make_room(embedding_steps *e, size_t entries, ecrec_error *err)
+{
+    if (e->block != NULL && entries <= e->entries)
+        return ECREC_OK;
+    memory_release(e->m, e->block, e->bytes);
+    e->block = NULL;
+    e->entries = entries;
+    e->map_size = 16;
+    while (e->map_size < 2 * e->entries)
+        e->map_size *= 2;
+    e->bytes = take_all(e, NULL);
+    if ((e->block = memory_allocate(e->m, e->bytes)) == NULL)
+        return error_nomem(err, "the embeddings of a mini-batch", e->bytes);
+    (void)take_all(e, e->block);
+    return ECREC_OK;
 }
 
 int32_t embedding_steps_create(embedding_steps *e, memory *m, learn_state *state, const kernels *table, const trainer_options *options, size_t most, ecrec_error *err)
@@ -34,14 +53,9 @@ int32_t embedding_steps_create(embedding_steps *e, memory *m, learn_state *state
     e->most = most;
     if (state->embeddings == NULL)
         return ECREC_OK;
-    e->entries = most * state->now->categories;
-    e->map_size = 16;
-    while (e->map_size < 2 * e->entries)
-        e->map_size *= 2;
-    e->bytes = take_all(e, NULL);
-    if ((e->block = memory_allocate(m, e->bytes)) == NULL)
-        return error_nomem(err, "the embeddings of a mini-batch", e->bytes);
-    (void)take_all(e, e->block);
+    const int32_t status = make_room(e, most * state->now->categories + 1, err);
+    if (status != ECREC_OK)
+        return status;
     tensor **const more[] = { &e->z, &e->v };
     for (int i = 0; i < (options->hashed == HASHED_ADAM ? 2 : options->hashed == HASHED_FTRL); i++)
         if (tensor_chunked(m, TYPE_F32, state->embeddings->shape[0], state->embeddings->shape[1], EMBEDDING_CHUNK, more[i]) != ECREC_OK)
@@ -80,33 +94,86 @@ static int32_t look_up(embedding_steps *e, uint64_t slot, size_t u)
     return ECREC_OK;
 }
 
+static size_t row_of(const embedding_steps *e, size_t i)
+{
+    return e->order != NULL ? e->order[e->first + i] : e->first + i;
+}
+
+/* The number of a value's row among the different ones; `size` of the map is a power of two. */
+static int32_t find_row(embedding_steps *e, uint64_t hash, size_t size, uint32_t *index)
+{
+    const uint64_t slot = hash & (((uint64_t)1 << e->state->now->net.embedding_bits) - 1);
+    size_t at = (size_t)(slot * 0x9E3779B97F4A7C15u >> 32) & (size - 1);
+    while (e->map[at] != 0 && e->slots[e->map[at] - 1] != slot)
+        at = (at + 1) & (size - 1);
+    if (e->map[at] == 0) {
+        if (look_up(e, slot, e->count) != ECREC_OK)
+            return ECREC_ERR_NOMEM;
+        e->map[at] = (uint32_t)++e->count;
+    }
+    *index = e->map[at] - 1;
+    return ECREC_OK;
+}
+
 int32_t embedding_steps_resolve(embedding_steps *e, const learn_rows *rows, const size_t *order, size_t first, size_t n, ecrec_error *err)
 {
     const ranker *r = e->state->now;
-    const uint64_t mask = ((uint64_t)1 << r->net.embedding_bits) - 1;
     e->count = 0;
-    if (e->block == NULL)
+    if (e->state->embeddings == NULL)
         return ECREC_OK;
-    size_t size = 16; /* of the map: no more than these rows need */
-    while (size < 2 * n * r->categories)
+    e->rows = rows;
+    e->order = order;
+    e->first = first;
+    size_t total = n * r->categories;
+    for (size_t i = 0; i < n && r->multis != 0; i++)
+        total += rows->multi_starts[(row_of(e, i) + 1) * r->multis] - rows->multi_starts[row_of(e, i) * r->multis];
+    int32_t status = make_room(e, total, err);
+    if (status != ECREC_OK)
+        return status;
+    size_t size = 16, at = n * r->categories; /* of the map: no more than these rows need */
+    while (size < 2 * total)
         size *= 2;
     memset(e->map, 0, size * sizeof *e->map);
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t *c = rows_categories(rows, r, order != NULL ? order[first + i] : first + i);
-        for (uint32_t k = 0; k < r->categories; k++) {
-            const uint64_t slot = c[k] & mask;
-            size_t at = (size_t)(c[k] * 0x9E3779B97F4A7C15u >> 32) & (size - 1);
-            while (e->map[at] != 0 && e->slots[e->map[at] - 1] != slot)
-                at = (at + 1) & (size - 1);
-            if (e->map[at] == 0) {
-                if (look_up(e, slot, e->count) != ECREC_OK)
-                    return error_nomem(err, "the touched embeddings", EMBEDDING_CHUNK * r->net.width * sizeof(float));
-                e->map[at] = (uint32_t)++e->count;
-            }
-            e->index[i * r->categories + k] = e->map[at] - 1;
-        }
+    for (size_t i = 0; i < n && status == ECREC_OK; i++) {
+        const size_t row = row_of(e, i);
+        const uint64_t *c = rows_categories(rows, r, row);
+        for (uint32_t k = 0; k < r->categories && status == ECREC_OK; k++)
+            status = find_row(e, c[k], size, &e->index[i * r->categories + k]);
+        e->multi_at[i] = at;
+        if (r->multis == 0)
+            continue;
+        for (size_t k = rows->multi_starts[row * r->multis]; k < rows->multi_starts[(row + 1) * r->multis] && status == ECREC_OK; k++)
+            status = find_row(e, rows->multi_hashes[k], size, &e->index[at++]);
     }
-    return ECREC_OK;
+    return status == ECREC_OK ? ECREC_OK : error_nomem(err, "the touched embeddings", EMBEDDING_CHUNK * r->net.width * sizeof(float));
+}
+
+typedef struct multi_span { size_t from, to /* values of the rows */, at /* in index */; } multi_span;
+
+static multi_span span_of(const embedding_steps *e, size_t i, uint32_t multi)
+{
+    const size_t *starts = e->rows->multi_starts + row_of(e, i) * e->state->now->multis;
+    return (multi_span){ starts[multi], starts[multi + 1], e->multi_at[i] + starts[multi] - starts[0] };
+}
+
+void embedding_multi(const embedding_steps *e, size_t i, uint32_t multi, float *out)
+{
+    const multi_span s = span_of(e, i, multi);
+    const uint32_t width = e->state->now->net.width;
+    memset(out, 0, width * sizeof *out);
+    for (size_t k = s.from; k < s.to; k++) {
+        const float *w = e->weights[e->index[s.at + k - s.from]], value = e->rows->multi_values[k];
+        for (uint32_t d = 0; d < width; d++)
+            out[d] += value * w[d];
+    }
+}
+
+static void add_gradient(embedding_steps *e, uint32_t index, float value, const float *from)
+{
+    const uint32_t width = e->state->now->net.width;
+    float *to = e->gradients + (size_t)index * width;
+    for (uint32_t k = 0; k < width; k++)
+        to[k] += value * from[k];
 }
 
 void embedding_steps_learn(embedding_steps *e, const float *dx0, size_t n, double step)
@@ -118,12 +185,16 @@ void embedding_steps_learn(embedding_steps *e, const float *dx0, size_t n, doubl
     for (size_t i = 0; i < n; i++)
         for (uint32_t f = 0; f < r->fields; f++) {
             const field_plan *p = &r->plan[f];
-            if (p->category == NO_INDEX || p->embedded == NO_INDEX)
+            const float *from = dx0 + i * r->net.inputs + (size_t)(p->embedded != NO_INDEX ? p->embedded : 0) * width;
+            if (p->embedded == NO_INDEX)
                 continue;
-            const float *from = dx0 + i * r->net.inputs + (size_t)p->embedded * width;
-            float *to = e->gradients + (size_t)e->index[i * r->categories + p->category] * width;
-            for (uint32_t k = 0; k < width; k++)
-                to[k] += from[k];
+            if (p->category != NO_INDEX)
+                add_gradient(e, e->index[i * r->categories + p->category], 1, from);
+            if (p->multi == NO_INDEX)
+                continue;
+            const multi_span s = span_of(e, i, p->multi);
+            for (size_t k = s.from; k < s.to; k++)
+                add_gradient(e, e->index[s.at + k - s.from], e->rows->multi_values[k], from);
         }
     for (size_t u = 0; u < e->count; u++) {
         float *g = e->gradients + u * width, *w = e->weights[u], *sum = e->sums[u];

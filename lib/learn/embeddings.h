@@ -9,12 +9,16 @@ typedef struct embedding_steps {
     const kernels *table;
     const trainer_options *options;
     tensor *z, *v;    /* of FTRL and Adam */
-    size_t most, entries, count; /* rows of a mini-batch; most x categories; different ones of the last */
+    size_t most, entries, count; /* rows of a mini-batch; room for so many values; different ones of the last mini-batch */
+    const learn_rows *rows;      /* of the last mini-batch, */
+    const size_t *order;
+    size_t first;
     uint32_t *map;    /* open addressing: number of the different row + 1 */
     size_t map_size;
     uint64_t *slots;  /* of the different rows */
     float **weights, **sums, **zs, **vs;
-    uint32_t *index;  /* of each entry */
+    uint32_t *index;  /* of each value: rows x categories, then the multi fields' */
+    size_t *multi_at; /* most + 1: where each row's values of multi fields begin in index */
     float *gradients; /* entries x width */
     memory *m;
     void *block;
@@ -30,6 +34,8 @@ static inline const float *embedding_of(const embedding_steps *e, size_t i, uint
 {
     return e->weights[e->index[i * e->state->now->categories + c]];
 }
+/* The weighted sum of the embeddings of row i's values of a multi field. */
+void embedding_multi(const embedding_steps *e, size_t i, uint32_t multi, float *out);
 /* Sum the gradients of the joined embeddings, dx0 [n x inputs], and make the steps. step: Adam's. */
 void embedding_steps_learn(embedding_steps *e, const float *dx0, size_t n, double step);
 

@@ -157,6 +157,43 @@ static size_t walk_extras(learn_rows *rows, const ranker *r)
     return sink.n;
 }
 
+static void take_multi(void *opaque, uint64_t hash, float value)
+{
+    extra_sink *sink = opaque;
+    if (sink->rows->multi_hashes != NULL) {
+        sink->rows->multi_hashes[sink->n] = hash;
+        sink->rows->multi_values[sink->n] = value;
+    }
+    sink->n++;
+}
+
+static size_t walk_multis(learn_rows *rows, const ranker *r)
+{
+    extra_sink sink = { rows, 0 };
+    for (size_t row = 0; row < rows->rows; row++)
+        for (uint32_t f = 0; f < r->fields; f++)
+            if (r->plan[f].multi != NO_INDEX) {
+                rows->multi_starts[row * r->multis + r->plan[f].multi] = sink.n;
+                record_multi(r, f, rows->batch, row, take_multi, &sink);
+            }
+    rows->multi_starts[rows->rows * r->multis] = sink.n;
+    return sink.n;
+}
+
+static int32_t open_multis(learn_rows *rows, const ranker *r, ecrec_error *err)
+{
+    if ((rows->multi_starts = take(rows, 5, memory_product(rows->rows * r->multis + 1, sizeof(size_t)))) == NULL)
+        return error_nomem(err, "the rows' features", rows->bytes[5]);
+    const size_t n = walk_multis(rows, r);
+    uint64_t *hashes = take(rows, 6, memory_product(n + 1, sizeof(uint64_t)));
+    rows->multi_hashes = hashes;
+    rows->multi_values = hashes != NULL ? take(rows, 7, memory_product(n + 1, sizeof(float))) : NULL;
+    if (rows->multi_values == NULL)
+        return error_nomem(err, "the rows' features", memory_product(n + 1, 12));
+    (void)walk_multis(rows, r);
+    return ECREC_OK;
+}
+
 static int32_t encode(learn_rows *rows, const learn_source *source, const ranker *r, ecrec_error *err)
 {
     embed *e = NULL;
@@ -199,13 +236,19 @@ int32_t rows_open(learn_rows *rows, const learn_source *source, const ranker *r,
             return error_nomem(err, "the rows' features", memory_product(extras, 12));
         (void)walk_extras(rows, r);
     }
+    if (r->multis != 0 && r->net.width != 0) {
+        const int32_t status = open_multis(rows, r, err);
+        if (status != ECREC_OK)
+            return status;
+    }
     return r->slots != 0 ? encode(rows, source, r, err) : ECREC_OK;
 }
 
 void rows_close(learn_rows *rows)
 {
-    void *const blocks[] = { rows->categories, rows->extra_starts, rows->extra_slots, rows->extra_values, (void *)(uintptr_t)rows->texts.texts };
-    for (int i = 0; i < 5; i++)
+    void *const blocks[] = { rows->categories, rows->extra_starts, rows->extra_slots, rows->extra_values, (void *)(uintptr_t)rows->texts.texts,
+                             rows->multi_starts, rows->multi_hashes, rows->multi_values };
+    for (int i = 0; i < 8; i++)
         if (blocks[i] != NULL)
             memory_release(rows->m, blocks[i], rows->bytes[i]);
     memset(rows, 0, sizeof *rows);

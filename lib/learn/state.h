@@ -34,9 +34,12 @@ typedef struct learn_rows {
     size_t *extra_starts; /* rows + 1: hashed features beside the categories (n-grams): */
     uint64_t *extra_slots;
     float *extra_values;
+    size_t *multi_starts; /* rows x multi fields + 1: hashes of their values, for the embeddings: */
+    uint64_t *multi_hashes;
+    float *multi_values;
     text_block texts;
     memory *m;
-    size_t bytes[5];
+    size_t bytes[8];
 } learn_rows;
 typedef struct learn_source {
     ecrec_context *context;

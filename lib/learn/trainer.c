@@ -206,7 +206,9 @@ static void forward_rows(void *argument, uint32_t index)
             float *x = t->pass.x0 + i * r->net.inputs + (size_t)p->embedded * r->net.width;
             if (p->embedded == NO_INDEX)
                 continue;
-            if (p->category != NO_INDEX)
+            if (p->multi != NO_INDEX)
+                embedding_multi(&t->embeddings, i, p->multi, x);
+            else if (p->category != NO_INDEX)
                 memcpy(x, embedding_of(&t->embeddings, i, p->category), r->net.width * sizeof *x);
             else
                 embed_dense(r, t->table, &rec, f, flat, x);
@@ -221,6 +223,12 @@ static void backward_rows(void *argument, uint32_t index)
     trainer *t = b->t;
     const size_t from = (size_t)index * NETWORK_ROWS, n = b->n - from < NETWORK_ROWS ? b->n - from : NETWORK_ROWS;
     network_backward(&t->state->now->net, t->transposed, tensor_floats(t->state->network), t->table, &t->pass, &t->gradients, from, n, b->dropout.rate);
+}
+
+/* Embedded by weights of the network: a number or a vector. */
+static int dense_embedding(const field_plan *p)
+{
+    return p->embedded != NO_INDEX && p->category == NO_INDEX && p->multi == NO_INDEX;
 }
 
 /* Gradients of the weights that embed a number or a vector. */
@@ -263,7 +271,7 @@ static void weight_task(void *argument, uint32_t index)
     }
     index -= t->weight_tasks;
     for (uint32_t f = 0; f < r->fields; f++)
-        if (r->plan[f].embedded != NO_INDEX && r->plan[f].category == NO_INDEX && index-- == 0)
+        if (dense_embedding(&r->plan[f]) && index-- == 0)
             embed_gradient(b, f);
 }
 
@@ -286,7 +294,7 @@ static void learn_network(mini_batch *b)
     const ranker *r = t->state->now;
     uint32_t dense_fields = 0;
     for (uint32_t f = 0; f < r->fields; f++)
-        dense_fields += r->plan[f].embedded != NO_INDEX && r->plan[f].category == NO_INDEX;
+        dense_fields += dense_embedding(&r->plan[f]);
     network_transpose(t->transposed, &r->net, tensor_floats(t->state->network));
     context_run(t->context, backward_rows, b, (uint32_t)((b->n + NETWORK_ROWS - 1) / NETWORK_ROWS));
     context_run(t->context, weight_task, b, t->weight_tasks + dense_fields);
@@ -403,7 +411,7 @@ static int32_t learn_mini(mini_batch *b, double *logits, const float *class_weig
         t->gradients.flat[i] /= (float)total;
     if (t->state->network != NULL)
         step_network(t);
-    if (t->embeddings.block != NULL)
+    if (t->state->embeddings != NULL)
         embedding_steps_learn(&t->embeddings, t->gradients.x0, b->n, t->first.step);
     return learn_first_order(b, err);
 }

@@ -43,6 +43,8 @@ void ecrec_batch_release(ecrec_batch *b)
         drop(b->m, &b->columns[i].valid);
         drop(b->m, &b->columns[i].values);
         drop(b->m, &b->columns[i].starts);
+        drop(b->m, &b->columns[i].items);
+        drop(b->m, &b->columns[i].weights);
     }
     ecrec_schema *schema = b->schema;
     memory_release(b->m, b->columns, b->column_count * sizeof *b->columns);
@@ -109,7 +111,7 @@ static void take_room(ecrec_batch *b, batch_column *c, room *fresh)
 
 static int32_t find(const ecrec_batch *b, uint32_t field, int32_t kind, const void *values, const char *call, ecrec_error *err)
 {
-    static const char *const kinds[] = { "", "text", "vector", "category", "number" };
+    static const char *const kinds[] = { "", "text", "vector", "category", "number", "multi" };
     if (b == NULL)
         return error_set(err, ECREC_ERR_INVALID, "%s: batch is NULL", call);
     if (field >= b->schema->field_count)
@@ -240,6 +242,82 @@ int32_t ecrec_batch_set_vector(ecrec_batch *batch, uint32_t field, const float *
     take_valid(batch, c, valid);
     for (size_t i = 0; i < batch->rows; i++)
         memcpy(c->values.data + i * d * sizeof *vectors, vectors + i * stride, d * sizeof *vectors);
+    return ECREC_OK;
+}
+
+/* Items do not fall, values are there, weights are finite; *bytes of all values. */
+static int32_t check_items(const ecrec_batch *b, const char *name, const size_t *items, const char *const *values, const size_t *lengths, const float *weights,
+                           size_t *bytes, ecrec_error *err)
+{
+    *bytes = 0;
+    for (size_t i = 0; i < b->rows; i++) {
+        if (items[i + 1] < items[i] || (i == 0 && items[0] != 0) || items[i + 1] - items[i] > UINT32_MAX)
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": its items begin at %zu and end before %zu", i, name, items[i], items[i + 1]);
+        for (size_t k = items[i]; k < items[i + 1]; k++) {
+            if (values[k] == NULL && lengths[k] != 0)
+                return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": value %zu is NULL", i, name, k - items[i]);
+            if (weights != NULL && !(isfinite(weights[k]) && fabsf(weights[k]) < 1e15f))
+                return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": the weight %g is not a number that can be used", i, name, (double)weights[k]);
+            if (lengths[k] >= UINT32_MAX || !size_add(*bytes, lengths[k], bytes))
+                return error_row(err, ECREC_ERR_LIMIT, i, "row %zu, field \"%s\": the values have more than 4 GiB", i, name);
+        }
+    }
+    return ECREC_OK;
+}
+
+static void scale_weights(const float *weights, size_t from, size_t to, float *out)
+{
+    double squares = 0;
+    for (size_t k = from; k < to; k++)
+        squares += weights != NULL ? (double)weights[k] * weights[k] : 1;
+    const double scale = squares > 0 ? 1 / sqrt(squares) : 0;
+    for (size_t k = from; k < to; k++)
+        out[k] = (float)((weights != NULL ? (double)weights[k] : 1) * scale);
+}
+
+int32_t ecrec_batch_set_multi(ecrec_batch *batch, uint32_t field, const size_t *items, const char *const *values, const size_t *lengths,
+                              const float *weights, const uint8_t *valid, ecrec_error *err)
+{
+    room fresh;
+    batch_block items_block = { NULL, 0 }, weights_block = { NULL, 0 };
+    size_t bytes = 0;
+    int32_t status = find(batch, field, ECREC_FIELD_MULTI, items, "ecrec_batch_set_multi", err);
+    if (status != ECREC_OK)
+        return status;
+    const char *name = batch->schema->fields[field].name;
+    const size_t count = batch->rows != 0 ? items[batch->rows] : 0;
+    if (count != 0 && (values == NULL || lengths == NULL))
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_multi: the values or lengths of field \"%s\" are NULL", name);
+    if ((status = check_items(batch, name, items, values, lengths, weights, &bytes, err)) != ECREC_OK)
+        return status;
+    batch_column *c = &batch->columns[field];
+    if (reserve(batch, &items_block, (batch->rows + 1) * sizeof(uint64_t)) != ECREC_OK || reserve(batch, &weights_block, memory_product(count, sizeof(float))) != ECREC_OK) {
+        drop(batch->m, &items_block);
+        return error_nomem(err, "a column", count * sizeof(float));
+    }
+    if ((status = make_room(batch, c, &fresh, bytes, memory_product(count + 1, sizeof(uint64_t)), err)) != ECREC_OK) {
+        drop(batch->m, &items_block);
+        drop(batch->m, &weights_block);
+        return status;
+    }
+    take_room(batch, c, &fresh);
+    adopt(batch, &c->items, &items_block);
+    adopt(batch, &c->weights, &weights_block);
+    take_valid(batch, c, valid);
+    uint64_t *starts = (uint64_t *)(void *)c->starts.data, *first = (uint64_t *)(void *)c->items.data;
+    size_t at = 0;
+    for (size_t i = 0; i < batch->rows; i++) {
+        first[i] = items[i];
+        scale_weights(weights, items[i], items[i + 1], (float *)(void *)c->weights.data);
+    }
+    first[batch->rows] = count;
+    for (size_t k = 0; k < count; k++) {
+        starts[k] = at;
+        if (lengths[k] != 0)
+            memcpy(c->values.data + at, values[k], lengths[k]);
+        at += lengths[k];
+    }
+    starts[count] = at;
     return ECREC_OK;
 }
 

@@ -10,7 +10,9 @@ typedef struct batch_column {
     int set;           /* 0: missing in every row */
     batch_block valid; /* one byte a row */
     batch_block values; /* text, category: bytes; number: double; vector: float x dimension; label: float */
-    batch_block starts; /* text, category: uint64_t [rows + 1] into values */
+    batch_block starts; /* text, category: uint64_t [rows + 1] into values; multi: [items + 1] */
+    batch_block items;  /* multi: uint64_t [rows + 1] into starts and weights */
+    batch_block weights; /* multi: float an item, scaled */
 } batch_column;
 
 struct ecrec_batch {
@@ -34,6 +36,14 @@ static inline const char *column_text(const batch_column *c, size_t row, size_t 
     const uint64_t *starts = (const uint64_t *)(const void *)c->starts.data;
     *length = (size_t)(starts[row + 1] - starts[row]);
     return (const char *)c->values.data + starts[row];
+}
+static inline uint64_t column_items(const batch_column *c, size_t row) /* number of the row's first item */
+{
+    return ((const uint64_t *)(const void *)c->items.data)[row];
+}
+static inline float column_weight(const batch_column *c, uint64_t item)
+{
+    return ((const float *)(const void *)c->weights.data)[item];
 }
 static inline double column_number(const batch_column *c, size_t row)
 {

@@ -74,12 +74,40 @@ uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *bat
     return hash64(text, n, seed);
 }
 
+void record_multi(const ranker *r, uint32_t field, const ecrec_batch *batch, size_t row, hashed_visit visit, void *opaque)
+{
+    const batch_column *c = &batch->columns[field];
+    const uint64_t seed = r->plan[field].seed;
+    if (!column_has(c, row)) {
+        visit(opaque, hash64("", 0, seed ^ MISSING_SEED), 1);
+        return;
+    }
+    for (uint64_t k = column_items(c, row); k < column_items(c, row + 1); k++) {
+        size_t n = 0;
+        const char *text = column_text(c, (size_t)k, &n);
+        visit(opaque, hash64(text, n, seed), column_weight(c, k));
+    }
+}
+
+typedef struct masked { uint64_t mask; hashed_visit visit; void *opaque; } masked;
+
+static void visit_masked(void *opaque, uint64_t hash, float value)
+{
+    const masked *m = opaque;
+    m->visit(m->opaque, hash & m->mask, value);
+}
+
 void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_visit visit, void *opaque)
 {
     const field_plan *p = &r->plan[field];
     const batch_column *c = &rec->batch->columns[field];
     const uint64_t mask = ((uint64_t)1 << r->hash_bits) - 1;
     size_t n = 0;
+    if (p->kind == ECREC_FIELD_MULTI) {
+        masked m = { mask, visit, opaque };
+        record_multi(r, field, rec->batch, rec->row, visit_masked, &m);
+        return;
+    }
     if (p->kind != ECREC_FIELD_CATEGORY && p->word_ngrams == 0 && p->char_ngrams == 0)
         return;
     if (p->kind == ECREC_FIELD_CATEGORY) {

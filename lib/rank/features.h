@@ -30,6 +30,7 @@ typedef struct field_plan {
     uint32_t compare;  /* the other field */
     uint32_t number;   /* row of rank.numbers */
     uint32_t word_ngrams, char_ngrams;
+    uint32_t multi;    /* number among the multi fields, or NO_INDEX */
     uint32_t category; /* number among the category fields, or NO_INDEX */
     uint32_t embedded; /* which of the embeddings that the network joins, or NO_INDEX */
     size_t embed;      /* of an embedded number or vector: where its weights begin in "rank.network" */
@@ -39,7 +40,7 @@ typedef struct field_plan {
 struct ranker {
     memory *m;
     uint32_t fields, labels, heads /* logits of a row */, width /* dense weights of a head, bias last */, slots, numbers, dimension, hash_bits, hashed;
-    uint32_t categories, pair_count;
+    uint32_t categories, multis, pair_count;
     uint32_t unmet; /* where the weights of values never learned from begin, categories then pairs; or NO_INDEX */
     tensor *table_sums; /* "learn.hashed", referenced; NULL unless unmet: above 0 where a weight was learned */
     const tensor *met;  /* table_sums; or those of an older state: what had been learned from by then */
@@ -69,6 +70,8 @@ int record_cosine(const ranker *r, const kernels *table, uint32_t field, const r
 typedef void (*hashed_visit)(void *opaque, uint64_t slot /* below 2^bits */, float value);
 /* The hash of a category field's value (missing has one of its own); its slot is the low bits. */
 uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *batch, size_t row);
+/* The hashes of a multi field's values with their weights; missing is a value of its own. */
+void record_multi(const ranker *r, uint32_t field, const ecrec_batch *batch, size_t row, hashed_visit visit, void *opaque);
 static inline uint64_t pair_hash(uint64_t a, uint64_t b)
 {
     uint64_t x = (a ^ (b << 31 | b >> 33)) * 0x9E3779B97F4A7C15u;

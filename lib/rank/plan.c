@@ -25,7 +25,7 @@ static void make_plan(const ecrec_schema *s, uint32_t dimension, ranker *r)
         const schema_field *f = &s->fields[i];
         field_plan *p = &r->plan[i];
         *p = (field_plan){ .kind = f->kind, .dense = at, .slot = NO_INDEX, .missing = NO_INDEX, .cosine = NO_INDEX, .compare = f->compare,
-                           .number = NO_INDEX, .category = NO_INDEX, .embedded = NO_INDEX, .word_ngrams = f->word_ngrams, .char_ngrams = f->char_ngrams,
+                           .number = NO_INDEX, .category = NO_INDEX, .multi = NO_INDEX, .embedded = NO_INDEX, .word_ngrams = f->word_ngrams, .char_ngrams = f->char_ngrams,
                            .seed = hash64(f->name, strlen(f->name), (uint64_t)f->kind) };
         if (f->kind == ECREC_FIELD_NUMBER) {
             p->number = r->numbers++;
@@ -36,6 +36,8 @@ static void make_plan(const ecrec_schema *s, uint32_t dimension, ranker *r)
         r->hashed |= (uint32_t)field_hashed(f);
         if (f->kind == ECREC_FIELD_CATEGORY)
             p->category = r->categories++;
+        if (f->kind == ECREC_FIELD_MULTI)
+            p->multi = r->multis++;
         if (f->encoded)
             p->slot = r->slots++;
         p->vector = f->encoded ? dimension : f->kind == ECREC_FIELD_VECTOR ? f->dimension : 0;
@@ -69,7 +71,7 @@ static void plan_network(const ecrec_schema *s, ranker *r)
     n->embedding_bits = s->network.embedding_bits;
     for (uint32_t i = 0; i < r->fields && n->width != 0; i++) {
         field_plan *p = &r->plan[i];
-        const int category = p->kind == ECREC_FIELD_CATEGORY, number = p->kind == ECREC_FIELD_NUMBER;
+        const int category = p->kind == ECREC_FIELD_CATEGORY || p->kind == ECREC_FIELD_MULTI, number = p->kind == ECREC_FIELD_NUMBER;
         if (!category && !number && p->dims == 0)
             continue;
         p->embedded = n->fields++;
@@ -186,7 +188,7 @@ static void start_network(const ranker *r, const ecrec_schema *s, float *flat)
     for (uint32_t i = 0; i < r->fields; i++) {
         const field_plan *p = &r->plan[i];
         const size_t count = p->kind == ECREC_FIELD_NUMBER ? 3 : (size_t)p->dims + 2;
-        for (size_t k = 0; p->embedded != NO_INDEX && p->category == NO_INDEX && k < count * n->width; k++)
+        for (size_t k = 0; p->embedded != NO_INDEX && p->category == NO_INDEX && p->multi == NO_INDEX && k < count * n->width; k++)
             flat[p->embed + k] = 0.05f * random_normal(&random);
     }
     for (size_t i = n->fm_weights; n->fm == 2 && i < n->fm_weights + (size_t)n->heads * n->fields * (n->fields - 1) / 2; i++)
@@ -216,7 +218,7 @@ static int32_t put_network(memory *m, const ranker *r, const ecrec_schema *s, te
         status = status ? status : put(tensors, "learn.network", zeros(m, TYPE_F32, 2, n->size));
         status = status ? status : put(tensors, "learn.steps", zeros(m, TYPE_F64, 1, 1));
     }
-    if (status == ECREC_OK && n->width != 0 && r->categories != 0) {
+    if (status == ECREC_OK && n->width != 0 && r->categories + r->multis != 0) {
         status = put_table(m, tensors, "rank.embeddings", (uint64_t)1 << n->embedding_bits, n->width, EMBEDDING_CHUNK);
         status = status ? status : put_table(m, tensors, "learn.embeddings", (uint64_t)1 << n->embedding_bits, n->width, EMBEDDING_CHUNK);
     }

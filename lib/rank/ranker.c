@@ -73,7 +73,7 @@ static int32_t bind_network(ranker *r, const tensor_set *tensors, ecrec_error *e
             network_pack(r->packed, n, r->network->data);
     }
     const uint64_t rows = (uint64_t)1 << n->embedding_bits;
-    if (status == ECREC_OK && n->width != 0 && r->categories != 0 &&
+    if (status == ECREC_OK && n->width != 0 && r->categories + r->multis != 0 &&
         (status = find(tensors, "rank.embeddings", TYPE_F32, LAYOUT_CHUNKS, rows, n->width, &r->embeddings, err)) == ECREC_OK)
         status = find(tensors, "learn.embeddings", TYPE_F32, LAYOUT_CHUNKS, rows, n->width, &sums, err);
     return status;

@@ -43,6 +43,9 @@ static void refresh(ecrec_schema *s)
 int schema_extended(const ecrec_schema *s)
 {
     static const schema_network none = { 0 };
+    for (uint32_t i = 0; i < s->field_count; i++)
+        if (s->fields[i].kind > ECREC_FIELD_NUMBER)
+            return 1;
     for (uint32_t i = 0; i < s->label_count; i++)
         if (s->labels[i].kind != ECREC_LABEL_BINARY)
             return 1;
@@ -123,8 +126,8 @@ static int32_t check_field(const ecrec_schema *s, const char *name, int32_t kind
 {
     const int text = kind == ECREC_FIELD_TEXT, vector = kind == ECREC_FIELD_VECTOR;
 #define REFUSE(...) return error_set(err, ECREC_ERR_INVALID, __VA_ARGS__)
-    if (kind < ECREC_FIELD_TEXT || kind > ECREC_FIELD_NUMBER)
-        REFUSE("field \"%s\": kind %d is unknown (1 text, 2 vector, 3 category, 4 number)", name, kind);
+    if (kind < ECREC_FIELD_TEXT || kind > ECREC_FIELD_MULTI)
+        REFUSE("field \"%s\": kind %d is unknown (1 text, 2 vector, 3 category, 4 number, 5 multi)", name, kind);
     if (vector && (o->dimension == 0 || o->dimension > MOST_DIMENSION))
         REFUSE("field \"%s\": dimension is %u; a vector field's must be 1 .. %d", name, o->dimension, MOST_DIMENSION);
     if (!vector && (o->dimension != 0 || o->space != NULL))

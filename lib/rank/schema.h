@@ -62,7 +62,7 @@ uint32_t schema_outputs(const ecrec_schema *s);
 /* Whether a field has hashed features. */
 static inline int field_hashed(const schema_field *f)
 {
-    return f->kind == ECREC_FIELD_CATEGORY || f->word_ngrams != 0 || f->char_ngrams != 0;
+    return f->kind == ECREC_FIELD_CATEGORY || f->kind == ECREC_FIELD_MULTI || f->word_ngrams != 0 || f->char_ngrams != 0;
 }
 /* Anything that only the extended form of the file can say. */
 int schema_extended(const ecrec_schema *s);

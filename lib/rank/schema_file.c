@@ -92,7 +92,7 @@ static int32_t read_field(ecrec_schema *s, reader *r, ecrec_error *err)
     o.compare = v[6] != NO_FIELD ? s->fields[v[6]].name : NULL;
     o.compare_only = v[7];
     o.space = space[0] != 0 ? space : NULL;
-    const int32_t status = ecrec_schema_add_field(s, name, v[0] <= 4 ? (int32_t)v[0] : 0, &o, NULL, err);
+    const int32_t status = ecrec_schema_add_field(s, name, v[0] <= ECREC_FIELD_MULTI ? (int32_t)v[0] : 0, &o, NULL, err);
     return status == ECREC_ERR_INVALID ? damaged(err, r) : status;
 }
 

@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "rank/schema.h"
 
-static const char *const kind_names[] = { "", "text", "vector", "category", "number" };
+static const char *const kind_names[] = { "", "text", "vector", "category", "number", "multi" };
 
 static int32_t parse_flag(const json *v, const char *field, uint32_t *out, ecrec_error *err)
 {
@@ -26,11 +26,11 @@ static int32_t parse_field(ecrec_schema *s, const json *v, ecrec_error *err)
     int32_t number = 0;
     if (!json_is(name, JSON_STRING) || memchr(name->text, 0, name->length) != NULL)
         return error_at(err, ECREC_ERR_INVALID, v->position, "schema: a field has no \"name\"");
-    for (int32_t i = 1; i < 5; i++)
+    for (int32_t i = 1; i < 6; i++)
         if (json_equal(kind, kind_names[i]))
             number = i;
     if (number == 0)
-        return error_at(err, ECREC_ERR_INVALID, v->position, "schema: field \"%s\": \"kind\" must be one of text, vector, category, number", name->text);
+        return error_at(err, ECREC_ERR_INVALID, v->position, "schema: field \"%s\": \"kind\" must be one of text, vector, category, number, multi", name->text);
     const struct { const char *key; uint32_t *to; } flags[] = {
         { "dimension", &o.dimension }, { "required", &o.required }, { "no_encoding", &o.no_encoding },
         { "word_ngrams", &o.word_ngrams }, { "char_ngrams", &o.char_ngrams }, { "compare_only", &o.compare_only } };

@@ -38,6 +38,16 @@ const char *ecrec_schema_part_name(const ecrec_schema *s, uint32_t part)
     return NULL;
 }
 
+typedef struct multi_sum { const tensor *table; uint64_t mask; uint32_t width; float *to; } multi_sum;
+
+static void add_embedding(void *opaque, uint64_t hash, float value)
+{
+    const multi_sum *s = opaque;
+    const float *from = tensor_row(s->table, hash & s->mask);
+    for (uint32_t i = 0; from != NULL && i < s->width; i++)
+        s->to[i] += value * from[i];
+}
+
 void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, float *x0)
 {
     const network_plan *n = &r->net;
@@ -48,6 +58,12 @@ void network_gather(const ranker *r, const kernels *table, const record *rec, co
         if (p->embedded == NO_INDEX)
             continue;
         float *to = x0 + (size_t)p->embedded * n->width;
+        if (p->multi != NO_INDEX) {
+            multi_sum sum = { r->embeddings, mask, n->width, to };
+            memset(to, 0, n->width * sizeof *to);
+            record_multi(r, f, rec->batch, rec->row, add_embedding, &sum);
+            continue;
+        }
         if (p->category == NO_INDEX) {
             embed_dense(r, table, rec, f, flat, to);
             continue;

@@ -516,6 +516,7 @@ static int32_t network(world *w)
     ecrec_network_options parts = ECREC_NETWORK_OPTIONS_INIT;
     static const uint64_t values[ROWS] = { 1, 2, 3, 1, 2, 3 };
     static const float labels[ROWS] = { 1, 0, 1, 0, 1, 0 };
+    static const size_t items[ROWS + 1] = { 0, 2, 2, 3, 6, 6, 6 };
     float scores[ROWS * 3];
     uint32_t classes = 0;
     parts.width = 4;
@@ -530,6 +531,7 @@ static int32_t network(world *w)
     int32_t s = ecrec_schema_create(w->context, &schema, &w->err);
     s = s ? s : ecrec_schema_add_field(schema, "a", ECREC_FIELD_CATEGORY, NULL, NULL, &w->err);
     s = s ? s : ecrec_schema_add_field(schema, "b", ECREC_FIELD_CATEGORY, NULL, NULL, &w->err);
+    s = s ? s : ecrec_schema_add_field(schema, "tags", ECREC_FIELD_MULTI, NULL, NULL, &w->err);
     s = s ? s : ecrec_schema_add_label(schema, "click", NULL, &w->err);
     s = s ? s : ecrec_schema_add_label_of(schema, "which", &kinds, NULL, &w->err);
     s = s ? s : ecrec_schema_add_pair(schema, "a", "b", &w->err);
@@ -540,6 +542,7 @@ static int32_t network(world *w)
     s = s ? s : ecrec_batch_create(schema, &rows, &w->err);
     s = s ? s : ecrec_batch_reset(rows, ROWS, &w->err);
     s = s ? s : ecrec_batch_set_category_u64(rows, 0, values, NULL, &w->err);
+    s = s ? s : ecrec_batch_set_multi(rows, 2, items, texts, lengths, labels, NULL, &w->err);
     s = s ? s : ecrec_batch_set_label(rows, 0, labels, NULL, &w->err);
     s = s ? s : ecrec_batch_set_label(rows, 1, labels, NULL, &w->err);
     ecrec_update_options loose = ECREC_UPDATE_OPTIONS_INIT;
@@ -555,8 +558,8 @@ static int32_t network(world *w)
     fit.checkpoint = temporary("fit.ecrec");
     s = s ? s : ecrec_fit(model, rows, &fit, &report, &w->err);
     if (s == ECREC_OK) {
-        assert_int_equal(ecrec_schema_parts(schema), 7);
-        assert_string_equal(ecrec_schema_part_name(schema, 6), "hidden");
+        assert_int_equal(ecrec_schema_parts(schema), 8);
+        assert_string_equal(ecrec_schema_part_name(schema, 7), "hidden");
         assert_int_equal(ecrec_schema_label_kind(schema, 1, &classes), ECREC_LABEL_CLASSES);
         assert_int_equal(classes, 2);
     }
@@ -588,7 +591,7 @@ const operation operations[] = {
                          "ecrec_batch_set_vector ecrec_batch_set_label ecrec_batch_set_weight ecrec_batch_release" },
     { "batch regrown", batch_regrown, 1, "ecrec_batch_set_text ecrec_batch_set_category" },
     { "ranker", ranker, 1, "ecrec_ranker_create" },
-    { "network", network, 1, "ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
+    { "network", network, 1, "ecrec_batch_set_multi ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
                              "ecrec_schema_parts ecrec_schema_part_name ecrec_update ecrec_fit" },
     { "update", update, 1, "ecrec_update ecrec_model_snapshot ecrec_rollback" },
     { "evaluate", evaluate, 1, "ecrec_evaluate" },

@@ -10,8 +10,8 @@ enum { N = 8000, USERS = 40, ITEMS = 30 };
 
 static const char schema_text[] =
     "{\"fields\":[{\"name\":\"user\",\"kind\":\"category\"},{\"name\":\"item\",\"kind\":\"category\"},{\"name\":\"price\",\"kind\":\"number\"},"
-    "{\"name\":\"look\",\"kind\":\"vector\",\"dimension\":6}],"
-    "\"labels\":[\"click\",{\"name\":\"stars\",\"kind\":\"ordinal\",\"classes\":5},{\"name\":\"which\",\"kind\":\"classes\",\"classes\":3},{\"name\":\"spent\",\"kind\":\"value\"}],"
+    "{\"name\":\"look\",\"kind\":\"vector\",\"dimension\":6},"
+    "{\"name\":\"tags\",\"kind\":\"multi\"}],\"labels\":[\"click\",{\"name\":\"stars\",\"kind\":\"ordinal\",\"classes\":5},{\"name\":\"which\",\"kind\":\"classes\",\"classes\":3},{\"name\":\"spent\",\"kind\":\"value\"}],"
     "\"hash_bits\":14,\"network\":{\"pairs\":[[\"user\",\"item\"]],\"unmet\":true,\"width\":8,\"embedding_bits\":12,\"fm\":\"weighted\",\"cross_layers\":2,"
     "\"cross_rank\":8,\"hidden\":[32,16]}}";
 
@@ -35,6 +35,40 @@ static double area(const double *z, const float *y)
                 pairs++;
             }
     return right / pairs;
+}
+
+/* Two tags a row that tell the kinds of user and item, the second counting twice; one row in eleven has none, one in thirteen lacks them. */
+static void set_tags(world *w, const uint64_t *user, const uint64_t *item)
+{
+    static const char *const names[] = { "u0", "u1", "u2", "u3", "u4", "i0", "i1", "i2", "i3", "i4" };
+    ecrec_error err = ECREC_ERROR_INIT;
+    size_t *items = malloc((N + 1) * sizeof *items), *lengths = malloc(2 * N * sizeof *lengths), n = 0;
+    const char **values = malloc(2 * N * sizeof *values);
+    float *weights = malloc(2 * N * sizeof *weights);
+    uint8_t *valid = malloc(N);
+    for (size_t i = 0; i < N; i++) {
+        items[i] = n;
+        valid[i] = i % 13 != 0;
+        for (size_t k = 0; k < 2 && i % 11 != 0; k++, n++) {
+            values[n] = k == 0 ? names[user[i] % 5] : names[5 + item[i] % 5];
+            lengths[n] = 2;
+            weights[n] = (float)(k + 1);
+        }
+    }
+    items[N] = n;
+    CALL(ecrec_batch_set_multi(w->batch, 4, items, values, lengths, weights, valid, &err));
+    items[7] = items[6] - 1;
+    REFUSED(ECREC_ERR_INVALID, ecrec_batch_set_multi(w->batch, 4, items, values, lengths, weights, valid, &err));
+    assert_int_equal(err.row, 6);
+    items[7] = items[6] + 2;
+    weights[items[6]] = INFINITY;
+    REFUSED(ECREC_ERR_INVALID, ecrec_batch_set_multi(w->batch, 4, items, values, lengths, weights, valid, &err));
+    assert_int_equal(err.row, 6);
+    free(items);
+    free(lengths);
+    free((void *)values);
+    free(weights);
+    free(valid);
 }
 
 static void world_open(world *w, uint32_t threads, const char *schema)
@@ -78,10 +112,14 @@ static void world_open(world *w, uint32_t threads, const char *schema)
     CALL(ecrec_batch_set_category_u64(w->batch, 1, item, NULL, &err));
     CALL(ecrec_batch_set_number(w->batch, 2, price, priced, &err));
     CALL(ecrec_batch_set_vector(w->batch, 3, look, 0, seen, &err));
+    if (ecrec_schema_fields(w->schema) > 4)
+        set_tags(w, user, item);
     CALL(ecrec_batch_set_label(w->batch, 0, w->click, NULL, &err));
-    CALL(ecrec_batch_set_label(w->batch, 1, w->stars, NULL, &err));
-    CALL(ecrec_batch_set_label(w->batch, 2, w->which, NULL, &err));
-    CALL(ecrec_batch_set_label(w->batch, 3, w->spent, NULL, &err));
+    if (ecrec_schema_labels(w->schema) > 1) {
+        CALL(ecrec_batch_set_label(w->batch, 1, w->stars, NULL, &err));
+        CALL(ecrec_batch_set_label(w->batch, 2, w->which, NULL, &err));
+        CALL(ecrec_batch_set_label(w->batch, 3, w->spent, NULL, &err));
+    }
     free(user);
     free(item);
     free(price);
@@ -169,6 +207,38 @@ static void learns(void **unused)
     ecrec_session_release(session);
     ecrec_model_release(model);
     world_close(&w);
+}
+
+/* The tags alone tell who likes what, but only two by two: FM finds it, the first order cannot. */
+static void several_values(void **unused)
+{
+    (void)unused;
+    static const char text[] = "{\"fields\":[{\"name\":\"user\",\"kind\":\"category\"},{\"name\":\"item\",\"kind\":\"category\"},{\"name\":\"price\",\"kind\":\"number\"},"
+        "{\"name\":\"look\",\"kind\":\"vector\",\"dimension\":6},{\"name\":\"tags\",\"kind\":\"multi\"}],\"labels\":[\"click\"],\"hash_bits\":14%s}";
+    ecrec_error err = ECREC_ERROR_INIT;
+    double auc[2];
+    for (int network = 0; network < 2; network++) {
+        char schema[1024];
+        ecrec_model *model = NULL;
+        ecrec_report *report = NULL;
+        ecrec_fit_options o = usual();
+        world w;
+        snprintf(schema, sizeof schema, text, network ? ",\"network\":{\"width\":8,\"hidden\":[32]}" : "");
+        world_open(&w, 1, schema);
+        CALL(ecrec_ranker_create(w.context, NULL, w.schema, &model, &err));
+        static const uint64_t same[N];
+        static const float dark[N * 6]; /* nothing but the tags and the price tells the rows apart */
+        CALL(ecrec_batch_set_category_u64(w.batch, 0, same, NULL, &err));
+        CALL(ecrec_batch_set_category_u64(w.batch, 1, same, NULL, &err));
+        CALL(ecrec_batch_set_vector(w.batch, 3, dark, 0, NULL, &err));
+        CALL(ecrec_fit(model, w.batch, &o, &report, &err));
+        auc[network] = number(report, "labels.click.auc");
+        ecrec_report_release(report);
+        ecrec_model_release(model);
+        world_close(&w);
+    }
+    print_message("by tags: AUC %.3f with the first order, %.3f with a perceptron on their embeddings\n", auc[0], auc[1]);
+    assert_true(auc[1] > auc[0] + 0.05);
 }
 
 static void fit_to_file(uint32_t threads, const ecrec_fit_options *o, int32_t expected, const char *path)
@@ -292,6 +362,6 @@ static void schemas(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(learns), cmocka_unit_test(same_bits), cmocka_unit_test(refusals), cmocka_unit_test(schemas) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(learns), cmocka_unit_test(several_values), cmocka_unit_test(same_bits), cmocka_unit_test(refusals), cmocka_unit_test(schemas) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
