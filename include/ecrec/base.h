@@ -132,7 +132,8 @@ typedef struct ecrec_context ecrec_context;
 
 /* Make a context: it is immutable afterwards and may be used by any number of threads; contexts are independent.
  * Errors: INVALID (ctx NULL, a struct of unknown size, allocator or executor without functions), NOMEM.
- * The caller releases it; models keep it alive as long as they need it. Since 0.1. */
+ * The caller releases it; models keep it alive as long as they need it. The rounding and denormal modes of the calling thread are
+ * used as they are. After fork() the child makes contexts of its own: the threads of a context's pool are not in the child. Since 0.1. */
 ECREC_API int32_t ecrec_context_create(const ecrec_context_options *options, ecrec_context **context, ecrec_error *err);
 ECREC_API ecrec_context *ecrec_context_reference(ecrec_context *context);
 ECREC_API void ecrec_context_release(ecrec_context *context);

@@ -26,11 +26,14 @@
 
 #define PANEL 16
 #define PARTS (PANEL / LANES) /* vectors of a panel */
-/* Loops over accumulators must be unrolled whole, or they live on the stack. */
+/* Loops over accumulators must be unrolled whole, or they live on the stack; the loop around them must not be, for the same
+ * reason. tests/kernels/hot_loops.py reads the object code. */
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
+#define DO_NOT_UNROLL _Pragma("clang loop unroll(disable)")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
+#define DO_NOT_UNROLL _Pragma("GCC unroll 1")
 #endif
 #define INLINE static inline __attribute__((always_inline))
 

@@ -111,6 +111,7 @@ INLINE void mix(const int rows, const int vectors, size_t n, const float *p, siz
         UNROLL
         for (int d = 0; d < vectors; d++)
             acc[r][d] = factor[r] == 0 ? vf_set(0) : vf_mul(vf_set(factor[r]), load_at(out + (size_t)r * out_stride, (size_t)d * LANES, width));
+    DO_NOT_UNROLL
     for (size_t j = 0; j < n; j++) {
         vf b[2];
         UNROLL

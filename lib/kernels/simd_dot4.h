@@ -12,6 +12,7 @@ INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, con
         UNROLL
         for (int p = 0; p < panels * PARTS; p++)
             acc[r][p] = vi_zero();
+    DO_NOT_UNROLL
     for (size_t i = 0; i < k; i += 4) {
         vi b[TILE_PANELS * PARTS];
         UNROLL

@@ -19,6 +19,7 @@ INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, con
         UNROLL
         for (int p = 0; p < panels * PARTS * 2; p++)
             acc[r][p] = vi_set(0);
+    DO_NOT_UNROLL
     for (size_t i = 0; i < k; i += 4) {
         vi a[S8_ROWS];
         UNROLL

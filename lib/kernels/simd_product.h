@@ -85,6 +85,7 @@ INLINE void tile(const int rows, const int panels, size_t k, const float *x, siz
         UNROLL
         for (int p = 0; p < panels * PARTS; p++)
             acc[r][p] = vf_set(0);
+    DO_NOT_UNROLL
     for (size_t i = 0; i < k; i++) {
         vf b[TILE_PANELS * PARTS];
         UNROLL
@@ -179,6 +180,7 @@ static void tile_f32(size_t k, const float *a, const float *b, float *c, size_t 
         UNROLL
         for (int p = 0; p < TILE_PANELS * PARTS; p++)
             acc[r][p] = vf_set(0);
+    DO_NOT_UNROLL
     for (size_t i = 0; i < k; i++) {
         vf v[TILE_PANELS * PARTS];
         UNROLL
