@@ -20,6 +20,8 @@ typedef struct column {
     double *numbers;
     float *floats;
     const char **texts;
+    size_t *first_item, *item_starts, *item_lengths, items, item_room; /* multi: of each row; of each value */
+    float *item_weights;
     size_t dimension; /* vector: how many values a row must have */
 } column;
 
@@ -111,6 +113,10 @@ void records_close(records *r)
         free(c->numbers);
         free(c->floats);
         free(c->texts);
+        free(c->first_item);
+        free(c->item_starts);
+        free(c->item_lengths);
+        free(c->item_weights);
     }
     free(r->columns);
     free(r->bytes);
@@ -145,14 +151,15 @@ static int make_room(records *r, size_t most)
         column *c = &r->columns[i];
         const size_t wide = c->kind == ECREC_FIELD_VECTOR ? c->dimension : 1;
         if (!resize(&c->starts, most) || !resize(&c->lengths, most) || !resize_bytes(&c->valid, most) || !resize_doubles(&c->numbers, most) ||
-            !resize_texts(&c->texts, most) || !resize_floats(&c->floats, most * wide))
+            !resize_texts(&c->texts, most) || !resize_floats(&c->floats, most * wide) || !resize(&c->first_item, most + 1))
             return failed("no memory for %zu rows", most);
     }
     r->most = most;
     return 0;
 }
 
-static int put_text(records *r, column *c, size_t row, const char *text, size_t length)
+/* Copies the bytes behind the others. */
+static int keep_bytes(records *r, const char *text, size_t length)
 {
     if (r->used + length + 1 > r->room) {
         const size_t room = 2 * (r->used + length + 1);
@@ -163,10 +170,19 @@ static int put_text(records *r, column *c, size_t row, const char *text, size_t 
         r->room = room;
     }
     memcpy(r->bytes + r->used, text, length);
-    c->starts[row] = r->used;
+    r->used += length;
+    return 0;
+}
+
+static int put_text(records *r, column *c, size_t row, const char *text, size_t length)
+{
+    const size_t start = r->used;
+    const int status = keep_bytes(r, text, length);
+    if (status != 0)
+        return status;
+    c->starts[row] = start;
     c->lengths[row] = length;
     c->valid[row] = 1;
-    r->used += length;
     return 0;
 }
 
@@ -230,6 +246,61 @@ static int parse_vector(records *r, column *c, size_t row, const char *text)
     return status;
 }
 
+/* One more value of a multi field. */
+static int put_item(records *r, column *c, const char *text, size_t length, double weight)
+{
+    const size_t room = c->items < c->item_room ? c->item_room : 2 * c->items + 64;
+    if (room != c->item_room && (!resize(&c->item_starts, room) || !resize(&c->item_lengths, room) || !resize_floats(&c->item_weights, room)))
+        return failed("no memory for the values of %s", r->input.name);
+    c->item_room = room;
+    const size_t start = r->used;
+    const int status = keep_bytes(r, text, length);
+    if (status != 0)
+        return status;
+    c->item_starts[c->items] = start;
+    c->item_lengths[c->items] = length;
+    c->item_weights[c->items++] = (float)weight;
+    return 0;
+}
+
+/* TSV: values between bars. */
+static int parse_items(records *r, column *c, size_t row, char *cell)
+{
+    int status = 0;
+    for (char *next; cell != NULL && status == 0; cell = next) {
+        next = strchr(cell, '|');
+        status = put_item(r, c, cell, next != NULL ? (size_t)(next++ - cell) : strlen(cell), 1);
+    }
+    c->valid[row] = 1;
+    return status;
+}
+
+/* JSON: ["a", "b"] or {"a": 2, "b": 0.5}. */
+static int put_items(records *r, column *c, size_t row, const json_t *v)
+{
+    int status = 0;
+    if (!json_is_array(v) && !json_is_object(v))
+        return bad(r, c, "several values are an array of strings, or an object of values and their weights");
+    for (size_t i = 0; json_is_array(v) && i < json_array_size(v) && status == 0; i++) {
+        const json_t *one = json_array_get(v, i);
+        char spelt[32];
+        if (json_is_integer(one)) {
+            snprintf(spelt, sizeof spelt, "%lld", (long long)json_integer_value(one));
+            status = put_item(r, c, spelt, strlen(spelt), 1);
+        } else {
+            status = json_is_string(one) ? put_item(r, c, json_string_value(one), json_string_length(one), 1) : bad(r, c, "a value must be a string or a whole number");
+        }
+    }
+    const char *key;
+    json_t *weight;
+    if (json_is_object(v))
+        json_object_foreach((json_t *)(uintptr_t)v, key, weight)
+            if (status == 0)
+                status = json_is_number(weight) ? put_item(r, c, key, strlen(key), json_number_value(weight)) : bad(r, c, "a weight must be a number");
+    c->valid[row] = 1;
+    return status;
+}
+
 static int put_cell(records *r, column *c, size_t row, char *cell)
 {
     char *end = NULL;
@@ -239,6 +310,8 @@ static int put_cell(records *r, column *c, size_t row, char *cell)
         return put_text(r, c, row, cell, strlen(cell));
     if (c->kind == ECREC_FIELD_VECTOR)
         return parse_vector(r, c, row, cell);
+    if (c->kind == ECREC_FIELD_MULTI)
+        return parse_items(r, c, row, cell);
     const double value = strtod(cell, &end);
     if (*end != 0) {
         char text[128];
@@ -252,6 +325,8 @@ static int put_json(records *r, column *c, size_t row, const json_t *v)
 {
     if (v == NULL || json_is_null(v))
         return 0;
+    if (c->kind == ECREC_FIELD_MULTI)
+        return put_items(r, c, row, v);
     if (c->kind == ECREC_FIELD_VECTOR) {
         if (!json_is_array(v))
             return bad(r, c, "a vector must be an array of numbers");
@@ -323,8 +398,12 @@ static int check_names(records *r, const json_t *row)
 
 static int read_row(records *r, size_t row)
 {
-    for (size_t i = 0; i < r->count; i++)
-        r->columns[i].valid[row] = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        column *c = &r->columns[i];
+        c->valid[row] = 0;
+        c->items = row == 0 ? 0 : c->items;
+        c->first_item[row] = c->items;
+    }
     if (r->format == 1) {
         json_error_t error;
         json_t *v = json_loadb(r->input.line, r->input.length, JSON_REJECT_DUPLICATES, &error);
@@ -354,10 +433,25 @@ static int read_row(records *r, size_t row)
     return cell <= r->cells ? 0 : failed("%s:%llu: the row has %d cells, the header line has %d", r->input.name, (unsigned long long)r->input.number, cell, r->cells);
 }
 
+static int32_t fill_items(records *r, column *c, ecrec_batch *batch, size_t rows, ecrec_error *err)
+{
+    const char **values = malloc((c->items + 1) * sizeof *values);
+    if (values == NULL) {
+        err->message[0] = 0;
+        return ECREC_ERR_NOMEM;
+    }
+    for (size_t i = 0; i < c->items; i++)
+        values[i] = r->bytes + c->item_starts[i];
+    c->first_item[rows] = c->items;
+    const int32_t status = ecrec_batch_set_multi(batch, c->index, c->first_item, values, c->item_lengths, c->item_weights, c->valid, err);
+    free((void *)values);
+    return status;
+}
+
 static int32_t fill_column(records *r, column *c, ecrec_batch *batch, size_t rows, ecrec_error *err)
 {
     for (size_t i = 0; i < rows; i++) {
-        c->texts[i] = c->valid[i] ? r->bytes + c->starts[i] : NULL;
+        c->texts[i] = c->valid[i] && (c->kind == ECREC_FIELD_TEXT || c->kind == ECREC_FIELD_CATEGORY) ? r->bytes + c->starts[i] : NULL;
         if (c->kind <= 0)
             c->floats[i] = c->valid[i] ? (float)c->numbers[i] : c->kind == 0 ? 0.0f : 1.0f;
     }
@@ -366,6 +460,7 @@ static int32_t fill_column(records *r, column *c, ecrec_batch *batch, size_t row
     case ECREC_FIELD_CATEGORY: return ecrec_batch_set_category(batch, c->index, c->texts, c->lengths, err);
     case ECREC_FIELD_NUMBER: return ecrec_batch_set_number(batch, c->index, c->numbers, c->valid, err);
     case ECREC_FIELD_VECTOR: return ecrec_batch_set_vector(batch, c->index, c->floats, c->dimension, c->valid, err);
+    case ECREC_FIELD_MULTI: return fill_items(r, c, batch, rows, err);
     case 0: return ecrec_batch_set_label(batch, c->index, c->floats, c->valid, err);
     default: return ecrec_batch_set_weight(batch, c->floats, err);
     }
