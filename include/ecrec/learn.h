@@ -13,7 +13,8 @@ typedef struct ecrec_update_options {
     uint32_t passes;        /* times over the rows; 0: 1. The progressive metrics are of the first pass */
     double learning_rate;   /* eta; 0: the default (see doc/learn-online.md) */
     double decay;           /* lambda of theta <- theta - eta*grad - eta*lambda*theta, on the weights touched; 0: none */
-    double max_loss_growth; /* the guard: mean log loss after - before on these rows must not exceed this; 0: 0.1 nats */
+    double max_loss_growth; /* the guard: mean log loss after - before on these rows (of more than 2048: on so many, evenly
+                               spread) must not exceed this; 0: 0.1 nats */
     uint64_t seed;          /* order of the passes after the first; the first takes the rows as they are */
     ecrec_progress_fn progress; /* rows done, of rows * passes */
     void *progress_opaque;
@@ -84,7 +85,8 @@ ECREC_API int32_t ecrec_model_snapshots(const ecrec_model *model, uint64_t *numb
  * Errors: NOT_FOUND (the message lists what is kept), BUSY. Since 0.1. */
 ECREC_API int32_t ecrec_rollback(ecrec_model *model, uint64_t snapshot, ecrec_error *err);
 
-/* Metrics of scored rows for one binary label: AUC (ties count half), log loss, accuracy at 0.5, ECE (15 bins) and a
+/* Metrics of scored rows for one binary label: AUC (ties count half), log loss, accuracy at 0.5, ECE (15 bins), PR-AUC
+ * (average precision), normalised entropy (log loss over that of the mean label) and a
  * classification report (precision, recall, f1, support per class; macro and weighted). weights may be NULL.
  * Errors: INVALID (row named), NOMEM. */
 ECREC_API int32_t ecrec_evaluate(ecrec_context *context, const float *probabilities, const float *labels,

@@ -45,6 +45,31 @@ static double area(const scored *items, size_t n, double positives, double negat
     return sum / (positives * negatives);
 }
 
+/* Average precision, from the highest probability down; equal ones are taken together. */
+static double average_precision(const scored *items, size_t n, double positives)
+{
+    double right = 0, taken = 0, sum = 0;
+    for (size_t i = n; i > 0;) {
+        double p = 0, all = 0;
+        size_t j = i;
+        for (; j > 0 && items[j - 1].probability == items[i - 1].probability; j--) {
+            all += items[j - 1].weight;
+            p += items[j - 1].label > 0.5f ? items[j - 1].weight : 0;
+        }
+        right += p;
+        taken += all;
+        sum += taken > 0 ? p * right / taken : 0;
+        i = j;
+    }
+    return sum / positives;
+}
+
+/* Nats of a label of this mean. */
+static double entropy(double mean)
+{
+    return mean > 0 && mean < 1 ? -mean * log(mean) - (1 - mean) * log1p(-mean) : 0;
+}
+
 void metrics_compute(scored *items, size_t n, metrics *out)
 {
     double bin_weight[CALIBRATION_BINS] = { 0 }, bin_label[CALIBRATION_BINS] = { 0 }, bin_probability[CALIBRATION_BINS] = { 0 };
@@ -72,6 +97,9 @@ void metrics_compute(scored *items, size_t n, metrics *out)
     out->log_loss /= out->weight;
     out->ece /= out->weight;
     out->accuracy = (out->right[0] + out->right[1]) / out->weight;
+    out->pr_auc = out->positives > 0 ? average_precision(items, n, out->positives) : NAN;
+    const double unknown = entropy(out->positives / out->weight);
+    out->normalised_entropy = unknown > 0 ? out->log_loss / unknown : NAN;
     out->auc = out->support[0] > 0 && out->support[1] > 0 ? area(items, n, out->support[1], out->support[0]) : NAN;
 }
 
@@ -138,6 +166,9 @@ static void tell_binary(ecrec_report *r, const char *name, const listed *l, scor
     report_numberf(r, m.log_loss, "labels.%s.log_loss", name);
     report_numberf(r, m.auc, "labels.%s.auc", name);
     report_numberf(r, m.accuracy, "labels.%s.accuracy", name);
+    report_numberf(r, m.pr_auc, "labels.%s.pr_auc", name);
+    report_numberf(r, m.normalised_entropy, "labels.%s.normalised_entropy", name);
+    report_numberf(r, m.ece, "labels.%s.ece", name);
 }
 
 static void tell_classes_of(ecrec_report *r, const char *name, uint32_t classes, const listed *l)
@@ -231,6 +262,8 @@ int32_t ecrec_evaluate(ecrec_context *context, const float *probabilities, const
     report_number(r, "log_loss", m.log_loss);
     report_number(r, "accuracy", m.accuracy);
     report_number(r, "ece", m.ece);
+    report_number(r, "pr_auc", m.pr_auc);
+    report_number(r, "normalised_entropy", m.normalised_entropy);
     tell_classes(r, &m);
     if ((status = report_finish(r, err)) == ECREC_OK)
         *report = r;

@@ -11,6 +11,8 @@ typedef struct scored { float probability, label, weight; uint32_t reserved; } s
 typedef struct metrics {
     double rows, weight, positives; /* positives: weight of label 1 */
     double log_loss, accuracy, auc, ece;
+    double pr_auc;             /* average precision: the area under precision against recall, by steps */
+    double normalised_entropy; /* log loss over that of the mean label (He et al., ADKDD 2014) */
     double right[2], predicted[2], support[2]; /* weight per class, at 0.5 */
 } metrics;
 

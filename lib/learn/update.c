@@ -14,7 +14,7 @@
 #define DEFAULT_RATE 0.3
 #define DEFAULT_NETWORK_RATE 1e-3
 #define DEFAULT_GROWTH 0.1
-enum { STEP_ROWS = 64, PROGRESS_ROWS = 1024 };
+enum { STEP_ROWS = 64, PROGRESS_ROWS = 1024, GUARD_ROWS = 2048 /* of a larger update the guard takes so many, evenly spread */ };
 
 void ecrec_update_options_init(ecrec_update_options *options)
 {
@@ -34,8 +34,9 @@ typedef struct learner {
     trainer *trainer;
     trainer_options settings;
     size_t rows, labels, heads;
-    double *logits, *before, *after; /* rows x heads: as each row was scored before it was learned from; under the old and the new state */
+    double *logits, *before, *after; /* rows x heads: as each row was scored before it was learned from; guarded ones under the old and the new state */
     scored *items;
+    size_t *guarded, guarded_count;  /* rows */
     double growth;
     uint32_t passes;
     ecrec_error *err;
@@ -66,7 +67,7 @@ static int32_t read_options(learner *l, const ecrec_update_options *o)
 
 static size_t row_bytes(const learner *l)
 {
-    return memory_product(l->rows, 3 * l->heads * sizeof(double) + sizeof(scored));
+    return memory_product(l->rows, 3 * l->heads * sizeof(double) + sizeof(scored) + sizeof(size_t));
 }
 
 static int32_t open_all(learner *l)
@@ -84,6 +85,10 @@ static int32_t open_all(learner *l)
     l->before = l->logits + l->rows * l->heads;
     l->after = l->before + l->rows * l->heads;
     l->items = (scored *)(void *)(l->after + l->rows * l->heads);
+    l->guarded = (size_t *)(void *)(l->items + l->rows);
+    const size_t stride = (l->rows + GUARD_ROWS - 1) / GUARD_ROWS;
+    for (size_t row = 0; row < l->rows; row += stride)
+        l->guarded[l->guarded_count++] = row;
     l->source = (learn_source){ c->context, c->encoder, c->tokenizer, c->prompt, c->prompt_length };
     status = rows_open(&l->data, &l->source, l->old, l->batch, l->err);
     return status == ECREC_OK ? trainer_create(c->context, &l->state, &l->settings, STEP_ROWS, 1, &l->trainer, l->err) : status;
@@ -162,11 +167,12 @@ static double mean_loss(const learner *l, const learn_state *s, const double *lo
 {
     const batch_column *y = batch_label(l->batch, label);
     double sum = 0, weight = 0, unused[MOST_CLASSES];
-    for (size_t row = 0; row < l->rows; row++) {
+    for (size_t i = 0; i < l->guarded_count; i++) {
+        const size_t row = l->guarded[i];
         if (!column_has(y, row))
             continue;
         const double w = batch_weight(l->batch, row);
-        sum += w * loss_row(&s->schema->labels[label], logits + row * l->heads + head, thresholds, column_float(y, row), w, unused, NULL);
+        sum += w * loss_row(&s->schema->labels[label], logits + i * l->heads + head, thresholds, column_float(y, row), w, unused, NULL);
         weight += w;
     }
     return weight > 0 ? sum / weight : 0;
@@ -176,9 +182,9 @@ static int32_t guard(learner *l)
 {
     if (state_check(&l->state, l->err) != ECREC_OK)
         return error_set(l->err, ECREC_ERR_REJECTED, "the update was refused: a weight is no longer a finite number; nothing has changed");
-    trainer_score(l->trainer, l->old, &l->data, NULL, 0, l->rows, l->before);
+    trainer_score(l->trainer, l->old, &l->data, l->guarded, 0, l->guarded_count, l->before);
     l->state.now->met = l->old->met; /* or a value that these rows were the first to have would be judged as if it had been known */
-    trainer_score(l->trainer, NULL, &l->data, NULL, 0, l->rows, l->after);
+    trainer_score(l->trainer, NULL, &l->data, l->guarded, 0, l->guarded_count, l->after);
     const ranker *const views[] = { l->old, l->state.now };
     uint32_t head = 0, threshold = 0;
     for (uint32_t label = 0; label < l->labels; label++) {

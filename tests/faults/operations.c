@@ -548,7 +548,9 @@ static int32_t network(world *w)
     ecrec_update_options loose = ECREC_UPDATE_OPTIONS_INIT;
     loose.max_loss_growth = 10;
     s = s ? s : ecrec_update(model, rows, &loose, &report, &w->err);
+    const uint64_t before = w->f.count;
     s = s ? s : ecrec_score(model, session, rows, NULL, scores, ROWS * ecrec_schema_outputs(schema), &w->err);
+    assert_int_equal(w->f.count, before); /* scoring allocates nothing */
     ecrec_report_release(report);
     report = NULL;
     ecrec_fit_options fit = ECREC_FIT_OPTIONS_INIT;
