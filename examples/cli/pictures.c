@@ -24,6 +24,7 @@ typedef struct decoded {
     char message[200];
 } decoded;
 
+#if defined(WITH_PNG) || defined(WITH_JPEG)
 /* Room for the pixels; also checks the size. */
 static int take_size(decoded *d, unsigned long width, unsigned long height)
 {
@@ -34,6 +35,7 @@ static int take_size(decoded *d, unsigned long width, unsigned long height)
     d->pixels = malloc((size_t)width * height * 3);
     return d->pixels != NULL ? 0 : failed("%s: no memory for %lu x %lu pixels", d->path, width, height);
 }
+#endif
 
 #ifdef WITH_PNG
 static void png_failed(png_structp png, png_const_charp text)
