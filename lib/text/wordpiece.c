@@ -238,6 +238,14 @@ static size_t letters(run *r, const unsigned char *text, size_t i, size_t to)
     return i;
 }
 
+/* A word of its own that no normalizer changes. */
+static void ideograph(run *r, const unsigned char *text, size_t i)
+{
+    flush(r);
+    const uint32_t id = trie_find(r->units, r->settings->roots[0], text + i, 3);
+    sink_put(r->sink, id != NO_ID ? id : r->settings->unknown, (uint32_t)i, (uint32_t)i + 3);
+}
+
 static void feed(run *r, const unsigned char *text, size_t from, size_t to)
 {
     const int clean = (r->settings->normalizer & NORMALIZE_CLEAN) != 0;
@@ -267,6 +275,11 @@ static void feed(run *r, const unsigned char *text, size_t from, size_t to)
         default: {
             uint32_t c;
             const size_t n = utf8_next(text + i, to - i, &c);
+            if (c >= 0x4E00 && c <= 0x9FFF && (r->settings->normalizer & NORMALIZE_CHINESE)) {
+                ideograph(r, text, i);
+                i += n;
+                break;
+            }
             wide(r, c, (uint32_t)i, (uint32_t)(i + n));
             i += n;
         }
