@@ -197,7 +197,7 @@ static int32_t read_tokens(folder *f, ecrec_error *err)
         f->vocabulary = (f->vocabulary + multiple - 1) / multiple * multiple;
     if ((m->flags & FAMILY_NO_TYPES) != 0)
         f->types = 0;
-    if (strcmp(kind, "absolute") != 0 && !((m->flags & FAMILY_ROTARY) != 0 && (strcmp(kind, "rope") == 0 || strcmp(kind, "rotary") == 0)))
+    if (strcmp(kind, "absolute") != 0 && !((m->flags & FAMILY_ROTARY) != 0 && (strcmp(kind, "rope") == 0 || strcmp(kind, "rotary") == 0 || strcmp(kind, "sans_pos") == 0)))
         return error_set(err, ECREC_ERR_UNSUPPORTED, FILE_NAME ": position_embedding_type \"%s\" is not supported (supported: absolute)", kind);
     const uint64_t missing = m->position == NULL ? (is_type(f, "t5") ? MOST_LENGTH : 2048) : is_type(f, "clip_text_model") ? 77 : UINT64_MAX;
     if ((status = size_key(f, is_type(f, "t5") ? "max_position_embeddings" : "max_position_embeddings|n_positions", missing, 1, MOST_LENGTH, &f->rows, err)))

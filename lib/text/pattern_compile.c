@@ -33,7 +33,9 @@ typedef struct compiler {
 
 static int fail(compiler *c, const char *what)
 {
-    if (c->status == ECREC_OK)
+    if (c->status == ECREC_OK && c->sets.failed)
+        c->status = error_nomem(c->err, "a pattern's sets of characters", 0);
+    else if (c->status == ECREC_OK)
         c->status = error_set(c->err, ECREC_ERR_UNSUPPORTED, "%s: the pattern \"%.*s\" is not supported: %s at byte %zu", c->where,
                               (int)(c->length < 200 ? c->length : 200), c->text, what, c->at);
     return 0;
