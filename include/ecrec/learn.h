@@ -42,7 +42,8 @@ typedef struct ecrec_fit_options {
     uint32_t patience;         /* stop after this many epochs without a lower loss on the rows held out; 0: 2 */
     uint32_t holdout_by;       /* ECREC_HOLDOUT_*: the last rows (by time), all rows of some keys, or any rows */
     uint32_t holdout_field;    /* KEY: a category field (a user, say); rows of one value are all held out, or none */
-    uint32_t hashed_optimiser; /* ECREC_HASHED_*, of first order, pairs and embeddings; the network's is AdamW */
+    uint32_t hashed_optimiser; /* ECREC_HASHED_*, of hashed weights and embeddings; numbers and vectors in the first
+                                  order have AdaGrad, the network AdamW */
     uint32_t schedule;         /* ECREC_SCHEDULE_*: the rates over all steps of all epochs, down to 0 */
     double holdout;            /* share of the rows that is not learned from, 0 .. 0.9; 0: none, and no early stop */
     double rate;               /* of first order and pairs; 0: 0.1 (Adam: 0.001) */
