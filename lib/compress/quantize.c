@@ -5,10 +5,11 @@
 #include "base/error.h"
 #include "base/report.h"
 #include "compress/compress.h"
+#include "compress/smooth.h"
 #include "compress/variant.h"
 #include "kernels/scalar.h"
 
-static int32_t pack_matrix(memory *m, const tensor *t, tensor **out, ecrec_error *err)
+static int32_t pack_matrix(memory *m, const smoothing *s, const char *name, const tensor *t, tensor **out, ecrec_error *err)
 {
     size_t n = (size_t)t->shape[0], k = (size_t)t->shape[1];
     size_t bytes = memory_product(memory_product(n, k), sizeof(float));
@@ -22,6 +23,7 @@ static int32_t pack_matrix(memory *m, const tensor *t, tensor **out, ecrec_error
     }
     tensor_weights(t, &w);
     weights_unpack(&w, rows, k);
+    smoothing_divide(s, name, rows, n, k);
     weights_pack(WEIGHTS_S8, n, k, rows, k, tensor_edit(q));
     memory_release(m, rows, bytes);
     *out = q;
@@ -56,7 +58,7 @@ static int is_table(const char *name)
 }
 
 /* Every matrix and table of the encoder in `p`, in place of its float32 one. */
-static int32_t quantize_tensors(ecrec_context *context, parts *p, const ecrec_quantize_options *options, ecrec_error *err)
+static int32_t quantize_tensors(ecrec_context *context, parts *p, const smoothing *s, const ecrec_quantize_options *options, ecrec_error *err)
 {
     size_t count = tensor_set_count(p->tensors);
     for (size_t i = 0; i < count; i++) {
@@ -64,8 +66,8 @@ static int32_t quantize_tensors(ecrec_context *context, parts *p, const ecrec_qu
         const tensor *t = tensor_set_at(p->tensors, i, &name);
         tensor *q = NULL;
         int32_t status = ECREC_OK;
-        if (t->type == TYPE_F32 && t->layout == LAYOUT_PANELS && strncmp(name, "layers.", 7) == 0)
-            status = pack_matrix(&context->m, t, &q, err);
+        if (t->type == TYPE_F32 && t->layout == LAYOUT_PANELS && (strncmp(name, "layers.", 7) == 0 || strcmp(name, "pooler.weight") == 0))
+            status = pack_matrix(&context->m, s, name, t, &q, err);
         else if (t->type == TYPE_F32 && t->layout == LAYOUT_ROWS && is_table(name))
             status = pack_table(&context->m, t, &q, err);
         if (status == ECREC_OK && q != NULL && tensor_set_put(p->tensors, name, q) != ECREC_OK)
@@ -76,7 +78,7 @@ static int32_t quantize_tensors(ecrec_context *context, parts *p, const ecrec_qu
         if (options != NULL && options->progress != NULL && options->progress(options->progress_opaque, i + 1, count) != 0)
             return error_set(err, ECREC_ERR_CANCELLED, "quantising was cancelled");
     }
-    return ECREC_OK;
+    return smoothing_put(s, &context->m, p->tensors, err);
 }
 
 static int32_t measure(ecrec_context *context, const sample *s, const encoder *before, const encoder *after,
@@ -112,6 +114,7 @@ int32_t quantize_run(ecrec_context *context, const parts *original, const ecrec_
     parts *p = NULL;
     sample s;
     agreement g;
+    smoothing smooth = { 0 };
     int32_t status = check(options, original, err);
     if (status == ECREC_OK)
         status = sample_open(&s, original, options != NULL ? options->texts : NULL, options != NULL ? options->lengths : NULL,
@@ -128,7 +131,8 @@ int32_t quantize_run(ecrec_context *context, const parts *original, const ecrec_
         status = error_nomem(err, "the quantised model", sizeof *p);
         goto done;
     }
-    if ((status = quantize_tensors(context, p, options, err)) != ECREC_OK ||
+    if ((status = smoothing_measure(context, before, &s, &smooth, err)) != ECREC_OK ||
+        (status = quantize_tensors(context, p, &smooth, options, err)) != ECREC_OK ||
         (status = variant_mark(p, "s8", err)) != ECREC_OK ||
         (status = encoder_create(m, p->settings, p->tensors, &after, err)) != ECREC_OK)
         goto done;
@@ -146,6 +150,7 @@ int32_t quantize_run(ecrec_context *context, const parts *original, const ecrec_
     if (r != NULL)
         status = report_finish(r, err);
 done:
+    smoothing_close(&smooth);
     encoder_release(before);
     encoder_release(after);
     if (status == ECREC_OK) {

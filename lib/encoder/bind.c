@@ -259,6 +259,16 @@ static int32_t bind_linear(binder *b, const char *prefix, size_t n, size_t k, en
     return ECREC_OK;
 }
 
+/* A product that reads hidden states: they may be smoothed first. */
+static int32_t bind_smoothed(binder *b, const char *prefix, size_t n, size_t k, encoder_linear *linear)
+{
+    int32_t status = bind_linear(b, prefix, n, k, linear);
+    if (status != ECREC_OK || n == 0 || k == 0 || linear->w.type != WEIGHTS_S8 || !has(b, prefix, ".smooth"))
+        return status;
+    b->e->smooth = 1;
+    return bind_vector(b, prefix, ".smooth", k, &linear->smooth);
+}
+
 static int32_t bind_optional_linear(binder *b, const char *wanted, const char *prefix, size_t n, size_t k, encoder_linear *linear)
 {
     uint32_t on = 0;
@@ -404,7 +414,7 @@ static int32_t bind_attention(binder *b, uint32_t index, uint32_t of)
     char name[64], wanted[64];
     int32_t status;
     format_text(name, sizeof name, "layers.%u.attention.qkv", of);
-    if ((status = bind_linear(b, name, encoder_qkv_width(e, l), e->hidden, &l->qkv)))
+    if ((status = bind_smoothed(b, name, encoder_qkv_width(e, l), e->hidden, &l->qkv)))
         return status;
     format_text(name, sizeof name, "layers.%u.attention.query_norm", of);
     if ((status = bind_optional_norm(b, "encoder.query_key_norm", 0, name, e->head_size, &l->query_norm)))
@@ -430,7 +440,7 @@ static int32_t bind_layer(binder *b, uint32_t index)
     if ((status = layer_settings(b, index, &of)) || (status = bind_attention(b, index, of)))
         return status;
     format_text(name, sizeof name, "layers.%u.feed_forward.in", of);
-    if ((status = bind_linear(b, name, (size_t)l->feed_forward << e->gated, e->hidden, &l->in)))
+    if ((status = bind_smoothed(b, name, (size_t)l->feed_forward << e->gated, e->hidden, &l->in)))
         return status;
     format_text(name, sizeof name, "layers.%u.feed_forward.out", of);
     if ((status = bind_linear(b, name, e->hidden, l->feed_forward, &l->out)))

@@ -36,7 +36,9 @@
  * projection.weight (n = dimension), .bias, projection.norm.weight, .bias; pooler.weight (n = hidden), .bias, pooler.norm.weight,
  * .bias; classifier.weight (n = labels), .bias.
  * Token and position tables are LAYOUT_ROWS f32 or LAYOUT_ROWS_S8; matrices PANELS f32 or s8; the rest f32. A bias that is
- * not there is zero. A layer may have 0 heads or 0 channels after pruning: that block then adds its output bias only.
+ * not there is zero. Where the weights are s8, layers.N.attention.qkv and layers.N.feed_forward.in may have a .smooth (hidden): inputs
+ * are multiplied with it before they are quantised (doc/quantisation.md). A layer may have 0 heads or 0
+ * channels after pruning: that block then adds its output bias only.
  */
 #ifndef ECREC_LIB_ENCODER_ENCODER_H
 #define ECREC_LIB_ENCODER_ENCODER_H
@@ -53,7 +55,11 @@ enum { NORM_LAYER, NORM_RMS };
 enum { MOST_ROTARY_TABLES = 2 };
 
 typedef struct encoder_norm { const float *weight, *bias; } encoder_norm; /* weight NULL: no norm here */
-typedef struct encoder_linear { weights w; const float *bias; } encoder_linear; /* bias NULL: zeros */
+typedef struct encoder_linear {
+    weights w;
+    const float *bias;   /* NULL: zeros */
+    const float *smooth; /* s8: what each input is multiplied with before it is quantised; NULL: ones */
+} encoder_linear;
 typedef struct encoder_layer {
     uint32_t heads, groups, feed_forward, window, rotary;
     encoder_linear qkv, output, in, out;
@@ -71,6 +77,7 @@ typedef struct encoder {
     float norm_eps, attention_scale;
     uint32_t largest_heads, largest_feed_forward, largest_qkv; /* over the layers */
     int32_t quantized;                                         /* 1: matrices are s8 */
+    int32_t smooth;                                            /* 1: some product has a .smooth */
     int32_t shared;                                            /* 1: layers use one another's tensors */
     const tensor *token, *position_table, *type_table;
     const float *class_token, *rotary[MOST_ROTARY_TABLES], *relative;
@@ -116,6 +123,11 @@ static inline size_t encoder_qkv_width(const encoder *e, const encoder_layer *l)
 
 /* Bytes that a forward pass over at most max_tokens packed tokens (each sequence at most max_length) needs. */
 size_t encoder_workspace(const encoder *e, size_t max_tokens);
+/* Called with the inputs of each product (rows x k) before it is computed. */
+typedef void (*linear_observer)(void *opaque, const encoder_linear *linear, size_t rows, size_t k, const float *x, size_t x_stride);
+/* encoder_forward with an observer. */
+void encoder_observe(const encoder *e, const kernels *table, void *workspace, const packed *p, float *hidden, linear_observer observe,
+                     void *opaque);
 /* hidden: tokens x hidden floats out (caller's), after the final norm where there is one. `layer_out` (may be NULL) is called with
  * the states after the embeddings (0) and after each layer (1 ..); the last of them is `hidden` as it is returned. */
 typedef void (*layer_callback)(void *opaque, uint32_t layer, const float *states, size_t tokens);

@@ -45,6 +45,11 @@ size_t pass_take(pass *p, const encoder *e, const kernels *table, size_t max_tok
     p->q = NULL;
     p->scale = NULL;
     p->zero = NULL;
+    p->smoothed = NULL;
+    p->observe = NULL;
+    p->observe_opaque = NULL;
+    if (e->smooth)
+        p->smoothed = scratch_take(&s, SMOOTH_ROWS * (size_t)e->hidden * sizeof(float));
     if (e->quantized) {
         p->q = scratch_take(&s, quantised_bytes(e, max_tokens));
         p->scale = scratch_take(&s, larger(max_tokens, 1) * sizeof(float));
@@ -59,18 +64,33 @@ size_t encoder_workspace(const encoder *e, size_t max_tokens)
     return pass_take(&p, e, NULL, max_tokens, NULL);
 }
 
+static void quantise(const pass *p, const encoder_linear *linear, size_t k, size_t rows, const float *x, size_t x_stride, size_t stride)
+{
+    if (linear->smooth == NULL) {
+        p->table->quantize_rows(rows, k, x, x_stride, p->q, stride, p->scale, p->zero);
+        return;
+    }
+    for (size_t at = 0; at < rows; at += SMOOTH_ROWS) {
+        const size_t some = rows - at < SMOOTH_ROWS ? rows - at : SMOOTH_ROWS;
+        scale_columns(some, k, x + at * x_stride, x_stride, linear->smooth, p->smoothed);
+        p->table->quantize_rows(some, k, p->smoothed, k, p->q + at * stride, stride, p->scale + at, p->zero + at);
+    }
+}
+
 void pass_linear(const pass *p, const encoder_linear *linear, size_t n, size_t k, size_t rows, const float *x,
                  size_t x_stride, const float *residual, float *out, size_t out_stride, int32_t epilogue)
 {
     if (n == 0 || rows == 0)
         return;
+    if (p->observe != NULL && k != 0)
+        p->observe(p->observe_opaque, linear, rows, k, x, x_stride);
     if (k == 0) {
         for (size_t r = 0; r < rows; r++)
             for (size_t j = 0; j < n; j++)
                 out[r * out_stride + j] = (linear->bias != NULL ? linear->bias[j] : 0) + (residual != NULL ? residual[r * out_stride + j] : 0);
     } else if (linear->w.type == WEIGHTS_S8) {
         const size_t stride = round64(k);
-        p->table->quantize_rows(rows, k, x, x_stride, p->q, stride, p->scale, p->zero);
+        quantise(p, linear, k, rows, x, x_stride, stride);
         const gemm_s8_call call = { .m = rows, .q = p->q, .q_stride = stride, .scale = p->scale, .zero = p->zero, .w = &linear->w,
                                     .bias = linear->bias, .residual = residual, .residual_stride = out_stride, .out = out,
                                     .out_stride = out_stride, .epilogue = epilogue };
@@ -290,23 +310,39 @@ void pass_rows(const pass *pass, const encoder_layer *l, const float *context, f
     pass_norm(pass, &l->feed_forward_norm, pass->tokens, h, hidden, hidden);
 }
 
-void encoder_forward(const encoder *e, const kernels *table, void *workspace, const packed *p, float *hidden,
-                     layer_callback layer_out, void *opaque)
+static void forward(pass *pass, const packed *p, float *hidden, layer_callback layer_out, void *opaque)
 {
-    pass pass;
+    const encoder *e = pass->e;
     const size_t tokens = p->starts[p->sequences] - p->starts[0];
-    (void)pass_take(&pass, e, table, tokens, workspace);
-    pass_begin(&pass, p);
-    pass_embed(&pass, p, hidden);
+    pass_begin(pass, p);
+    pass_embed(pass, p, hidden);
     for (uint32_t i = 0; i < e->layers; i++) {
         if (layer_out != NULL)
             layer_out(opaque, i, hidden, tokens);
         const encoder_layer *l = &e->layer[i];
-        float *context = pass.wide + tokens * encoder_qkv_width(e, l);
-        pass_heads(&pass, l, p, hidden, pass.wide, context);
-        pass_rows(&pass, l, context, hidden);
+        float *context = pass->wide + tokens * encoder_qkv_width(e, l);
+        pass_heads(pass, l, p, hidden, pass->wide, context);
+        pass_rows(pass, l, context, hidden);
     }
-    pass_norm(&pass, &e->final_norm, tokens, e->hidden, hidden, hidden);
+    pass_norm(pass, &e->final_norm, tokens, e->hidden, hidden, hidden);
     if (layer_out != NULL)
         layer_out(opaque, e->layers, hidden, tokens);
+}
+
+void encoder_forward(const encoder *e, const kernels *table, void *workspace, const packed *p, float *hidden,
+                     layer_callback layer_out, void *opaque)
+{
+    pass pass;
+    (void)pass_take(&pass, e, table, p->starts[p->sequences] - p->starts[0], workspace);
+    forward(&pass, p, hidden, layer_out, opaque);
+}
+
+void encoder_observe(const encoder *e, const kernels *table, void *workspace, const packed *p, float *hidden, linear_observer observe,
+                     void *opaque)
+{
+    pass pass;
+    (void)pass_take(&pass, e, table, p->starts[p->sequences] - p->starts[0], workspace);
+    pass.observe = observe;
+    pass.observe_opaque = opaque;
+    forward(&pass, p, hidden, NULL, NULL);
 }

@@ -4,7 +4,8 @@
 
 #include "encoder/encoder.h"
 
-enum { FEED_ROWS = 128 /* rows that go through a feed-forward block at a time: what lies between stays small */ };
+enum { FEED_ROWS = 128 /* rows that go through a feed-forward block at a time: what lies between stays small */,
+       SMOOTH_ROWS = 16 /* rows that are smoothed at a time: they stay in the first cache until they are quantised */ };
 
 /* Scratch of one pass, carved from its workspace. */
 typedef struct pass {
@@ -20,6 +21,9 @@ typedef struct pass {
     uint8_t *q;       /* quantised rows, where the matrices are s8 */
     float *scale;
     int32_t *zero;
+    float *smoothed;  /* SMOOTH_ROWS rows of a product's inputs, where some are smoothed */
+    linear_observer observe; /* or NULL */
+    void *observe_opaque;
 } pass;
 
 /* p->length is for how many tokens of a sequence there is room; buckets are not filled. */

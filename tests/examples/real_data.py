@@ -107,9 +107,9 @@ def case_similarity():
 
     told = json.loads(tool("quantize", model, "--type", "s8", "-i", "sample.txt", "-o", "s8.ecrec", "--json"))
     s8, _, own = spearman("s8.ecrec", pairs)
-    expect("s8 file / f32 file", os.path.getsize("s8.ecrec") / os.path.getsize(model), 0, 0.27)
+    expect("s8 file / f32 file", os.path.getsize("s8.ecrec") / os.path.getsize(model), 0, 0.266)
     cosines = [sum(x * y for x, y in zip(a, b)) for a, b in zip(reference, own)]
-    expect("s8 mean cosine to f32 on STS-B texts", sum(cosines) / len(cosines), 0.995)
+    expect("s8 mean cosine to f32 on STS-B texts", sum(cosines) / len(cosines), 0.999)
     print(f"     worst {min(cosines):.4f}; the report's own on 400 texts {told['agreement']['mean_cosine']:.4f}")
     expect("STS-B test Spearman, s8", s8, 0.8190)
 
