@@ -10,6 +10,7 @@
 #include "compress/compress.h"
 #include "kernels/kernels.h"
 #include "learn/fit.h"
+#include "learn/progress.h"
 #include "learn/update.h"
 #include "model/file.h"
 #include "session.h"
@@ -465,6 +466,8 @@ int32_t ecrec_update(ecrec_model *model, const ecrec_batch *batch, const ecrec_u
     if (status == ECREC_OK)
         status = update_run(&call, &next, report != NULL ? &told : NULL, err);
     if (status == ECREC_OK)
+        status = progress_add(&model->context->m, next, (double)ecrec_batch_rows(batch), err);
+    if (status == ECREC_OK)
         status = model_publish(model, next, &number, err);
     if (status != ECREC_OK) {
         tensor_set_release(next);
@@ -497,6 +500,8 @@ int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const ecrec_fit_
         status = model_prompt(model, NULL, &call.source.prompt, &call.source.prompt_length, err);
         if (status == ECREC_OK)
             status = fit_run(&call, &next, report != NULL ? &told : NULL, err);
+        if (status == ECREC_OK)
+            status = progress_add(&model->context->m, next, (double)ecrec_batch_rows(batch), err);
     }
     if (status == ECREC_OK)
         status = model_publish(model, next, &number, err);

@@ -16,6 +16,7 @@
 #include "ecrec/batch.h"
 #include "ecrec/classify.h"
 #include "ecrec/compress.h"
+#include "ecrec/delta.h"
 #include "ecrec/encode.h"
 #include "ecrec/image.h"
 #include "ecrec/items.h"

@@ -29,6 +29,8 @@ int32_t file_read(mapping *map, const ecrec_load_options *options, parts **out, 
 int32_t file_write(const parts *p, const ecrec_sink *sink, ecrec_error *err);
 /* write beside, fsync, rename, fsync the directory */
 int32_t file_save(const parts *p, const char *path, ecrec_error *err);
+/* Of the folder that holds `path`; work: as long as path, + 2. 0: it failed. */
+int file_sync_folder(const char *path, char *work);
 
 /* Why the system said no, in a few words without the locale. */
 const char *io_reason(int number);

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/delta.h"
+#include "model/journal.h"
 
 #define MOST_KEPT 64
 
@@ -114,6 +116,7 @@ void snapshot_done(hazard *h)
 static void model_free(ecrec_model *model)
 {
     ecrec_context *context = model->context;
+    journal_close(model, NULL);
     for (uint32_t i = 0; i < model->kept_count; i++)
         retire(model, model->kept[i]);
     model->kept_count = 0;
@@ -191,50 +194,127 @@ void model_update_end(ecrec_model *model)
     atomic_flag_clear(&model->updating);
 }
 
-int32_t model_publish(ecrec_model *model, tensor_set *tensors, uint64_t *number, ecrec_error *err)
+/* Under the lock: nothing can fail from here on. */
+static void make_current(ecrec_model *model, snapshot *s)
+{
+    model->kept[model->kept_count++] = s;
+    if (s->number > model->last_number)
+        model->last_number = s->number;
+    atomic_store(&model->current, s);
+    sweep(model);
+}
+
+int32_t model_publish_as(ecrec_model *model, tensor_set *tensors, uint64_t least, uint64_t *number, ecrec_error *err)
 {
     snapshot *s = NULL;
-    int32_t status = snapshot_make(model, tensors, model->last_number + 1, atomic_load(&model->current), &s, err);
+    const snapshot *before = atomic_load(&model->current);
+    int32_t status = snapshot_make(model, tensors, least > model->last_number ? least : model->last_number + 1, before, &s, err);
     if (status != ECREC_OK)
         return status;
+    /* in the journal before anybody sees it, and after everything else that can fail */
+    if (model->journal != NULL && (status = journal_append(model, RECORD_UPDATE, before, s, err)) != ECREC_OK) {
+        s->tensors = NULL; /* still the caller's */
+        snapshot_free(model, s);
+        return status;
+    }
     pthread_mutex_lock(&model->lock);
     if (model->kept_count == model->kept_limit) {
         retire(model, model->kept[0]);
         model->kept_count--;
         memmove(model->kept, model->kept + 1, model->kept_count * sizeof *model->kept);
     }
-    model->kept[model->kept_count++] = s;
-    model->last_number = s->number;
-    atomic_store(&model->current, s);
-    sweep(model);
+    make_current(model, s);
     pthread_mutex_unlock(&model->lock);
     *number = s->number;
     return ECREC_OK;
 }
 
+int32_t model_publish(ecrec_model *model, tensor_set *tensors, uint64_t *number, ecrec_error *err)
+{
+    return model_publish_as(model, tensors, 0, number, err);
+}
+
+int32_t model_restore(ecrec_model *model, tensor_set *tensors, uint64_t number, ecrec_error *err)
+{
+    snapshot *s = NULL;
+    int32_t status = snapshot_make(model, tensors, number, atomic_load(&model->current), &s, err);
+    if (status != ECREC_OK)
+        return status;
+    pthread_mutex_lock(&model->lock);
+    while (model->kept_count > 0 && (model->kept_count == model->kept_limit || model->kept[model->kept_count - 1]->number >= number))
+        retire(model, model->kept[--model->kept_count]);
+    make_current(model, s);
+    pthread_mutex_unlock(&model->lock);
+    return ECREC_OK;
+}
+
 int32_t model_rollback(ecrec_model *model, uint64_t number, ecrec_error *err)
 {
-    const snapshot *unused = NULL;
-    int32_t status = model_update_begin(model, &unused, err);
+    const snapshot *now = NULL;
+    int32_t status = model_update_begin(model, &now, err);
     if (status != ECREC_OK)
         return status;
     pthread_mutex_lock(&model->lock);
     uint32_t at = 0;
     while (at < model->kept_count && model->kept[at]->number != number)
         at++;
-    if (at == model->kept_count) {
+    if (at == model->kept_count)
         status = error_set(err, ECREC_ERR_NOT_FOUND, "snapshot %llu is not kept: %llu to %llu are", (unsigned long long)number,
                            (unsigned long long)model->kept[0]->number,
                            (unsigned long long)model->kept[model->kept_count - 1]->number);
-    } else {
+    pthread_mutex_unlock(&model->lock);
+    /* what is kept stays as it is while this thread updates */
+    if (status == ECREC_OK && model->journal != NULL && model->kept[at] != now)
+        status = journal_append(model, RECORD_ROLLBACK, now, model->kept[at], err);
+    if (status == ECREC_OK) {
+        pthread_mutex_lock(&model->lock);
         atomic_store(&model->current, model->kept[at]);
         while (model->kept_count > at + 1)
             retire(model, model->kept[--model->kept_count]);
         sweep(model);
+        pthread_mutex_unlock(&model->lock);
     }
-    pthread_mutex_unlock(&model->lock);
     model_update_end(model);
     return status;
+}
+
+hash128 model_state(ecrec_model *model, const snapshot *s)
+{
+    hazard h;
+    hash128 state = { 0, 0 };
+    const snapshot *near = NULL;
+    model_add_hazard(model, &h);
+    pthread_mutex_lock(&model->lock);
+    const int known = s->hashed;
+    if (known)
+        state = s->state;
+    for (uint32_t i = model->kept_count; i-- > 0 && !known && near == NULL;)
+        if (model->kept[i]->hashed)
+            near = model->kept[i];
+    if (near != NULL) {
+        state = near->state;
+        atomic_store(&h.reading, (snapshot *)(uintptr_t)near);
+    }
+    pthread_mutex_unlock(&model->lock);
+    if (!known)
+        state_hash(near != NULL ? near->tensors : NULL, s->tensors, &state);
+    snapshot_done(&h);
+    model_remove_hazard(model, &h);
+    if (!known) {
+        snapshot *to = (snapshot *)(uintptr_t)s; /* the note of it is no part of what a reader sees */
+        pthread_mutex_lock(&model->lock);
+        to->state = state;
+        to->hashed = 1;
+        pthread_mutex_unlock(&model->lock);
+    }
+    return state;
+}
+
+hash128 model_identity(const ecrec_model *model)
+{
+    const blob *schema = parts_blob(model->fixed, "schema");
+    const hash128 none = { 0, 0 };
+    return schema != NULL ? hash_128(schema->data, schema->length, hash64(model->variant, strlen(model->variant), 0)) : none;
 }
 
 int32_t model_parts(ecrec_model *model, parts **out, ecrec_error *err)

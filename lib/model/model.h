@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/bytes.h"
 #include "base/context.h"
 #include "ecrec/model.h"
 #include "model/parts.h"
@@ -18,6 +19,8 @@ typedef struct snapshot {
     void *encoder;        /* bound views, made before publishing and freed with the snapshot by the callbacks below; */
     void *ranker;         /* NULL where the model has none. encoder is usually shared by all snapshots (reference counted) */
     struct snapshot *next_retired;
+    hash128 state; /* fingerprint of what was learned, when `hashed` (under the model's mutex) */
+    int hashed;
 } snapshot;
 
 /* How the upper rooms bind views to a snapshot; set once when the model is made. */
@@ -50,6 +53,7 @@ struct ecrec_model {
     uint32_t kept_count, kept_limit;
     uint64_t last_number;        /* numbers are never given twice */
     snapshot *retired;
+    struct journal *journal;     /* model/journal.h, or NULL; the updating thread's */
 };
 
 /* Takes over `p` (also on failure). `setup` makes tokenizer, schema and sets binder and release_views before the first
@@ -71,7 +75,16 @@ void model_update_end(ecrec_model *model);
 /* Between begin and end: binds a new snapshot of these tensors (taken over on success only) and publishes it with one
  * atomic store. */
 int32_t model_publish(ecrec_model *model, tensor_set *tensors, uint64_t *number, ecrec_error *err);
+int32_t model_publish_as(ecrec_model *model, tensor_set *tensors, uint64_t least /* number, if it is not passed yet */, uint64_t *number,
+                         ecrec_error *err);
+/* Between begin and end: these tensors are the current snapshot again under an old number; later ones are dropped. Not journalled. */
+int32_t model_restore(ecrec_model *model, tensor_set *tensors, uint64_t number, ecrec_error *err);
 int32_t model_rollback(ecrec_model *model, uint64_t number, ecrec_error *err);
+/* Fingerprint of what a snapshot has learned: of the bytes of its tensors "rank.*" and "learn.*". s must stay valid (a hazard, or the
+ * updating thread). Looks at what changed since a kept snapshot whose fingerprint is known, or at everything once. */
+hash128 model_state(ecrec_model *model, const snapshot *s);
+/* What a delta or a journal must fit beside the state: schema and encoder. */
+hash128 model_identity(const ecrec_model *model);
 /* A consistent copy of the parts with the current snapshot's tensors, for saving and for making other models. */
 int32_t model_parts(ecrec_model *model, parts **out, ecrec_error *err);
 

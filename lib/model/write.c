@@ -277,7 +277,7 @@ static int open_beside(const char *path, char *temporary, size_t capacity)
 }
 
 /* The rename itself must reach the disk too. */
-static int sync_folder(const char *path, char *work)
+int file_sync_folder(const char *path, char *work)
 {
     const char *slash = strrchr(path, '/');
     size_t n = slash != NULL ? (size_t)(slash - path) : 0;
@@ -316,7 +316,7 @@ int32_t file_save(const parts *p, const char *path, ecrec_error *err)
         status = error_set(err, ECREC_ERR_IO, "%s: %s", path, io_reason(errno));
     if (status != ECREC_OK)
         (void)unlink(temporary);
-    else if (!sync_folder(path, temporary))
+    else if (!file_sync_folder(path, temporary))
         status = error_set(err, ECREC_ERR_IO, "%s is written, but its folder could not be synced", path);
     memory_release(p->m, temporary, capacity);
     return status;

@@ -573,7 +573,67 @@ static int32_t network(world *w)
     return s;
 }
 
+static int32_t keep_bytes(void *opaque, const void *bytes, size_t length)
+{
+    char **to = opaque; /* [0]: block, [1]: its end */
+    to[0] = malloc(length);
+    to[1] = to[0] != NULL ? to[0] + length : NULL;
+    if (to[0] != NULL)
+        memcpy(to[0], bytes, length);
+    return to[0] == NULL;
+}
+
+static int32_t deltas(world *w)
+{
+    char *kept[2] = { NULL, NULL }, state[33], again[33];
+    const ecrec_sink sink = { (uint32_t)sizeof sink, 0, kept, keep_bytes };
+    ecrec_model *replica = NULL;
+    ecrec_report *r = NULL;
+    uint64_t number = 0;
+    int32_t s = ecrec_delta_export(w->ranker, 1, 2, &sink, &w->err);
+    s = s ? s : ecrec_delta_info(w->context, kept[0], (size_t)(kept[1] - kept[0]), &r, &w->err);
+    s = s ? s : ecrec_ranker_create(w->context, w->base, w->schema, &replica, &w->err);
+    if (s == ECREC_OK) {
+        s = ecrec_delta_apply(replica, kept[0], (size_t)(kept[1] - kept[0]), &number, &w->err);
+        assert_int_equal(ecrec_model_snapshot(replica), s == ECREC_OK ? 2 : 1);
+        assert_int_equal(ecrec_model_state(replica, 0, state, NULL), ECREC_OK);
+        assert_int_equal(ecrec_model_state(w->ranker, s == ECREC_OK ? 2 : 1, again, NULL), ECREC_OK);
+        assert_string_equal(state, again);
+    }
+    ecrec_report_release(r);
+    ecrec_model_release(replica);
+    free(kept[0]);
+    return s;
+}
+
+static int32_t journal(world *w)
+{
+    ecrec_model *m = NULL, *again = NULL;
+    ecrec_report *r = NULL;
+    ecrec_journal_options o;
+    char path[512];
+    ecrec_journal_options_init(&o);
+    o.sync = ECREC_SYNC_NONE;
+    snprintf(path, sizeof path, "%s", temporary("ranker.journal"));
+    remove(path);
+    int32_t s = ecrec_model_load(w->context, temporary("ranker.ecrec"), NULL, &m, &w->err);
+    s = s ? s : ecrec_journal_open(m, path, &o, NULL, &w->err);
+    s = s ? s : ecrec_update(m, w->batch, NULL, NULL, &w->err);
+    s = s ? s : ecrec_rollback(m, 2, &w->err);
+    s = s ? s : ecrec_journal_sync(m, &w->err);
+    s = s ? s : ecrec_journal_close(m, &w->err);
+    s = s ? s : ecrec_model_load(w->context, temporary("ranker.ecrec"), NULL, &again, &w->err);
+    s = s ? s : ecrec_journal_open(again, path, &o, &r, &w->err);
+    s = s ? s : ecrec_journal_compact(again, temporary("compacted.ecrec"), &w->err);
+    ecrec_report_release(r);
+    ecrec_model_release(again);
+    ecrec_model_release(m);
+    return s;
+}
+
 const operation operations[] = {
+    { "deltas", deltas, 1, "ecrec_delta_export ecrec_delta_info ecrec_delta_apply ecrec_model_state" },
+    { "journal", journal, 1, "ecrec_journal_open ecrec_journal_sync ecrec_journal_close ecrec_journal_compact ecrec_journal_options_init" },
     { "context", context, 1, "ecrec_context_create" },
     { "import", import, 1, "ecrec_model_import" },
     { "import vocab.txt", import_vocabulary, 1, "ecrec_model_import" },

@@ -1,0 +1,227 @@
+/* Deltas: the same bits elsewhere, only where they belong, once; damaged and hostile ones. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/delta.h"
+#include "shop.h"
+
+typedef struct world {
+    ecrec_context *context;
+    ecrec_model *trainer, *replica;
+} world;
+
+static void open_world(world *w)
+{
+    w->context = context_with(1, 0);
+    w->trainer = shop_ranker(w->context);
+    w->replica = shop_ranker(w->context);
+}
+
+static void close_world(world *w)
+{
+    ecrec_model_release(w->trainer);
+    ecrec_model_release(w->replica);
+    ecrec_context_release(w->context);
+}
+
+static bytes export(ecrec_model *m, uint64_t from, uint64_t to)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    bytes b;
+    const ecrec_sink sink = bytes_sink(&b);
+    CALL(ecrec_delta_export(m, from, to, &sink, &err));
+    return b;
+}
+
+static void scores_of(ecrec_model *m, float scores[SHOP_ROWS])
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_session *s = NULL;
+    ecrec_batch *b = shop_batch(m, 99);
+    CALL(ecrec_session_create(m, NULL, &s, &err));
+    CALL(ecrec_score(m, s, b, NULL, scores, SHOP_ROWS, &err));
+    ecrec_session_release(s);
+    ecrec_batch_release(b);
+}
+
+static void a_replica_follows(void **unused)
+{
+    world w;
+    ecrec_error err = ECREC_ERROR_INIT;
+    float ours[SHOP_ROWS], theirs[SHOP_ROWS];
+    (void)unused;
+    open_world(&w);
+    assert_string_equal(shop_state(w.trainer), shop_state(w.replica));
+    for (uint32_t k = 1; k <= 6; k++) {
+        uint64_t number = 0;
+        CALL(shop_learn(w.trainer, k, &err));
+        assert_string_not_equal(shop_state(w.trainer), shop_state(w.replica));
+        bytes d = export(w.trainer, k, 0);
+        for (int again = 0; again < 2; again++) { /* the second time changes nothing */
+            CALL(ecrec_delta_apply(w.replica, d.data, d.length, &number, &err));
+            assert_int_equal(number, k + 1);
+            assert_int_equal(ecrec_model_snapshot(w.replica), k + 1);
+            assert_string_equal(shop_state(w.trainer), shop_state(w.replica));
+        }
+        free(d.data);
+        scores_of(w.trainer, ours);
+        scores_of(w.replica, theirs);
+        assert_memory_equal(ours, theirs, sizeof ours);
+    }
+    /* and its optimiser's state: both go on alike */
+    CALL(shop_learn(w.trainer, 7, &err));
+    CALL(shop_learn(w.replica, 7, &err));
+    assert_string_equal(shop_state(w.trainer), shop_state(w.replica));
+    close_world(&w);
+}
+
+/* What is small to send: a few rows of many. */
+static void it_is_small(void **unused)
+{
+    world w;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_report *r = NULL;
+    double from = 0, to = 0, rows = 0;
+    const char *result = NULL;
+    (void)unused;
+    open_world(&w);
+    for (uint32_t k = 1; k <= 3; k++)
+        CALL(shop_learn(w.trainer, k, &err));
+    bytes d = export(w.trainer, 2, 4);
+    CALL(ecrec_delta_info(w.context, d.data, d.length, &r, &err));
+    CALL(ecrec_report_number(r, "from", &from, &err));
+    CALL(ecrec_report_number(r, "to", &to, &err));
+    CALL(ecrec_report_number(r, "rows", &rows, &err));
+    CALL(ecrec_report_string(r, "result", &result, &err));
+    assert_true(from == 2 && to == 4 && rows == 2 * SHOP_ROWS);
+    assert_string_equal(result, shop_state(w.trainer));
+    print_message("%zu bytes for %d rows\n", d.length, 2 * SHOP_ROWS);
+    assert_true(d.length < 600 * 2 * SHOP_ROWS);
+    ecrec_report_release(r);
+    free(d.data);
+    close_world(&w);
+}
+
+static void ranges_and_ways_back(void **unused)
+{
+    world w;
+    ecrec_error err = ECREC_ERROR_INIT;
+    char first[33];
+    (void)unused;
+    open_world(&w);
+    memcpy(first, shop_state(w.trainer), 33);
+    for (uint32_t k = 1; k <= 4; k++)
+        CALL(shop_learn(w.trainer, k, &err));
+    bytes forth = export(w.trainer, 1, 5), back = export(w.trainer, 5, 1);
+    CALL(ecrec_delta_apply(w.replica, forth.data, forth.length, NULL, &err));
+    assert_string_equal(shop_state(w.trainer), shop_state(w.replica));
+    assert_int_equal(ecrec_model_snapshot(w.replica), 5);
+    CALL(ecrec_rollback(w.replica, 1, &err));
+    CALL(ecrec_delta_apply(w.replica, forth.data, forth.length, NULL, &err));
+    assert_int_equal(ecrec_model_snapshot(w.replica), 6); /* a number is not given twice */
+    CALL(ecrec_rollback(w.trainer, 1, &err));
+    assert_string_equal(shop_state(w.trainer), first);
+    (void)back;
+    free(forth.data);
+    free(back.data);
+    close_world(&w);
+}
+
+static void only_where_it_belongs(void **unused)
+{
+    world w;
+    ecrec_error err = ECREC_ERROR_INIT;
+    char before[33];
+    uint64_t number = 77;
+    (void)unused;
+    open_world(&w);
+    CALL(shop_learn(w.trainer, 1, &err));
+    CALL(shop_learn(w.trainer, 2, &err));
+    bytes late = export(w.trainer, 2, 3), early = export(w.trainer, 1, 2);
+    memcpy(before, shop_state(w.replica), 33);
+    REFUSED(ECREC_ERR_MISMATCH, ecrec_delta_apply(w.replica, late.data, late.length, &number, &err));
+    assert_non_null(strstr(err.message, "from snapshot 2"));
+    assert_int_equal(number, 77);
+    assert_string_equal(before, shop_state(w.replica));
+    CALL(shop_learn(w.replica, 5, &err)); /* has gone another way */
+    REFUSED(ECREC_ERR_MISMATCH, ecrec_delta_apply(w.replica, early.data, early.length, NULL, &err));
+    /* another schema */
+    static const char json[] = "{\"fields\":[{\"name\":\"c\",\"kind\":\"category\"}],\"labels\":[\"y\"],\"hash_bits\":10}";
+    ecrec_schema *schema = NULL;
+    ecrec_model *other = NULL, *empty = NULL;
+    CALL(ecrec_schema_parse(w.context, json, strlen(json), &schema, &err));
+    CALL(ecrec_ranker_create(w.context, NULL, schema, &other, &err));
+    REFUSED(ECREC_ERR_MISMATCH, ecrec_delta_apply(other, early.data, early.length, NULL, &err));
+    /* what is not kept, what is wrong */
+    bytes none;
+    const ecrec_sink sink = bytes_sink(&none);
+    REFUSED(ECREC_ERR_NOT_FOUND, ecrec_delta_export(w.trainer, 9, 0, &sink, &err));
+    REFUSED(ECREC_ERR_NOT_FOUND, ecrec_delta_export(w.trainer, 1, 9, &sink, &err));
+    REFUSED(ECREC_ERR_INVALID, ecrec_delta_export(w.trainer, 0, 0, &sink, &err));
+    REFUSED(ECREC_ERR_INVALID, ecrec_delta_export(w.trainer, 1, 0, NULL, &err));
+    REFUSED(ECREC_ERR_INVALID, ecrec_delta_apply(w.trainer, NULL, 5, NULL, &err));
+    assert_int_equal(none.length, 0);
+    ecrec_model_release(other);
+    ecrec_model_release(empty);
+    ecrec_schema_release(schema);
+    free(late.data);
+    free(early.data);
+    close_world(&w);
+}
+
+/* Every truncation and every flipped byte is refused with a sentence, and changes nothing. */
+static void damaged(void **unused)
+{
+    world w;
+    ecrec_error err = ECREC_ERROR_INIT;
+    char before[33];
+    (void)unused;
+    open_world(&w);
+    CALL(shop_learn(w.trainer, 1, &err));
+    bytes d = export(w.trainer, 1, 2);
+    memcpy(before, shop_state(w.replica), 33);
+    for (size_t n = 0; n < d.length; n += n < 200 ? 1 : 97) {
+        REFUSED(ECREC_ERR_FORMAT, ecrec_delta_apply(w.replica, d.data, n, NULL, &err));
+    }
+    for (size_t i = 0; i < d.length; i += i < 200 ? 1 : 31) {
+        d.data[i] ^= 0x10;
+        err.message[0] = 0;
+        const int32_t status = ecrec_delta_apply(w.replica, d.data, d.length, NULL, &err);
+        assert_true(status == ECREC_ERR_FORMAT && err.message[0] != 0);
+        d.data[i] ^= 0x10;
+    }
+    assert_string_equal(before, shop_state(w.replica));
+    CALL(ecrec_delta_apply(w.replica, d.data, d.length, NULL, &err));
+    free(d.data);
+    close_world(&w);
+}
+
+/* The same weights give the same fingerprint after they went through a file, where nothing of the chain is known. */
+static void fingerprints_of_files(void **unused)
+{
+    world w;
+    ecrec_error err = ECREC_ERROR_INIT;
+    (void)unused;
+    open_world(&w);
+    (void)shop_state(w.trainer);
+    for (uint32_t k = 1; k <= 3; k++)
+        CALL(shop_learn(w.trainer, k, &err));
+    CALL(ecrec_model_save(w.trainer, temporary("t.ecrec"), &err));
+    ecrec_model *again = shop_load(w.context, temporary("t.ecrec"));
+    assert_string_equal(shop_state(again), shop_state(w.trainer));
+    CALL(shop_learn(w.trainer, 4, &err));
+    bytes d = export(w.trainer, 4, 5);
+    CALL(ecrec_delta_apply(again, d.data, d.length, NULL, &err));
+    assert_string_equal(shop_state(again), shop_state(w.trainer));
+    free(d.data);
+    ecrec_model_release(again);
+    close_world(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(a_replica_follows), cmocka_unit_test(it_is_small), cmocka_unit_test(ranges_and_ways_back),
+                                        cmocka_unit_test(only_where_it_belongs), cmocka_unit_test(damaged), cmocka_unit_test(fingerprints_of_files) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
