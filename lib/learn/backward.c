@@ -150,7 +150,7 @@ static void backward_hidden(const network_plan *p, const network_packed *t, cons
         float *dh = g->hidden[l] + at;
         const float *h = pass->hidden[l] + at;
         for (size_t i = 0; i < n * width; i++) /* a unit that is off, by ReLU or by dropout, is 0 */
-            dh[i] = h[i] > 0 ? dh[i] * kept : 0;
+            dh[i] *= h[i] > 0 ? kept : 0.0f;
         if (l > 0)
             apply(table, &t->hidden[l], dh, n, g->hidden[l - 1] + first * p->hidden[l - 1].out, NULL);
         else
