@@ -12,9 +12,10 @@ typedef struct ecrec_update_options {
     uint32_t size;
     uint32_t passes;        /* times over the rows; 0: 1. The progressive metrics are of the first pass */
     double learning_rate;   /* eta; 0: the default (see doc/learn-online.md) */
-    double decay;           /* lambda of theta <- theta - eta*grad - eta*lambda*theta, on the weights touched; 0: none */
+    double decay;           /* lambda of theta <- theta - eta*step - eta*lambda*theta, on the weights touched; 0: none */
     double max_loss_growth; /* the guard: mean log loss after - before on these rows (of more than 2048: on so many, evenly
-                               spread) must not exceed this; 0: 0.1 nats */
+                               spread) must not exceed this; 0: 0.1 nats and half of the loss before, 64 / rows times as much
+                               for fewer than 64 rows */
     uint64_t seed;          /* order of the passes after the first; the first takes the rows as they are */
     ecrec_progress_fn progress; /* rows done, of rows * passes */
     void *progress_opaque;

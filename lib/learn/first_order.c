@@ -4,15 +4,16 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "learn/losses.h"
 #include "learn/optimiser.h"
 
-/* A unit vector of d dimensions has values of about 1 / sqrt(d): the steps of its coordinates are scaled alike, or the first
- * row would move the logit by eta * sqrt(d). */
+/* A unit vector of d dimensions has values of about 1 / sqrt(d): a coordinate is learned as if it were sqrt(d) times as large, as a
+ * standardised number is, and where there are more than these all of them together step as these would. */
 #define VECTOR_STEP 16.0
 
 static size_t entry_bytes(const first_order *f)
 {
-    return sizeof *f->slots + sizeof *f->values + 4 * sizeof *f->weights + sizeof *f->unmet;
+    return sizeof *f->slots + sizeof *f->values + sizeof *f->steps + 4 * sizeof *f->weights + sizeof *f->unmet;
 }
 
 /* Room for `entries`; what is there is lost. */
@@ -31,7 +32,8 @@ static int32_t make_room(first_order *f, size_t entries)
     f->vs = f->zs + entries;
     f->slots = (uint64_t *)(void *)(f->vs + entries);
     f->values = (float *)(void *)(f->slots + entries);
-    f->unmet = (unsigned char *)(f->values + entries);
+    f->steps = f->values + entries;
+    f->unmet = (unsigned char *)(f->steps + entries);
     return ECREC_OK;
 }
 
@@ -166,64 +168,97 @@ double first_order_logit(first_order *f, const record *rec, size_t i, uint32_t h
     return logit;
 }
 
-static void adjust(const first_order *f, float *w, float *sum, double gradient, double rate)
+/* A row's step on a head is walked over its features: first its reach is taken, then the weights move. */
+typedef struct row_step {
+    double gradient; /* as met */
+    double taken;    /* of the weights' move */
+    double reach;    /* by how much a `taken` of 1 lowers the row's logit */
+    int measure;     /* the first walk */
+} row_step;
+
+/* x: the feature's value, by which its weight is multiplied; unit: the sum is kept as if it were `unit` times as large. */
+static void adjust_scaled(const first_order *f, row_step *s, float *w, float *sum, double x, double unit, double rate)
 {
-    const float g = (float)gradient;
+    if (s->measure) {
+        const float g = (float)(s->gradient * x * unit);
+        *sum += g * g;
+        s->reach += rate * x * x * unit / sqrt((double)SUM_START + *sum);
+        return;
+    }
     const double decay = f->options->hashed == HASHED_FTRL ? 0 : f->options->decay; /* FTRL's is of its own kind */
-    adagrad_step(1, w, sum, &g, rate, f->options->rate * decay / rate, SUM_START);
+    *w = *w * (float)(1 - f->options->rate * decay) - (float)(rate * s->taken * x * unit) / sqrtf(SUM_START + *sum);
 }
 
-static void learn_vector(const first_order *f, uint32_t field, const record *rec, float *w, float *sum, double gradient)
+static void adjust(const first_order *f, row_step *s, float *w, float *sum, double x)
+{
+    adjust_scaled(f, s, w, sum, x, 1, f->options->rate);
+}
+
+static void learn_vector(const first_order *f, uint32_t field, const record *rec, float *w, float *sum, row_step *s)
 {
     const ranker *r = f->state->now;
     const field_plan *p = &r->plan[field];
-    const double eta = f->options->rate;
     float inverse = 0, cosine = 0;
     const float *v = record_vector(r, f->table, field, rec, &inverse);
     if (v == NULL && p->missing != NO_INDEX)
-        adjust(f, &w[p->missing], &sum[p->missing], gradient, eta);
-    const double rate = p->dims != 0 ? eta * VECTOR_STEP / sqrt((double)p->dims) : 0, scale = p->dims != 0 ? sqrt((double)p->dims) : 0;
-    for (uint32_t i = 0; v != NULL && i < p->dims; i++) /* the sum is of gradients as if the values were of size 1 */
-        adjust(f, &w[p->dense + i], &sum[p->dense + i], gradient * v[i] * inverse * scale, rate);
+        adjust(f, s, &w[p->missing], &sum[p->missing], 1);
+    const double unit = sqrt((double)p->dims), rate = f->options->rate * (unit * unit < VECTOR_STEP ? unit : VECTOR_STEP / unit);
+    for (uint32_t i = 0; v != NULL && i < p->dims; i++)
+        adjust_scaled(f, s, &w[p->dense + i], &sum[p->dense + i], (double)v[i] * inverse, unit, rate);
     if (p->cosine == NO_INDEX)
         return;
     if (record_cosine(r, f->table, field, rec, &cosine))
-        adjust(f, &w[p->cosine], &sum[p->cosine], gradient * cosine, eta);
+        adjust(f, s, &w[p->cosine], &sum[p->cosine], cosine);
     else
-        adjust(f, &w[p->cosine + 1], &sum[p->cosine + 1], gradient, eta);
+        adjust(f, s, &w[p->cosine + 1], &sum[p->cosine + 1], 1);
 }
 
-static void learn_dense(const first_order *f, const record *rec, uint32_t head, double gradient)
+static void learn_dense(const first_order *f, const record *rec, size_t i, uint32_t head, row_step *s)
 {
     const ranker *r = f->state->now;
-    const double eta = f->options->rate;
     float *w = tensor_floats(f->state->dense) + (size_t)head * r->width, *sum = tensor_floats(f->state->sums) + (size_t)head * r->width;
     for (uint32_t k = 0; k < r->fields; k++) {
         const field_plan *p = &r->plan[k];
         const batch_column *c = &rec->batch->columns[k];
         if (p->kind == ECREC_FIELD_NUMBER && !column_has(c, rec->row)) {
-            adjust(f, &w[p->missing], &sum[p->missing], gradient, eta);
+            adjust(f, s, &w[p->missing], &sum[p->missing], 1);
         } else if (p->kind == ECREC_FIELD_NUMBER) {
             const double *statistics = (const double *)f->state->statistics->data + (size_t)p->number * NUMBER_COLUMNS;
-            adjust(f, &w[p->dense], &sum[p->dense], gradient * number_standard(statistics, column_number(c, rec->row)), eta);
-            adjust(f, &w[p->dense + 1], &sum[p->dense + 1], gradient, eta);
+            adjust(f, s, &w[p->dense], &sum[p->dense], number_standard(statistics, column_number(c, rec->row)));
+            /* it says what the bias does: many numbers together must not be a bias of many times the rate */
+            adjust_scaled(f, s, &w[p->dense + 1], &sum[p->dense + 1], 1, 1, f->options->implicit ? f->options->rate / (r->numbers + 1.0) : f->options->rate);
         } else if (p->vector != 0) {
-            learn_vector(f, k, rec, w, sum, gradient);
+            learn_vector(f, k, rec, w, sum, s);
         }
     }
-    adjust(f, &w[r->width - 1], &sum[r->width - 1], gradient, eta);
+    adjust(f, s, &w[r->width - 1], &sum[r->width - 1], 1);
+    for (size_t k = 0; r->unmet != NO_INDEX && k < r->categories + (size_t)r->pair_count; k++)
+        if (f->unmet[f->starts[i] + k])
+            adjust(f, s, &w[r->unmet + k], &sum[r->unmet + k], 1);
 }
 
-int32_t first_order_learn(first_order *f, const record *rec, size_t i, uint32_t head, double gradient)
+/* The first walk over the hashed features; AdaGrad's alone: f->steps gets what each weight moves by for a `taken` of 1. */
+static int32_t measure_hashed(first_order *f, size_t i, uint32_t head, row_step *s)
+{
+    const ranker *r = f->state->now;
+    const float eta = (float)f->options->rate;
+    for (size_t k = f->starts[i]; k < f->starts[i + 1]; k++) {
+        if (r->heads != 1 && !resolve_one(f, ((uint64_t)head << r->hash_bits) + f->slots[k], &f->weights[k], &f->sums[k], &f->zs[k], &f->vs[k]))
+            return ECREC_ERR_NOMEM;
+        const float g = (float)(s->gradient * f->values[k]);
+        *f->sums[k] += g * g;
+    }
+    for (size_t k = f->starts[i]; k < f->starts[i + 1]; k++) { /* a slot may be there twice */
+        f->steps[k] = eta * f->values[k] / sqrtf(f->options->start + *f->sums[k]);
+        s->reach += (double)f->steps[k] * f->values[k];
+    }
+    return ECREC_OK;
+}
+
+static int32_t learn_hashed(const first_order *f, size_t i, uint32_t head, double gradient)
 {
     const ranker *r = f->state->now;
     const trainer_options *o = f->options;
-    const float eta = (float)o->rate, keep = (float)(1 - o->rate * o->decay);
-    learn_dense(f, rec, head, gradient);
-    float *dense = tensor_floats(f->state->dense) + (size_t)head * r->width, *dense_sums = tensor_floats(f->state->sums) + (size_t)head * r->width;
-    for (size_t k = 0; r->unmet != NO_INDEX && k < r->categories + (size_t)r->pair_count; k++)
-        if (f->unmet[f->starts[i] + k])
-            adjust(f, &dense[r->unmet + k], &dense_sums[r->unmet + k], gradient, o->rate);
     for (size_t k = f->starts[i]; k < f->starts[i + 1]; k++) {
         float *w, *sum, *z, *v;
         const float g = (float)(gradient * f->values[k]);
@@ -241,8 +276,27 @@ int32_t first_order_learn(first_order *f, const record *rec, size_t i, uint32_t 
             *sum += g * g;
             adam_step(1, w, z, v, &g, o->rate, o->decay, f->step);
         } else {
-            adagrad_one(w, sum, g, eta, keep, o->start);
+            adagrad_one(w, sum, g, (float)o->rate, (float)(1 - o->rate * o->decay), o->start);
         }
     }
+    return ECREC_OK;
+}
+
+int32_t first_order_learn(first_order *f, const record *rec, size_t i, uint32_t head, double gradient, const loss_shape *shape)
+{
+    const trainer_options *o = f->options;
+    row_step s = { gradient, gradient, 0, 1 };
+    learn_dense(f, rec, i, head, &s);
+    if (o->implicit && measure_hashed(f, i, head, &s) != ECREC_OK)
+        return ECREC_ERR_NOMEM;
+    if (o->implicit)
+        s.taken = loss_gradient_after(shape, gradient, s.reach);
+    s.measure = 0;
+    learn_dense(f, rec, i, head, &s);
+    if (!o->implicit)
+        return learn_hashed(f, i, head, gradient);
+    const float taken = (float)s.taken, keep = (float)(1 - o->rate * o->decay);
+    for (size_t k = f->starts[i]; k < f->starts[i + 1]; k++)
+        *f->weights[k] = *f->weights[k] * keep - taken * f->steps[k];
     return ECREC_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef ECREC_LIB_LEARN_FIRST_ORDER_H
 #define ECREC_LIB_LEARN_FIRST_ORDER_H
 
+#include "learn/losses.h"
 #include "learn/state.h"
 #include "learn/trainer.h"
 
@@ -14,7 +15,7 @@ typedef struct first_order {
     double step;       /* Adam's */
     size_t *starts;    /* rows + 1, into: */
     uint64_t *slots;
-    float *values;
+    float *values, *steps; /* steps: of an implicit step */
     float **weights, **sums, **zs, **vs; /* one head; NULL arrays else */
     const uint64_t *met_twice; /* fit: a bit a slot that other rows than one have too; NULL: met is what was learned from before */
     unsigned char *unmet; /* for each entry, as its row was scored */
@@ -31,7 +32,7 @@ void first_order_count(first_order *f, const learn_rows *rows, const size_t *lis
 /* Look up the weights of these rows. NOMEM. */
 int32_t first_order_resolve(first_order *f, const learn_rows *rows, const size_t *order, size_t first, size_t n, ecrec_error *err);
 double first_order_logit(first_order *f, const record *rec, size_t i, uint32_t head);
-/* A step of row i with d loss / d logit. NOMEM (without a sentence). */
-int32_t first_order_learn(first_order *f, const record *rec, size_t i, uint32_t head, double gradient);
+/* A step of row i with d loss / d logit; shape: of the loss (implicit steps alone want it). NOMEM (without a sentence). */
+int32_t first_order_learn(first_order *f, const record *rec, size_t i, uint32_t head, double gradient, const loss_shape *shape);
 
 #endif

@@ -51,3 +51,25 @@ double loss_row(const schema_label *label, const double *logits, const float *th
     gradient[0] = logistic(logits[0]) - y;
     return softplus(logits[0]) - y * logits[0];
 }
+
+double loss_gradient_after(const loss_shape *shape, double gradient, double reach)
+{
+    const double size = shape->weight * shape->most, start = fabs(gradient) / size; /* the probability that is wrong */
+    if (shape->kind == ECREC_LABEL_VALUE)
+        return gradient / (1 + shape->weight * reach);
+    if (!(start > 0) || !(reach > 0))
+        return gradient;
+    const double logit = log(start) - log(fmax(1 - start, 1e-16)), span = reach * size * shape->most;
+    double low = 0, high = start, e = start;
+    for (int i = 0; i < 30; i++) { /* e = logistic(logit - span * e): Newton's steps, kept between what is too low and what is too high */
+        const double p = logistic(logit - span * e), miss = e - p;
+        *(miss < 0 ? &low : &high) = e;
+        double next = e - miss / (1 + span * p * (1 - p));
+        if (!(next > low && next < high))
+            next = 0.5 * (low + high);
+        if (fabs(next - e) <= 1e-9 * e)
+            break;
+        e = next;
+    }
+    return gradient > 0 ? e * size : -e * size;
+}

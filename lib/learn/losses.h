@@ -10,4 +10,19 @@
 double loss_row(const schema_label *label, const double *logits, const float *thresholds, float y, double weight, double *gradient,
                 float *threshold_gradient);
 
+/* What the step on one head wants to know of its label's loss. */
+typedef struct loss_shape {
+    int32_t kind;
+    double weight; /* of the row */
+    double most;   /* of the gradient's size, weight apart: the binary losses that it is made of */
+} loss_shape;
+static inline loss_shape loss_shape_of(const schema_label *label, double weight)
+{
+    return (loss_shape){ label->kind, weight, label->kind == ECREC_LABEL_ORDINAL ? label->classes - 1 : 1 };
+}
+/* The gradient g where a step of g leads: g = l'(logit - reach * g), from the gradient at the logit (both times the row's weight).
+ * Implicit steps (Kulis and Bartlett, ICML 2010) never go past the label, however many features a row has and however large they are.
+ * A head of classes is taken as if the others stood still. */
+double loss_gradient_after(const loss_shape *shape, double gradient, double reach);
+
 #endif

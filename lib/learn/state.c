@@ -66,7 +66,12 @@ void state_close(learn_state *s, tensor_set **taken)
     s->next = NULL;
 }
 
-/* New frozen mean and scale, and the weights said again in them: w (x - m) s + c = w' (x - m') s' + c' for every x. */
+/* From so many values on a slope is one by the number. Before, it is one by the standard deviation: the scale of a few values may be far
+ * off, and a slope learned by a scale that was too small would be far too steep for what comes. */
+#define SETTLED 32
+
+/* New frozen mean and scale, and the weights said again in them: w (x - m) s + c = w' (x - m') s' + c' for every x that neither of the
+ * two bends (number_standard). */
 void state_refreeze(learn_state *l, const field_plan *p)
 {
     double *s = (double *)(uintptr_t)l->statistics->data + (size_t)p->number * NUMBER_COLUMNS;
@@ -74,13 +79,14 @@ void state_refreeze(learn_state *l, const field_plan *p)
         return;
     const double variance = s[NUMBER_SQUARES] / s[NUMBER_COUNT], scale = variance > 1e-300 ? 1 / sqrt(variance) : 1;
     const double ratio = s[NUMBER_FROZEN_SCALE] / scale, shift = (s[NUMBER_MEAN] - s[NUMBER_FROZEN_MEAN]) * s[NUMBER_FROZEN_SCALE];
-    for (size_t head = 0; head < l->now->heads; head++) {
+    const int settled = s[NUMBER_FROZEN_COUNT] >= SETTLED;
+    for (size_t head = 0; head < l->now->heads && settled; head++) {
         float *w = tensor_floats(l->dense) + head * l->now->width + p->dense, *sum = tensor_floats(l->sums) + head * l->now->width + p->dense;
         w[1] = (float)(w[1] + w[0] * shift);
         w[0] = (float)(w[0] * ratio);
         sum[0] = (float)(sum[0] / (ratio * ratio)); /* its gradients are divided by the ratio */
     }
-    if (p->embedded != NO_INDEX) {
+    if (p->embedded != NO_INDEX && settled) {
         const uint32_t k = l->now->net.width;
         float *v = tensor_floats(l->network) + p->embed;
         for (uint32_t i = 0; i < k; i++) {
@@ -98,7 +104,7 @@ void state_refreeze(learn_state *l, const field_plan *p)
 static int outdated(const double *s, double x)
 {
     const double grown = s[NUMBER_COUNT] < 256 ? 1.5 : 2;
-    return s[NUMBER_COUNT] >= grown * s[NUMBER_FROZEN_COUNT] || fabs(number_standard(s, x)) > 6;
+    return s[NUMBER_COUNT] >= grown * s[NUMBER_FROZEN_COUNT] || fabs(x - s[NUMBER_FROZEN_MEAN]) * s[NUMBER_FROZEN_SCALE] > 6;
 }
 
 /* Welford's update. */

@@ -377,9 +377,13 @@ static int32_t learn_first_order(mini_batch *b, ecrec_error *err)
     const ranker *r = t->state->now;
     for (size_t i = 0; i < b->n; i++) {
         const record rec = rows_record(b->rows, r, mini_row(b, i));
-        for (uint32_t h = 0; h < r->heads; h++) {
+        const schema_label *label = t->state->schema->labels;
+        for (uint32_t h = 0, first = 0; h < r->heads; h++) {
             const double g = t->head_gradients[i * r->heads + h];
-            if (g != 0 && first_order_learn(&t->first, &rec, b->offset + i, h, g) != ECREC_OK)
+            for (; h - first == label_outputs(label); label++)
+                first += label_outputs(label);
+            const loss_shape shape = loss_shape_of(label, batch_weight(b->rows->batch, rec.row));
+            if (g != 0 && first_order_learn(&t->first, &rec, b->offset + i, h, g, &shape) != ECREC_OK)
                 return error_nomem(err, "the touched weights", HASHED_CHUNK * sizeof(float));
         }
     }

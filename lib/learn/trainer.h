@@ -15,6 +15,7 @@ typedef struct trainer_options {
     float start;     /* of the sums of squares */
     float dropout;
     int32_t hashed; /* HASHED_* */
+    int32_t implicit; /* AdaGrad's step on the first order takes the gradient from where it leads: losses.h */
     uint64_t seed;
 } trainer_options;
 

@@ -13,7 +13,10 @@
 
 #define DEFAULT_RATE 0.3
 #define DEFAULT_NETWORK_RATE 1e-3
+/* The guard's own bound: so much and a share of the loss before; more where a mean of few rows says little. */
 #define DEFAULT_GROWTH 0.1
+#define DEFAULT_SHARE 0.5
+#define SURE_ROWS 64.0
 enum { STEP_ROWS = 64, PROGRESS_ROWS = 1024, GUARD_ROWS = 2048 /* of a larger update the guard takes so many, evenly spread */ };
 
 void ecrec_update_options_init(ecrec_update_options *options)
@@ -54,14 +57,14 @@ static int32_t read_options(learner *l, const ecrec_update_options *o)
         o = &defaults;
     const double rate = finite_or(o->learning_rate, DEFAULT_RATE);
     l->passes = o->passes != 0 ? o->passes : 1;
-    l->growth = finite_or(o->max_loss_growth, DEFAULT_GROWTH);
+    l->growth = o->max_loss_growth;
     /* the network's own rates keep their proportion to the first order's */
     l->settings = (trainer_options){ .rate = rate, .embedding_rate = rate * 0.1, .network_rate = rate / DEFAULT_RATE * DEFAULT_NETWORK_RATE, .decay = o->decay,
-                                     .embedding_decay = o->decay, .network_decay = o->decay, .start = SUM_START, .seed = o->seed };
-    if (!(rate > 0 && rate <= 100) || !(o->decay >= 0 && rate * o->decay < 1) || !(l->growth > 0) || l->passes > 10000)
+                                     .embedding_decay = o->decay, .network_decay = o->decay, .start = SUM_START, .implicit = 1, .seed = o->seed };
+    if (!(rate > 0 && rate <= 100) || !(o->decay >= 0 && rate * o->decay < 1) || !(l->growth >= 0) || l->passes > 10000)
         return error_set(l->err, ECREC_ERR_INVALID,
                          "ecrec_update_options: learning_rate %g (0 .. 100), decay %g (>= 0, learning_rate * decay below 1), "
-                         "max_loss_growth %g (above 0) or passes %u (at most 10000) is out of range", rate, o->decay, l->growth, l->passes);
+                         "max_loss_growth %g (>= 0) or passes %u (at most 10000) is out of range", rate, o->decay, l->growth, l->passes);
     return ECREC_OK;
 }
 
@@ -193,10 +196,11 @@ static int32_t guard(learner *l)
         for (int i = 0; i < 2; i++)
             t[i] = views[i]->network != NULL ? (const float *)views[i]->network->data + views[i]->net.thresholds + threshold : NULL;
         const double before = mean_loss(l, &l->state, l->before, label, head, t[0]), after = mean_loss(l, &l->state, l->after, label, head, t[1]);
-        if (!(after - before <= l->growth))
+        const double own = (DEFAULT_GROWTH + DEFAULT_SHARE * before) * fmax(1, SURE_ROWS / (double)l->rows), growth = finite_or(l->growth, own);
+        if (!(after - before <= growth))
             return error_set(l->err, ECREC_ERR_REJECTED,
                              "the update was refused: label \"%s\": the log loss of these rows went from %.4f to %.4f nats, more than %g allows; nothing has changed",
-                             kind->name, before, after, l->growth);
+                             kind->name, before, after, growth);
         head += label_outputs(kind);
         threshold += kind->kind == ECREC_LABEL_ORDINAL ? kind->classes - 1 : 0;
     }

@@ -129,7 +129,8 @@ void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_vi
 
 double number_standard(const double *statistics, double value)
 {
-    return (value - statistics[NUMBER_FROZEN_MEAN]) * statistics[NUMBER_FROZEN_SCALE];
+    const double z = (value - statistics[NUMBER_FROZEN_MEAN]) * statistics[NUMBER_FROZEN_SCALE], far = fabs(z) - NUMBER_BEND;
+    return far <= 0 ? z : copysign(NUMBER_BEND + log1p(far), z);
 }
 
 typedef struct sum_state { const tensor *table; uint64_t first; double sum; } sum_state;

@@ -82,6 +82,9 @@ static inline uint64_t pair_hash(uint64_t a, uint64_t b)
 /* A field's part of a head's logit without its hashed features. */
 double dense_part(const ranker *r, const kernels *table, const record *rec, uint32_t head, uint32_t field);
 void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_visit visit, void *opaque);
+/* (value - mean) / standard deviation, both frozen; from NUMBER_BEND on it grows as a logarithm does, so that no value, however far out,
+ * outweighs all the rest of its row. */
+#define NUMBER_BEND 5.0
 double number_standard(const double *statistics, double value);
 /* The logit of the first order and the pairs; categories: [categories] hashes of the record's values, or NULL to make them when met;
  * parts (may be NULL): fields, then the bias, then (with pairs) their sum. */

@@ -167,11 +167,16 @@ static void adagrad_trace(void **state)
         CALL(ecrec_batch_set_label(b, 0, &labels[i], NULL, &err));
         CALL(ecrec_batch_set_weight(b, &weights[i], &err));
         CALL(ecrec_update(ranker, b, &options, NULL, &err));
-        /* theta <- theta - eta * g / sqrt(0.05 + sum g^2) - eta * lambda * theta */
+        /* theta <- theta - eta * h / sqrt(0.05 + sum g^2) - eta * lambda * theta; g: the gradient as met, h: as it is where h leads */
         const double gradient = (1 / (1 + exp(-(w + bias))) - labels[i]) * weights[i];
         sums += gradient * gradient;
-        w = w - eta * gradient / sqrt(0.05 + sums) - eta * lambda * w;
-        bias = bias - eta * gradient / sqrt(0.05 + sums) - eta * lambda * bias;
+        double low = -4, high = 4; /* h grows, what it should be falls with it */
+        for (int k = 0; k < 100; k++) {
+            const double h = 0.5 * (low + high), there = (1 / (1 + exp(-(w + bias - 2 * eta * h / sqrt(0.05 + sums)))) - labels[i]) * weights[i];
+            *(h < there ? &low : &high) = h;
+        }
+        w = w - eta * low / sqrt(0.05 + sums) - eta * lambda * w;
+        bias = bias - eta * low / sqrt(0.05 + sums) - eta * lambda * bias;
         scoring.logits = 1;
         CALL(ecrec_score(ranker, session, b, &scoring, &logit, 1, &err));
         if (fabs(logit - (w + bias)) > 2e-6)
