@@ -4,12 +4,18 @@
 
 #include "text/utf8.h"
 
-/* The longest of what the automaton accepts at `from` (its order of preference is in its states). 0: nothing. */
-static size_t match_at(const image_pattern *p, const uint16_t *tables, const unsigned char *text, size_t length, size_t from)
+/* Where an attempt that found nothing stood after two characters: the next one, a character later, finds nothing either when it stands
+ * there in the same state after one. So a long stretch that fails as a whole is walked once. */
+typedef struct failure { size_t at, state; } failure;
+
+/* The end of what the automaton accepts at `from` (its order of preference is in its states). 0: nothing. */
+static size_t match_at(const image_pattern *p, const uint16_t *tables, const unsigned char *text, size_t length, size_t from, failure *last)
 {
     const uint16_t *moves = tables + p->moves, *index = tables + p->index, *pages = tables + p->pages;
     const size_t columns = (size_t)p->classes + 1;
-    size_t at = from, end = 0, state = 1;
+    size_t at = from, end = 0, state = 1, characters = 0;
+    size_t before = 0; /* the state one character ago */
+    failure own = { 0, 0 };
     for (;;) {
         size_t column = p->classes, n = 0;
         if (at < length) {
@@ -24,9 +30,18 @@ static size_t match_at(const image_pattern *p, const uint16_t *tables, const uns
             end = at;
         state = move & ~PATTERN_MATCH;
         if (state == 0 || n == 0)
-            return end;
+            break;
         at += n;
+        characters++;
+        if (characters == 2) {
+            own = (failure){ at, state };
+            if (end == 0 && last->state != 0 && last->at == at - n && last->state == before)
+                break;
+        }
+        before = state;
     }
+    *last = end == 0 ? own : (failure){ 0, 0 };
+    return end;
 }
 
 int pattern_find(const tokenizer *t, uint32_t pattern, const unsigned char *text, size_t length, size_t from, size_t *begin, size_t *end)
@@ -34,12 +49,13 @@ int pattern_find(const tokenizer *t, uint32_t pattern, const unsigned char *text
     const image_pattern *p = (const image_pattern *)image_part(t, PART_PATTERNS) + pattern;
     const uint16_t *tables = image_part(t, PART_TABLES);
     const uint16_t *first = tables + p->moves + (size_t)p->classes + 1, *ascii = tables + p->pages + (size_t)tables[p->index] * 256;
+    failure last = { 0, 0 };
     for (size_t at = from; at < length;) {
         if (text[at] < 0x80 && first[ascii[text[at]]] == 0) { /* nothing begins so */
             at++;
             continue;
         }
-        const size_t stop = match_at(p, tables, text, length, at);
+        const size_t stop = match_at(p, tables, text, length, at, &last);
         if (stop > at) {
             *begin = at;
             *end = stop;

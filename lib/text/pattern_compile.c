@@ -4,6 +4,7 @@
 #include <utf8proc.h>
 
 #include "base/error.h"
+#include "text/pattern_linear.h"
 #include "text/pattern_sets.h"
 #include "text/utf8.h"
 
@@ -259,8 +260,17 @@ static fragment atom(compiler *c)
     uint32_t set = 0;
     if (take(c, "("))
         return group(c);
-    if (c->at < c->length && memchr("*+?{^$", c->text[c->at], 6) != NULL)
-        return fail(c, peek(c, '^') || peek(c, '$') ? "an anchor" : "a repetition of nothing"), none;
+    if (take(c, "$")) { /* the end of a line: nothing but a line feed follows */
+        if (!set_new(&c->sets, &set))
+            return fail(c, "too many sets"), none;
+        set_add_range(&c->sets, set, '\n', '\n');
+        set_invert(&c->sets, set);
+        const fragment f = single(c, NODE_LOOK, set_intern(&c->sets, set));
+        c->nodes[f.first].negated = 1;
+        return f;
+    }
+    if (c->at < c->length && memchr("*+?{^", c->text[c->at], 5) != NULL)
+        return fail(c, peek(c, '^') ? "an anchor" : "a repetition of nothing"), none;
     return class_atom(c, &set) ? single(c, NODE_CLASS, set) : none;
 }
 
@@ -630,7 +640,8 @@ int32_t pattern_compile(memory *m, const char *where, const char *text, size_t l
                 c.status = c.sets.failed ? ECREC_ERR_NOMEM : (fail(&c, "too many classes of characters"), ECREC_ERR_UNSUPPORTED);
             s.masks = masks;
         }
-        if (c.status == ECREC_OK && determine(&s, all.first))
+        if (c.status == ECREC_OK && determine(&s, all.first) &&
+            (pattern_is_linear((const uint16_t *)(const void *)s.moves.data, s.classes) || fail(&c, "it could take quadratic time")))
             (void)write_tables(&s, index, pages, page_count, tables, out);
     }
     if (c.status == ECREC_ERR_NOMEM)

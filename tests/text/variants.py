@@ -40,7 +40,7 @@ def pre_tokenizer(rng):
             lambda: pre_tokenizers.Punctuation(rng.choice(BEHAVIOURS)), lambda: pre_tokenizers.Digits(rng.random() < .5),
             lambda: pre_tokenizers.UnicodeScripts(), lambda: pre_tokenizers.CharDelimiterSplit(rng.choice(" ,-e")),
             lambda: pre_tokenizers.Split(rng.choice([" ", "th", "e", "--"]), rng.choice(BEHAVIOURS), rng.random() < .3),
-            lambda: pre_tokenizers.Split(Regex(rng.choice([GPT4, QWEN, CL100K, O200K, DEEPSEEK3[0], DEEPSEEK3[1], DEEPSEEK3[2], DEEPSEEK[0], DEEPSEEK[1], DEEPSEEK[2],
+            lambda: pre_tokenizers.Split(Regex(rng.choice([GPT4, QWEN, CL100K, O200K, DEEPSEEK3[0], DEEPSEEK3[1], DEEPSEEK3[2], DEEPSEEK[0], DEEPSEEK[1], DEEPSEEK[2], DEEPSEEK[3],
                                                            DEEPSEEK[4], r"\w+|[^\w\s]+", r"\d", r"\s+", r"[aeiou]{2,3}?x?", r"(ab|a)c?", r"[[:alpha:]]+"[:0] or r"[^ ]+"])),
                                          rng.choice(BEHAVIOURS), rng.random() < .3),
             lambda: pre_tokenizers.Metaspace("▁", rng.choice(["always", "first", "never"]), rng.random() < .7),

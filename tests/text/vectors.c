@@ -350,6 +350,35 @@ static void linear_time(void **state)
         }
 }
 
+/* What a pattern may not be is said with the pattern. */
+static void patterns(void **state)
+{
+    static const struct { const char *pattern, *why; } refused[] = {
+        { "x[^y]*y", "quadratic" }, { "a|b*", "nothing" }, { "^a", "anchor" }, { "(?<=a)b", "group" }, { "(a)b{2,1}", "repetition" }, { "[a", "not closed" },
+        { "(?!ab)c", "more than one" }, { "a++a", "possessive" },
+    };
+    static const char *const taken[] = { "a|b+", "[^a-c]{2,3}?", "(?i:ab|c)?d", " +$", "a++b", "(?:x(?!y)|z)+" };
+    char text[512];
+    memory m;
+    buffer image;
+    ecrec_error err = ECREC_ERROR_INIT;
+    (void)state;
+    memory_init(&m, NULL, 0);
+    buffer_init(&image, &m);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused + sizeof taken / sizeof *taken; i++) {
+        const size_t n = sizeof refused / sizeof *refused;
+        const char *pattern = i < n ? refused[i].pattern : taken[i - n];
+        const int length = snprintf(text, sizeof text, "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"%s\"},\"behavior\":\"Isolated\",\"invert\":false},"
+                                    "\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":0}}}", pattern);
+        const int32_t status = tokenizer_compile_json(&m, text, (size_t)length, &image, &err);
+        if (i >= n && status != ECREC_OK)
+            fail_msg("%s: %s", pattern, err.message);
+        if (i < n && (status != ECREC_ERR_UNSUPPORTED || strstr(err.message, pattern) == NULL || strstr(err.message, refused[i].why) == NULL))
+            fail_msg("%s: status %d, \"%s\"", pattern, status, err.message);
+    }
+    buffer_release(&image);
+}
+
 typedef struct grams { char text[512]; size_t length; } grams;
 static void collect(void *opaque, uint32_t kind, const char *bytes, size_t length)
 {
@@ -372,6 +401,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(uncased), cmocka_unit_test(cased), cmocka_unit_test(chinese), cmocka_unit_test(gpt2), cmocka_unit_test(clip),
                                         cmocka_unit_test(t5), cmocka_unit_test(roberta), cmocka_unit_test(normalizer),
-                                        cmocka_unit_test(pairs_and_truncation), cmocka_unit_test(linear_time), cmocka_unit_test(ngrams) };
+                                        cmocka_unit_test(pairs_and_truncation), cmocka_unit_test(linear_time), cmocka_unit_test(patterns), cmocka_unit_test(ngrams) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
