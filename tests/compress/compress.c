@@ -325,6 +325,33 @@ static void no_sense(void **state)
     ecrec_context_release(context);
 }
 
+/* What inputs are smoothed with is measured; the file is the same all the same, whatever kernels the context has. */
+static void same_on_every_level(void **state)
+{
+    size_t n[2] = { 0, 0 };
+    char *files[2];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        ecrec_context *context = context_with(1, i == 0 ? 0 : ECREC_CPU_PORTABLE);
+        ecrec_error err = ECREC_ERROR_INIT;
+        ecrec_model *model = tiny(context), *small = NULL;
+        CALL(ecrec_quantize(model, NULL, &small, NULL, &err));
+        files[i] = saved(small, "level.ecrec", &n[i]);
+        ecrec_model_release(small);
+        ecrec_model_release(model);
+        ecrec_context_release(context);
+    }
+    assert_int_equal(n[0], n[1]);
+    assert_memory_equal(files[0], files[1], n[0]);
+    static const char name[] = "attention.qkv.smooth";
+    int found = 0;
+    for (size_t i = 0; i + sizeof name - 1 <= n[0] && !found; i++)
+        found = memcmp(files[0] + i, name, sizeof name - 1) == 0;
+    assert_true(found);
+    free(files[0]);
+    free(files[1]);
+}
+
 /* ---- a ranker on top ---- */
 
 static const char schema_json[] = "{\"fields\":[{\"name\":\"title\",\"kind\":\"text\"},{\"name\":\"shelf\",\"kind\":\"category\"},{\"name\":\"price\",\"kind\":\"number\"}],"
@@ -530,7 +557,7 @@ static void faster_in_proportion(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(minilm), cmocka_unit_test(bge_zh), cmocka_unit_test(bge_en), cmocka_unit_test(e5),
-                                        cmocka_unit_test(odd_shapes), cmocka_unit_test(targets), cmocka_unit_test(no_sense), cmocka_unit_test(ranker_on_top),
+                                        cmocka_unit_test(odd_shapes), cmocka_unit_test(targets), cmocka_unit_test(no_sense), cmocka_unit_test(same_on_every_level), cmocka_unit_test(ranker_on_top),
                                         cmocka_unit_test(agreement_by_hand), cmocka_unit_test(faster_in_proportion) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
