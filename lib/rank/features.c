@@ -226,12 +226,34 @@ size_t text_block_take(text_block *b, const ranker *r, size_t rows, void *memory
     b->lengths = scratch_take(&s, n * sizeof *b->lengths);
     b->pointers = scratch_take(&s, n * sizeof *b->pointers);
     b->vectors = scratch_take(&s, memory_product(n * sizeof(float), r->slots != 0 ? r->dimension : 1));
+    for (b->known_size = 1; r->slots != 0 && b->known_size < n;)
+        b->known_size *= 2;
+    b->known_size *= 2;
+    b->known = scratch_take(&s, memory_product(b->known_size, sizeof *b->known));
     return s.used;
+}
+
+/* The number of this text among the block's n; n: it is a new one. After a few other texts of its place it is taken for new. */
+static size_t find_text(text_block *b, size_t n, const char *text, size_t length)
+{
+    enum { MOST_PROBES = 16 };
+    const uint64_t hash = hash64(text, length, 0);
+    for (uint64_t i = 0; i < MOST_PROBES; i++) {
+        size_t *at = &b->known[(hash + i) & (b->known_size - 1)];
+        if (*at == 0) {
+            *at = n + 1;
+            return n;
+        }
+        if (b->lengths[*at - 1] == length && (length == 0 || memcmp(b->texts[*at - 1], text, length) == 0))
+            return *at - 1;
+    }
+    return n;
 }
 
 int32_t text_block_encode(text_block *b, const ranker *r, const score_call *call, size_t first, size_t rows, ecrec_error *err)
 {
     size_t n = 0;
+    memset(b->known, 0, b->known_size * sizeof *b->known);
     for (size_t i = 0; i < rows; i++)
         for (uint32_t f = 0; f < r->fields; f++) {
             const uint32_t slot = r->plan[f].slot;
@@ -241,9 +263,14 @@ int32_t text_block_encode(text_block *b, const ranker *r, const score_call *call
             b->pointers[i * r->slots + slot] = NULL;
             if (!column_has(c, first + i))
                 continue;
-            b->texts[n] = column_text(c, first + i, &b->lengths[n]);
-            b->pointers[i * r->slots + slot] = b->vectors + n * r->dimension;
-            n++;
+            size_t length = 0;
+            const char *text = column_text(c, first + i, &length);
+            const size_t number = find_text(b, n, text, length);
+            if (number == n) {
+                b->texts[n] = text;
+                b->lengths[n++] = length;
+            }
+            b->pointers[i * r->slots + slot] = b->vectors + number * r->dimension;
         }
     if (n == 0)
         return ECREC_OK;

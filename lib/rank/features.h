@@ -98,12 +98,14 @@ void embed_dense(const ranker *r, const kernels *table, const record *rec, uint3
 /* What the caller sees of a row's logits: probabilities, values, expected classes. */
 void heads_to_scores(const ecrec_schema *s, const float *thresholds, const double *logits, int as_logits, float *scores);
 
-/* Encoded texts of rows [first, first + rows) of a batch: pointers[i * slots + s]. */
+/* Encoded texts of rows [first, first + rows) of a batch: pointers[i * slots + s]. A text that is there several times is encoded once. */
 typedef struct text_block {
     const char **texts;
     size_t *lengths;
     float *vectors;         /* rows x slots x dimension */
     const float **pointers; /* rows x slots */
+    size_t *known;          /* hash table of numbers of texts, 1 first; 0: free */
+    size_t known_size;      /* a power of two */
 } text_block;
 size_t text_block_take(text_block *b, const ranker *r, size_t rows, void *memory); /* bytes */
 int32_t text_block_encode(text_block *b, const ranker *r, const score_call *call, size_t first, size_t rows, ecrec_error *err);

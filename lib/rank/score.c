@@ -249,7 +249,7 @@ int32_t score_run(score_scratch *s, const score_call *call, ecrec_error *err)
     const ranker *r = call->ranker;
     const size_t rows = call->batch->rows, a_task = r->net.inputs != 0 ? NETWORK_ROWS : ROWS_A_TASK;
     int32_t status = batch_check(call->batch, call->schema, err);
-    text_block block = { NULL, NULL, NULL, NULL };
+    text_block block;
     network_pass pass;
     (void)network_pass_take(&pass, &r->net, s->rows, s->pass);
     (void)text_block_take(&block, r, s->rows, s->texts);
