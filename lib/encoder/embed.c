@@ -1,6 +1,5 @@
-#include "encoder/embed.h"
+#include "encoder/lane.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/cpu.h"
@@ -8,41 +7,6 @@
 #include "encoder/forward.h"
 #include "encoder/split.h"
 #include "encoder/vector.h"
-
-enum {
-    MOST_TASKS = 256,
-    ROUND_TEXTS = 64,   /* texts a task between two calls of progress */
-    MOST_TOGETHER = 64, /* sequences in a pass whose pooled vectors are kept over several layers */
-    BLOCK_LEAST = 64,   /* tokens of a pass */
-    BLOCK_MOST = 512,
-    MOST_PICTURES = 4,  /* in a pass */
-    LONG_LENGTHS = 16   /* how many max_lengths of a long text's tokens are held at a time */
-};
-
-/* What one parallel task works with. */
-typedef struct lane {
-    token_work *words; /* NULL: no tokenizer */
-    uint32_t *ids, *starts, *long_ids, *frame_ids;
-    uint8_t *types, *frame_types;
-    uint64_t *rows; /* which text each packed sequence is */
-    float *hidden, *pooled, *vector, *mean;
-    void *workspace, *pooling, *picture;
-    float *planes; /* of MOST_PICTURES */
-} lane;
-
-struct embed {
-    memory *m;
-    size_t bytes, max_tokens, long_tokens;
-    size_t block; /* a pass takes no further sequence once it has so many tokens */
-    uint32_t lanes;
-    const picture_settings *pictures; /* the model's, or NULL */
-    const embed_call *call;
-    int alone;              /* the call has one text: one task, on the caller's thread */
-    size_t limit, together; /* texts below `limit` are to be done; at most so many sequences in a pass */
-    _Atomic size_t next;
-    _Atomic int32_t failed; /* a row whose tokens there was no memory for */
-    lane lane[];
-};
 
 static size_t larger(size_t a, size_t b)
 {
@@ -132,7 +96,7 @@ void embed_destroy(embed *s)
 }
 
 /* Lengths were checked; what can still fail is memory for a text longer than any before. */
-static void run_tokenizer(embed *s, const lane *l, const tokenizer *t, const tokenize_call *call, token_output *out)
+void lane_tokenize(embed *s, const lane *l, const tokenizer *t, const tokenize_call *call, token_output *out)
 {
     const int32_t status = tokenizer_run(t, l->words, call, out, NULL);
     if (status != ECREC_OK) {
@@ -161,7 +125,7 @@ static const char *text_of(const embed_texts *t, size_t row, size_t *length)
 }
 
 /* A row's text, in whichever layout it came. */
-static const char *row_text(const embed_call *c, size_t row, size_t *length)
+const char *lane_text(const embed_call *c, size_t row, size_t *length)
 {
     const embed_texts t = { c->texts, c->lengths, c->buffer, c->offsets32, c->offsets64 };
     const char *text = text_of(&t, row, length);
@@ -185,7 +149,7 @@ static size_t text_tokens(embed *s, const lane *l, const embed_call *c, size_t r
 {
     const encoder *e = c->encoder;
     size_t length = 0;
-    const char *text = row_text(c, row, &length);
+    const char *text = lane_text(c, row, &length);
     tokenize_call call = { .text = text, .length = length, .prompt = c->prompt, .prompt_length = c->prompt_length,
                            .special = (int32_t)e->special_tokens, .max_length = most };
     if (c->pairs != NULL)
@@ -196,7 +160,7 @@ static size_t text_tokens(embed *s, const lane *l, const embed_call *c, size_t r
         room = s->max_tokens;
     }
     token_output out = { ids, NULL, types, room, 0 };
-    run_tokenizer(s, l, c->tokenizer, &call, &out);
+    lane_tokenize(s, l, c->tokenizer, &call, &out);
     if (e->skip_token == NO_TOKEN)
         return out.count;
     const size_t written = out.count < room ? out.count : room;
@@ -252,7 +216,7 @@ static void put_vector(const embed_call *c, const float *v, size_t n, uint64_t a
 }
 
 /* A row's pooled vector, cut, to unit length, stored. `v` is changed. */
-static void finish_vector(const embed_call *c, float *v, size_t row)
+void lane_finish(const embed_call *c, float *v, size_t row)
 {
     const size_t n = c->logits ? c->encoder->labels : c->dimension != 0 ? c->dimension : c->encoder->dimension;
     if (c->normalize && !c->logits)
@@ -300,7 +264,7 @@ static int run_split(const embed *s, const lane *l, const packed *p)
     return encoder_forward_split(s->call->encoder, s->call->context, workspaces, lanes, p, l->hidden);
 }
 
-static void run_packed(const embed *s, const lane *l, const packed *p)
+void lane_run(const embed *s, const lane *l, const packed *p)
 {
     const embed_call *c = s->call;
     const encoder *e = c->encoder;
@@ -317,7 +281,7 @@ static void run_packed(const embed *s, const lane *l, const packed *p)
         l->pooled[i] *= scale;
 }
 
-static void pool_sequence(const embed_call *c, const lane *l, const packed *p, size_t i, float *out)
+void lane_pool(const embed_call *c, const lane *l, const packed *p, size_t i, float *out)
 {
     const encoder *e = c->encoder;
     const packed one = { p->ids, NULL, p->starts + i, 1, p->pixels, NULL };
@@ -341,108 +305,9 @@ static void put_tokens(const embed_call *c, const lane *l, const packed *p)
         }
 }
 
-/* ---- long texts: windows over their tokens ---- */
-
-/* What stands around the text's tokens in every window. */
-typedef struct frame {
-    size_t front, trail; /* special tokens and the prompt before, special tokens behind */
-    size_t prompt;       /* the prompt's part of front */
-} frame;
-
-/* The frame's tokens into the lane's frame_ids; false when there is no room for `least` tokens of a text. */
-static int take_frame(embed *s, const lane *l, const embed_call *c, size_t least, frame *f)
-{
-    const tokenize_call call = { .text = "", .prompt = c->prompt, .prompt_length = c->prompt_length,
-                                 .special = (int32_t)c->encoder->special_tokens };
-    token_output out = { l->frame_ids, NULL, l->frame_types, c->max_length, 0 };
-    run_tokenizer(s, l, c->tokenizer, &call, &out);
-    const size_t lead = c->encoder->special_tokens ? tokenizer_leading_count(c->tokenizer) : 0,
-                 special = c->encoder->special_tokens ? tokenizer_special_count(c->tokenizer, 0) : 0;
-    *f = (frame){ out.count - (special - lead), special - lead, out.count - special };
-    return out.count < c->max_length && c->max_length - out.count >= least;
-}
-
-/* Where prompt and text grow together, the prompt's last tokens are other ones before a text: those that stay are repeated. */
-static void fit_frame(const lane *l, frame *f, const uint32_t *tokens)
-{
-    const size_t lead = f->front - f->prompt;
-    size_t same = 0;
-    while (same < f->prompt && l->frame_ids[lead + same] == tokens[same])
-        same++;
-    memmove(l->frame_ids + lead + same, l->frame_ids + f->front, f->trail * sizeof *l->frame_ids);
-    memmove(l->frame_types + lead + same, l->frame_types + f->front, f->trail);
-    f->front = lead + same;
-    f->prompt = same;
-}
-
-/* Tokens of a text (after its prompt) without special ones, from one on, into long_ids; fewer than long_tokens: to its end. */
-static size_t take_stretch(embed *s, const lane *l, size_t row, size_t first)
-{
-    const embed_call *c = s->call;
-    size_t length = 0;
-    const char *text = row_text(c, row, &length);
-    const tokenize_call call = { .text = text, .length = length, .prompt = c->prompt, .prompt_length = c->prompt_length,
-                                 .max_length = s->long_tokens, .first = first };
-    token_output out = { l->long_ids, NULL, NULL, s->long_tokens, 0 };
-    run_tokenizer(s, l, c->tokenizer, &call, &out);
-    return out.count;
-}
-
-static uint32_t put_window(const lane *l, const frame *f, const uint32_t *tokens, size_t n, uint32_t at)
-{
-    memcpy(l->ids + at, l->frame_ids, f->front * sizeof *l->ids);
-    memcpy(l->ids + at + f->front, tokens, n * sizeof *l->ids);
-    memcpy(l->ids + at + f->front + n, l->frame_ids + f->front, f->trail * sizeof *l->ids);
-    memcpy(l->types + at, l->frame_types, f->front);
-    memset(l->types + at + f->front, 0, n);
-    memcpy(l->types + at + f->front + n, l->frame_types + f->front, f->trail);
-    return at + (uint32_t)(f->front + n + f->trail);
-}
-
-static void run_long(embed *s, const lane *l, size_t row)
-{
-    const embed_call *c = s->call;
-    const encoder *e = c->encoder;
-    const size_t d = e->dimension;
-    frame f;
-    (void)take_frame(s, l, c, 1, &f); /* embed_run has looked */
-    size_t base = 0, got = take_stretch(s, l, row, 0), weight = 0;
-    fit_frame(l, &f, l->long_ids);
-    const size_t width = c->max_length - f.front - f.trail;
-    memset(l->mean, 0, d * sizeof *l->mean);
-    size_t at = f.prompt;
-    for (int more = 1; more;) {
-        packed p = { l->ids, e->token_types > 1 ? l->types : NULL, l->starts, 0, NULL, NULL };
-        l->starts[0] = 0;
-        while (more && p.sequences < MOST_TOGETHER && l->starts[p.sequences] + c->max_length <= s->max_tokens) {
-            if (at + width >= base + got && got == s->long_tokens)
-                got = take_stretch(s, l, row, base = at);
-            const size_t left = base + got - at, n = left < width ? left : width;
-            l->rows[p.sequences] = n;
-            l->starts[p.sequences + 1] = put_window(l, &f, l->long_ids + (at - base), n, l->starts[p.sequences]);
-            p.sequences++;
-            more = n < left;
-            at += width - c->overlap;
-        }
-        run_packed(s, l, &p);
-        for (size_t i = 0; i < p.sequences; i++) {
-            pool_sequence(c, l, &p, i, l->vector);
-            if (c->normalize)
-                vector_normalize(l->vector, d);
-            for (size_t j = 0; j < d; j++)
-                l->mean[j] += (float)l->rows[i] * l->vector[j];
-            weight += (size_t)l->rows[i];
-        }
-    }
-    const float scale = 1.0f / (float)weight;
-    for (size_t j = 0; j < d; j++)
-        l->mean[j] *= scale;
-    finish_vector(c, l->mean, row);
-}
-
 /* ---- one lane's work ---- */
 
-static void run_lane(void *argument, uint32_t index)
+static void lane_work(void *argument, uint32_t index)
 {
     embed *s = argument;
     const embed_call *c = s->call;
@@ -471,15 +336,15 @@ static void run_lane(void *argument, uint32_t index)
         if (p.sequences == 0 && long_row == SIZE_MAX)
             return;
         if (p.sequences != 0)
-            run_packed(s, l, &p);
+            lane_run(s, l, &p);
         if (c->token_rows != NULL)
             put_tokens(c, l, &p);
         for (size_t i = 0; i < p.sequences && c->token_rows == NULL; i++) {
-            pool_sequence(c, l, &p, i, l->vector);
-            finish_vector(c, l->vector, (size_t)l->rows[i]);
+            lane_pool(c, l, &p, i, l->vector);
+            lane_finish(c, l->vector, (size_t)l->rows[i]);
         }
         if (long_row != SIZE_MAX)
-            run_long(s, l, long_row);
+            windows_run(s, l, long_row);
     }
 }
 
@@ -543,12 +408,12 @@ static int32_t check_rows(embed *s, const embed_call *c, ecrec_error *err)
         return check_ids(s, c, err);
     for (size_t i = 0; i < c->n; i++) {
         size_t length = 0;
-        (void)row_text(c, i, &length);
+        (void)lane_text(c, i, &length);
         if (length >= UINT32_MAX || c->prompt_length >= UINT32_MAX)
             return error_row(err, ECREC_ERR_LIMIT, i, "row %zu: the text has more than 4 GiB", i);
     }
     frame f;
-    if (c->windows && !take_frame(s, &s->lane[0], c, (size_t)c->overlap + 1, &f))
+    if (c->windows && !windows_frame(s, &s->lane[0], c, (size_t)c->overlap + 1, &f))
         return error_set(err, ECREC_ERR_INVALID, "windows of %u tokens that hold %zu special tokens and tokens of the prompt have no room for an overlap of %u",
                          c->max_length, f.front + f.trail, c->overlap);
     return ECREC_OK;
@@ -586,7 +451,7 @@ int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err)
         if (call->pictures != NULL && s->together > MOST_PICTURES)
             s->together = MOST_PICTURES;
         atomic_store_explicit(&s->next, done, memory_order_relaxed);
-        context_run(call->context, run_lane, s, lanes < s->limit - done ? lanes : (uint32_t)(s->limit - done));
+        context_run(call->context, lane_work, s, lanes < s->limit - done ? lanes : (uint32_t)(s->limit - done));
         done = s->limit;
         if (call->progress != NULL && call->progress(call->progress_opaque, done, call->n) != 0 && done < call->n) {
             s->call = NULL;
