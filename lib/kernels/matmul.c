@@ -6,8 +6,9 @@
 #include ECREC_BLIS_HEADER
 #endif
 
-/* Blocks: a panel of b (KC x NC) stays in L3 or L2, a block of a (MC x KC) in L2, a sliver of b in L1. */
-enum { KC = 256, MC_MOST = 144, NC_MOST = 1536, TILE_MOST = 64 };
+/* Blocks: a panel of b (KC x NC) stays in L3 or L2, a block of a (MC x KC) in L2, a sliver of b in L1 or, where it is 48 wide, in
+ * L2, from which the tile can be fed. */
+enum { KC = 384, MC_MOST = 144, NC_MOST = 1536, TILE_MOST = 64 };
 
 /* The inner tile: c[mr x nr] (+)= a sliver (k x mr) times b sliver (k x nr). */
 typedef struct inner {
@@ -98,20 +99,35 @@ size_t matmul_scratch(const kernels *table, size_t m, size_t n, size_t k)
                sizeof(float) + 4096;
 }
 
+enum { PACK_DEPTH = 16 /* inner indexes at a time: lines of memory that are read whole */ };
+
 /* Rows [first, first + rows) of op(x), inner indexes [at, at + k): slivers of `width` rows, k x width each, zeros past the end. */
 static void pack(const float *x, size_t stride, int transposed, size_t first, size_t rows, size_t at, size_t k, size_t width,
                  float factor, float *to)
 {
-    for (size_t r = 0; r < rows; r += width) {
-        size_t n = smaller(width, rows - r);
-        for (size_t i = 0; i < k; i++, to += width) {
-            for (size_t j = 0; j < n; j++) {
-                size_t row = first + r + j, inner = at + i;
-                to[j] = factor * (transposed ? x[inner * stride + row] : x[row * stride + inner]);
+    for (size_t r = 0; r < rows; r += width, to += k * width) {
+        const size_t n = smaller(width, rows - r);
+        if (transposed) {
+            for (size_t i = 0; i < k; i++) {
+                const float *from = x + (at + i) * stride + first + r;
+                if (factor == 1)
+                    memcpy(to + i * width, from, n * sizeof(float));
+                else
+                    for (size_t j = 0; j < n; j++)
+                        to[i * width + j] = factor * from[j];
             }
-            for (size_t j = n; j < width; j++)
-                to[j] = 0;
+        } else {
+            for (size_t i = 0; i < k; i += PACK_DEPTH) {
+                const size_t end = smaller(i + PACK_DEPTH, k);
+                for (size_t j = 0; j < n; j++) {
+                    const float *from = x + (first + r + j) * stride + at;
+                    for (size_t l = i; l < end; l++)
+                        to[l * width + j] = factor * from[l];
+                }
+            }
         }
+        for (size_t i = 0; i < k && n < width; i++)
+            memset(to + i * width + n, 0, (width - n) * sizeof(float));
     }
 }
 

@@ -7,6 +7,7 @@
 #include "base/cpu.h"
 #include "guarded.h"
 #include "kernels/kernels.h"
+#include "kernels/matmul.h"
 #include "kernels/select.h"
 #include "support.h"
 
@@ -400,6 +401,39 @@ static void vectors(void **state)
     }
 }
 
+static void large_product(void **state)
+{
+    (void)state;
+    static const size_t sizes[][3] = { { 1, 1, 1 }, { 7, 50, 33 }, { 150, 17, 400 }, { 13, 1540, 5 }, { 64, 96, 0 }, { 48, 48, 48 }, { 145, 97, 385 } };
+    for (int round = 0; round < 28; round++) {
+        const size_t m = sizes[round % 7][0], n = sizes[round % 7][1], k = sizes[round % 7][2];
+        const int ta = round / 7 % 2, tb = round / 14 % 2;
+        const size_t a_stride = (ta ? m : k) + draw_size(0, 3), b_stride = (tb ? k : n) + draw_size(0, 3), c_stride = n + draw_size(0, 3);
+        const float alpha = round % 3 == 0 ? 1 : -0.5f, beta = round % 3 == 1 ? 0 : round % 3 == 2 ? 1 : 0.25f;
+        float *a = draw_floats((ta ? k : m) * a_stride), *b = draw_floats((tb ? n : k) * b_stride), *old = draw_floats(m * c_stride);
+        EACH_LEVEL(t) {
+            float *c = guarded(((m - 1) * c_stride + n) * sizeof(float));
+            for (size_t i = 0; i < m; i++)
+                for (size_t j = 0; j < n; j++)
+                    c[i * c_stride + j] = beta == 0 ? NAN : old[i * c_stride + j];
+            const matmul_call call = { m, n, k, alpha, beta, ta, tb, a, a_stride, b, b_stride, c, c_stride, guarded((matmul_scratch(t, m, n, k) + 63) & ~(size_t)63) };
+            matmul_f32(t, &call);
+            for (size_t i = 0; i < m; i++)
+                for (size_t j = 0; j < n; j++) {
+                    double sum = 0, size = 1;
+                    for (size_t l = 0; l < k; l++) {
+                        const double term = (double)(ta ? a[l * a_stride + i] : a[i * a_stride + l]) * (tb ? b[j * b_stride + l] : b[l * b_stride + j]);
+                        sum += term;
+                        size += fabs(term);
+                    }
+                    check_near(t, "large product", i, j, c[i * c_stride + j], alpha * sum + (beta == 0 ? 0 : (double)beta * old[i * c_stride + j]), 0.6 * FLT_EPSILON * ((double)k + 4) * (size + 4));
+                }
+            untouched(t, "large product", c, m, n, c_stride);
+        }
+        guarded_release();
+    }
+}
+
 /* A level whose products are wrong is passed over, and said. */
 static void broken_product(const gemm_s8_call *c)
 {
@@ -440,7 +474,7 @@ int main(void)
         print_message("level %s\n", levels[i]->name);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(product_f32), cmocka_unit_test(product_s8), cmocka_unit_test(attention), cmocka_unit_test(norms),
-        cmocka_unit_test(activations), cmocka_unit_test(exponential), cmocka_unit_test(softmax), cmocka_unit_test(vectors),
+        cmocka_unit_test(activations), cmocka_unit_test(exponential), cmocka_unit_test(softmax), cmocka_unit_test(vectors), cmocka_unit_test(large_product),
         cmocka_unit_test(self_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
