@@ -1,428 +1,15 @@
 #include "text/pattern_compile.h"
 
 #include <string.h>
-#include <utf8proc.h>
 
 #include "base/error.h"
 #include "text/pattern_linear.h"
-#include "text/pattern_sets.h"
-#include "text/utf8.h"
+#include "text/pattern_parse.h"
 
 /* Text -> an automaton with choices in order of preference (Thompson 1968) -> a deterministic one whose states are ordered
  * lists of its nodes, so that it finds what a backtracking engine would find first, in one pass. */
 
-enum { MOST_NODES = 4096, MOST_STATES = 2048, MOST_DEPTH = 32, MOST_REPEAT = 1000, MOST_CLASSES = 250 };
-enum { NODE_CLASS, NODE_SPLIT, NODE_LOOK, NODE_MATCH };
-typedef struct node { uint32_t kind, set, negated; int32_t next, other; } node; /* split: next is preferred; one way alone: other -1 */
-typedef struct fragment { int32_t first, last; } fragment; /* last: a split with one open way */
-typedef struct loop { uint32_t set; int32_t exit; } loop;  /* possessive */
-
-typedef struct compiler {
-    memory *m;
-    arena a;
-    const char *where, *text;
-    size_t length, at;
-    int depth, fold;
-    set_builder sets;
-    node *nodes;
-    int32_t node_count;
-    loop loops[64];
-    size_t loop_count;
-    ecrec_error *err;
-    int32_t status;
-} compiler;
-
-static int fail(compiler *c, const char *what)
-{
-    if (c->status == ECREC_OK && c->sets.failed)
-        c->status = error_nomem(c->err, "a pattern's sets of characters", 0);
-    else if (c->status == ECREC_OK)
-        c->status = error_set(c->err, ECREC_ERR_UNSUPPORTED, "%s: the pattern \"%.*s\" is not supported: %s at byte %zu", c->where,
-                              (int)(c->length < 200 ? c->length : 200), c->text, what, c->at);
-    return 0;
-}
-
-static int peek(const compiler *c, char what)
-{
-    return c->at < c->length && c->text[c->at] == what;
-}
-
-static int take(compiler *c, const char *what)
-{
-    const size_t n = strlen(what);
-    if (c->length - c->at < n || memcmp(c->text + c->at, what, n) != 0)
-        return 0;
-    c->at += n;
-    return 1;
-}
-
-static int32_t add(compiler *c, uint32_t kind, uint32_t set)
-{
-    if (c->node_count == MOST_NODES) {
-        fail(c, "it is too long");
-        return 0;
-    }
-    c->nodes[c->node_count] = (node){ kind, set, 0, -1, -1 };
-    return c->node_count++;
-}
-
-static fragment single(compiler *c, uint32_t kind, uint32_t set)
-{
-    const int32_t n = add(c, kind, set), last = add(c, NODE_SPLIT, 0);
-    c->nodes[n].next = last;
-    return (fragment){ n, last };
-}
-
-static fragment chain(compiler *c, fragment a, fragment b)
-{
-    c->nodes[a.last].next = b.first;
-    return (fragment){ a.first, b.last };
-}
-
-/* ---- sets ---- */
-
-static int hexadecimal(compiler *c, size_t least, size_t most, uint32_t *out)
-{
-    uint32_t value = 0;
-    size_t n = 0;
-    for (; n < most && c->at < c->length; n++, c->at++) {
-        const char d = c->text[c->at];
-        const int digit = d >= '0' && d <= '9' ? d - '0' : (d | 32) >= 'a' && (d | 32) <= 'f' ? (d | 32) - 'a' + 10 : -1;
-        if (digit < 0)
-            break;
-        value = value * 16 + (uint32_t)digit;
-    }
-    *out = value;
-    return n < least || value > 0x10FFFF ? fail(c, "a character's number") : 1;
-}
-
-/* An escape: *character, or a whole set added to `set` (*character UINT32_MAX). */
-static int escape(compiler *c, uint32_t set, int inside, uint32_t *character)
-{
-    static const char controls[] = "r\rn\nt\tf\fv\va\ae\x1B";
-    if (c->at == c->length)
-        return fail(c, "a lone backslash");
-    const char e = c->text[c->at++];
-    *character = UINT32_MAX;
-    if (e == 'p' || e == 'P') {
-        const char *name = c->text + c->at + 1, *close = peek(c, '{') ? memchr(name, '}', c->length - c->at - 1) : NULL;
-        if (close == NULL)
-            return fail(c, "a property without a name in braces");
-        size_t n = (size_t)(close - name);
-        const int not = n > 0 && name[0] == '^';
-        if (!set_add_property(&c->sets, set, name + not, n - (size_t)not, (e == 'P') != not))
-            return fail(c, "an unknown property");
-        c->at += n + 2;
-        return 1;
-    }
-    if (memchr("sSdDwWhH", e, 8) != NULL) {
-        const char name[1] = { inside && (e | 32) == 'w' ? 'b' : (char)(e | 32) };
-        (void)set_add_property(&c->sets, set, name, 1, (e & 32) == 0);
-        return 1;
-    }
-    for (size_t i = 0; i + 1 < sizeof controls; i += 2)
-        if (controls[i] == e) {
-            *character = (unsigned char)controls[i + 1];
-            return 1;
-        }
-    if (e == 'u')
-        return hexadecimal(c, 4, 4, character);
-    if (e == 'x' && take(c, "{"))
-        return hexadecimal(c, 1, 8, character) && (take(c, "}") || fail(c, "a character's number"));
-    if (e == 'x')
-        return hexadecimal(c, 1, 2, character);
-    if ((e | 32) >= 'a' && (e | 32) <= 'z')
-        return fail(c, "an escape");
-    if (e >= '0' && e <= '9')
-        return fail(c, "a back reference");
-    c->at--;
-    c->at += utf8_next((const unsigned char *)c->text + c->at, c->length - c->at, character);
-    return 1;
-}
-
-/* One character or escape, inside a bracket or not. */
-static int bracket_item(compiler *c, uint32_t set, int inside, uint32_t *character)
-{
-    if (take(c, "\\"))
-        return escape(c, set, inside, character);
-    c->at += utf8_next((const unsigned char *)c->text + c->at, c->length - c->at, character);
-    return 1;
-}
-
-static int bracket(compiler *c, uint32_t set)
-{
-    const int negated = take(c, "^");
-    int first = 1;
-    if (++c->depth > MOST_DEPTH)
-        return fail(c, "too many brackets");
-    while (!peek(c, ']') || first) {
-        uint32_t from, to;
-        first = 0;
-        if (c->at >= c->length)
-            return fail(c, "a bracket that is not closed");
-        if (c->length - c->at >= 2 && memcmp(c->text + c->at, "&&", 2) == 0)
-            return fail(c, "an intersection");
-        if (c->length - c->at >= 2 && memcmp(c->text + c->at, "[:", 2) == 0)
-            return fail(c, "a POSIX class");
-        if (take(c, "[")) {
-            uint32_t inner;
-            if (!set_new(&c->sets, &inner) || !bracket(c, inner))
-                return c->status != ECREC_OK ? 0 : fail(c, "too many sets");
-            set_unite(&c->sets, set, inner);
-            set_drop(&c->sets, inner);
-            continue;
-        }
-        if (!bracket_item(c, set, 1, &from))
-            return 0;
-        if (from == UINT32_MAX)
-            continue;
-        to = from;
-        if (peek(c, '-') && c->at + 1 < c->length && c->text[c->at + 1] != ']') {
-            c->at++;
-            if (!bracket_item(c, set, 1, &to))
-                return 0;
-            if (to == UINT32_MAX || to < from)
-                return fail(c, "a range");
-        }
-        set_add_range(&c->sets, set, from, to);
-    }
-    c->at++;
-    c->depth--;
-    if (c->fold)
-        set_fold(&c->sets, set);
-    if (negated)
-        set_invert(&c->sets, set);
-    return 1;
-}
-
-/* The set of the class or character that begins here. */
-static int class_atom(compiler *c, uint32_t *set)
-{
-    uint32_t character = UINT32_MAX;
-    if (!set_new(&c->sets, set))
-        return fail(c, "too many sets");
-    if (take(c, "[")) {
-        if (!bracket(c, *set))
-            return 0;
-    } else if (take(c, ".")) {
-        set_add_range(&c->sets, *set, '\n', '\n');
-        set_invert(&c->sets, *set);
-    } else {
-        if (!bracket_item(c, *set, 0, &character))
-            return 0;
-        if (character != UINT32_MAX)
-            set_add_range(&c->sets, *set, character, character);
-        if (c->fold)
-            set_fold(&c->sets, *set);
-    }
-    *set = set_intern(&c->sets, *set);
-    return 1;
-}
-
-/* ---- structure ---- */
-
-static fragment alternation(compiler *c);
-
-static fragment group(compiler *c)
-{
-    const fragment none = { 0, 0 };
-    const int fold = c->fold;
-    if (take(c, "?!") || take(c, "?=")) {
-        const int negated = c->text[c->at - 1] == '!';
-        uint32_t set;
-        if (peek(c, ')') || c->at == c->length || !class_atom(c, &set))
-            return c->status != ECREC_OK ? none : (fail(c, "an empty look ahead"), none);
-        if (!take(c, ")"))
-            return fail(c, "a look ahead at more than one character"), none;
-        const fragment f = single(c, NODE_LOOK, set);
-        c->nodes[f.first].negated = (uint32_t)negated;
-        return f;
-    }
-    if (take(c, "?i:"))
-        c->fold = 1;
-    else if (take(c, "?-i:"))
-        c->fold = 0;
-    else if (!take(c, "?:") && peek(c, '?'))
-        return fail(c, "this kind of group"), none;
-    if (++c->depth > MOST_DEPTH)
-        return fail(c, "too many groups"), none;
-    const fragment f = alternation(c);
-    c->depth--;
-    c->fold = fold;
-    if (c->status == ECREC_OK && !take(c, ")"))
-        fail(c, "a group that is not closed");
-    return f;
-}
-
-static fragment atom(compiler *c)
-{
-    const fragment none = { 0, 0 };
-    uint32_t set = 0;
-    if (take(c, "("))
-        return group(c);
-    if (take(c, "$")) { /* the end of a line: nothing but a line feed follows */
-        if (!set_new(&c->sets, &set))
-            return fail(c, "too many sets"), none;
-        set_add_range(&c->sets, set, '\n', '\n');
-        set_invert(&c->sets, set);
-        const fragment f = single(c, NODE_LOOK, set_intern(&c->sets, set));
-        c->nodes[f.first].negated = 1;
-        return f;
-    }
-    if (c->at < c->length && memchr("*+?{^", c->text[c->at], 5) != NULL)
-        return fail(c, peek(c, '^') ? "an anchor" : "a repetition of nothing"), none;
-    return class_atom(c, &set) ? single(c, NODE_CLASS, set) : none;
-}
-
-typedef struct repetition { uint32_t least, most; int lazy, possessive; } repetition; /* most UINT32_MAX: no end */
-
-static int number(compiler *c, uint32_t *out)
-{
-    size_t digits = 0;
-    *out = 0;
-    for (; c->at < c->length && c->text[c->at] >= '0' && c->text[c->at] <= '9' && digits < 6; c->at++, digits++)
-        *out = *out * 10 + (uint32_t)(c->text[c->at] - '0');
-    return digits != 0;
-}
-
-static int quantifier(compiler *c, repetition *r)
-{
-    int braces = 0;
-    r->lazy = r->possessive = 0;
-    if (take(c, "*")) {
-        *r = (repetition){ 0, UINT32_MAX, 0, 0 };
-    } else if (take(c, "+")) {
-        *r = (repetition){ 1, UINT32_MAX, 0, 0 };
-    } else if (take(c, "?")) {
-        *r = (repetition){ 0, 1, 0, 0 };
-    } else if (take(c, "{")) {
-        const int low = number(c, &r->least);
-        r->most = r->least;
-        if (take(c, ",") && !number(c, &r->most))
-            r->most = UINT32_MAX;
-        if (!take(c, "}") || (!low && r->most == UINT32_MAX) || r->most < r->least || r->least > MOST_REPEAT || (r->most != UINT32_MAX && r->most > MOST_REPEAT))
-            return fail(c, "a repetition"), 0;
-        braces = 1;
-    } else {
-        return 0;
-    }
-    if (take(c, "?"))
-        r->lazy = 1;
-    else if (!braces && take(c, "+")) /* behind braces a plus repeats once more */
-        r->possessive = 1;
-    return 1;
-}
-
-/* A choice between going on and leaving. */
-static void choose(compiler *c, int32_t split, int32_t on, int32_t leave, int lazy)
-{
-    c->nodes[split].next = lazy ? leave : on;
-    c->nodes[split].other = lazy ? on : leave;
-}
-
-/* The atom at `from`, again and again: it is read once for each copy. */
-static fragment repeated(compiler *c, size_t from, const repetition *r)
-{
-    const size_t end = c->at;
-    const int32_t exit = add(c, NODE_SPLIT, 0), enter = add(c, NODE_SPLIT, 0);
-    fragment all = { enter, enter };
-    const uint32_t copies = r->most == UINT32_MAX ? r->least + (r->least == 0) : r->most;
-    for (uint32_t i = 0; i < copies && c->status == ECREC_OK; i++) {
-        c->at = from;
-        const fragment one = atom(c);
-        if (c->status != ECREC_OK)
-            break;
-        if (i >= r->least) { /* may be left out */
-            const int32_t skip = add(c, NODE_SPLIT, 0);
-            choose(c, skip, one.first, exit, r->lazy);
-            all = chain(c, all, (fragment){ skip, one.last });
-        } else {
-            all = chain(c, all, one);
-        }
-        if (r->most == UINT32_MAX && i + 1 == copies) {
-            const int32_t again = add(c, NODE_SPLIT, 0);
-            choose(c, again, one.first, exit, r->lazy);
-            c->nodes[all.last].next = again;
-            all.last = exit;
-        }
-        if (r->possessive && c->nodes[one.first].kind != NODE_CLASS)
-            fail(c, "a possessive repetition of more than one character");
-        else if (r->possessive && c->loop_count < sizeof c->loops / sizeof *c->loops)
-            c->loops[c->loop_count++] = (loop){ c->nodes[one.first].set, exit };
-        else if (r->possessive)
-            fail(c, "too many possessive repetitions");
-    }
-    c->at = end;
-    if (all.last != exit)
-        c->nodes[all.last].next = exit;
-    return (fragment){ all.first, exit };
-}
-
-static fragment item(compiler *c)
-{
-    const size_t from = c->at;
-    const int32_t nodes = c->node_count;
-    const size_t loops = c->loop_count;
-    repetition r;
-    fragment f = atom(c);
-    if (c->status != ECREC_OK || !quantifier(c, &r))
-        return f;
-    c->node_count = nodes; /* read again, once for each copy */
-    c->loop_count = loops;
-    f = repeated(c, from, &r);
-    while (c->status == ECREC_OK && quantifier(c, &r)) {
-        if (r.least > 1 || (r.most != UINT32_MAX && r.most > 1) || r.possessive)
-            return fail(c, "a repetition of a repetition"), f;
-        const int32_t exit = add(c, NODE_SPLIT, 0), again = add(c, NODE_SPLIT, 0);
-        if (r.most == UINT32_MAX) {
-            choose(c, again, f.first, exit, r.lazy);
-            c->nodes[f.last].next = again;
-        } else {
-            c->nodes[f.last].next = exit;
-        }
-        if (r.least == 0) {
-            const int32_t skip = add(c, NODE_SPLIT, 0);
-            choose(c, skip, f.first, exit, r.lazy);
-            f.first = skip;
-        }
-        f.last = exit;
-    }
-    return f;
-}
-
-static fragment sequence(compiler *c)
-{
-    const int32_t start = add(c, NODE_SPLIT, 0);
-    fragment all = { start, start };
-    while (c->status == ECREC_OK && c->at < c->length && !peek(c, '|') && !peek(c, ')')) {
-        if (take(c, "(?i)")) {
-            c->fold = 1;
-            continue;
-        }
-        all = chain(c, all, item(c));
-    }
-    return all;
-}
-
-static fragment alternation(compiler *c)
-{
-    fragment all = sequence(c);
-    if (!peek(c, '|'))
-        return all;
-    const int32_t exit = add(c, NODE_SPLIT, 0);
-    int32_t first = add(c, NODE_SPLIT, 0), here = first;
-    c->nodes[here].next = all.first;
-    c->nodes[all.last].next = exit;
-    while (c->status == ECREC_OK && take(c, "|")) {
-        all = sequence(c);
-        const int32_t more = add(c, NODE_SPLIT, 0);
-        c->nodes[here].other = more;
-        here = more;
-        c->nodes[here].next = all.first;
-        c->nodes[all.last].next = exit;
-    }
-    return (fragment){ first, exit };
-}
+enum { MOST_STATES = 2048, MOST_CLASSES = 250 };
 
 /* ---- checks over the whole ---- */
 
@@ -464,7 +51,7 @@ static int check_whole(compiler *c, int32_t start)
     memset(seen, 0, MOST_NODES);
     (void)reach(c, start, seen, stack, &sets, &ends);
     if (ends)
-        return fail(c, "it could match nothing");
+        return pattern_fail(c, "it could match nothing");
     /* giving back must not help what follows a possessive repetition */
     for (size_t i = 0; i < c->loop_count; i++) {
         sets = 0;
@@ -472,7 +59,7 @@ static int check_whole(compiler *c, int32_t start)
         const int looks = reach(c, c->loops[i].exit, seen, stack, &sets, &ends);
         for (uint32_t s = 0; s < 64; s++)
             if (looks || ((sets >> s & 1) && set_meets(&c->sets, s, c->loops[i].set)))
-                return fail(c, "a possessive repetition in front of what it may take");
+                return pattern_fail(c, "a possessive repetition in front of what it may take");
     }
     return 1;
 }
@@ -514,7 +101,7 @@ static int state_of(states *s, const int32_t *list, size_t n, uint32_t *out)
         }
     }
     if (count == MOST_STATES)
-        return fail(s->c, "it takes too many states");
+        return pattern_fail(s->c, "it takes too many states");
     const uint32_t end = start_of(s, count) + (uint32_t)n;
     if (buffer_append(&s->lists, list, n * sizeof *list) != ECREC_OK || buffer_append(&s->starts, &end, sizeof end) != ECREC_OK) {
         s->c->status = ECREC_ERR_NOMEM;
@@ -627,21 +214,17 @@ int32_t pattern_compile(memory *m, const char *where, const char *text, size_t l
     if (c.nodes == NULL || !sets_open(&c.sets, &c.a))
         c.status = ECREC_ERR_NOMEM;
     if (c.status == ECREC_OK) {
-        const fragment all = alternation(&c);
-        if (c.status == ECREC_OK && c.at != length)
-            fail(&c, "a closing bracket");
-        const int32_t end = add(&c, NODE_MATCH, 0);
-        c.nodes[all.last].next = end;
+        const int32_t start = pattern_parse(&c);
         const uint64_t *masks = NULL;
         uint16_t *index = NULL, *pages = NULL;
         uint32_t page_count = 0;
-        if (c.status == ECREC_OK && check_whole(&c, all.first)) {
+        if (c.status == ECREC_OK && check_whole(&c, start)) {
             if (c.sets.failed || !sets_classes(&c.sets, MOST_CLASSES, &masks, &s.classes, &index, &pages, &page_count))
-                c.status = c.sets.failed ? ECREC_ERR_NOMEM : (fail(&c, "too many classes of characters"), ECREC_ERR_UNSUPPORTED);
+                c.status = c.sets.failed ? ECREC_ERR_NOMEM : (pattern_fail(&c, "too many classes of characters"), ECREC_ERR_UNSUPPORTED);
             s.masks = masks;
         }
-        if (c.status == ECREC_OK && determine(&s, all.first) &&
-            (pattern_is_linear((const uint16_t *)(const void *)s.moves.data, s.classes) || fail(&c, "it could take quadratic time")))
+        if (c.status == ECREC_OK && determine(&s, start) &&
+            (pattern_is_linear((const uint16_t *)(const void *)s.moves.data, s.classes) || pattern_fail(&c, "it could take quadratic time")))
             (void)write_tables(&s, index, pages, page_count, tables, out);
     }
     if (c.status == ECREC_ERR_NOMEM)
