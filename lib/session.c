@@ -8,7 +8,7 @@
 
 static int encoder_tensor(const char *name)
 {
-    return strncmp(name, "embeddings.", 11) == 0 || strncmp(name, "layers.", 7) == 0;
+    return strncmp(name, "rank.", 5) != 0 && strncmp(name, "learn.", 6) != 0;
 }
 
 /* An update leaves the encoder's tensors alone: then its view is shared, not checked again. */

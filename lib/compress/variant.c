@@ -11,7 +11,7 @@
 
 static int of_encoder(const char *name)
 {
-    return strncmp(name, "embeddings.", 11) == 0 || strncmp(name, "layers.", 7) == 0 || strncmp(name, "pooler.", 7) == 0;
+    return strncmp(name, "rank.", 5) != 0 && strncmp(name, "learn.", 6) != 0;
 }
 
 int32_t variant_mark(parts *p, const char *how, ecrec_error *err)
