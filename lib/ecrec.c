@@ -9,6 +9,7 @@
 #include "check.h"
 #include "compress/compress.h"
 #include "kernels/kernels.h"
+#include "kernels/matmul.h"
 #include "learn/fit.h"
 #include "learn/progress.h"
 #include "learn/update.h"
@@ -45,6 +46,22 @@ OPTIONS_INIT(ecrec_encode_output_init, ecrec_encode_output, ECREC_ENCODE_OUTPUT_
 OPTIONS_INIT(ecrec_prune_options_init, ecrec_prune_options, ECREC_PRUNE_OPTIONS_INIT)
 OPTIONS_INIT(ecrec_quantize_options_init, ecrec_quantize_options, ECREC_QUANTIZE_OPTIONS_INIT)
 
+/* BLIS's tile for large products, where it is the one to take (matmul.h): the context then has a table of its own. */
+static int32_t take_blis(ecrec_context *made, ecrec_error *err)
+{
+    void *blis = matmul_wants_blis(made->kernels) && memory_c_library_has(MATMUL_BLIS_HEADROOM) ? matmul_ask_blis(made->kernels) : NULL;
+    if (blis == NULL)
+        return ECREC_OK;
+    kernels *table = memory_allocate(&made->m, sizeof *table);
+    if (table == NULL)
+        return error_nomem(err, "the kernels", sizeof *table);
+    *table = *made->kernels;
+    table->blis = blis;
+    made->kernels = made->kernels_copy = table;
+    made->kernels_copy_bytes = sizeof *table;
+    return ECREC_OK;
+}
+
 int32_t ecrec_context_create(const ecrec_context_options *options, ecrec_context **context, ecrec_error *err)
 {
     CHECK_POINTER(context);
@@ -55,6 +72,10 @@ int32_t ecrec_context_create(const ecrec_context_options *options, ecrec_context
     uint32_t rejected = 0;
     made->kernels = kernels_select(made->cpu_available, &rejected);
     made->cpu_level = made->kernels->level;
+    if ((status = take_blis(made, err)) != ECREC_OK) {
+        context_release(made);
+        return status;
+    }
     cpu_describe(made->cpu_text, sizeof made->cpu_text, made->cpu_available, made->cpu_level, rejected);
     if (rejected != 0)
         context_log(made, ECREC_LOG_WARNING, "kernels of levels 0x%x differ from the reference on this machine and are not used", rejected);

@@ -91,6 +91,7 @@ void context_release(ecrec_context *context)
     if (context == NULL || atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
         return;
     pool_destroy(context->pool);
+    memory_release(&context->m, context->kernels_copy, context->kernels_copy_bytes);
     memory last = context->m; /* outlives the block that it lies in */
     memory_release(&last, context, sizeof *context);
 }

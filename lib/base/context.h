@@ -22,6 +22,8 @@ struct ecrec_context {
     uint32_t cpu_level;     /* the one chosen */
     char cpu_text[256];
     const struct kernels *kernels;
+    void *kernels_copy; /* where the table is the context's own (BLIS's tile in it), or NULL */
+    size_t kernels_copy_bytes;
 };
 
 /* Makes everything but the kernels, which the caller (ecrec.c) selects and sets before handing the context out. */

@@ -18,6 +18,13 @@ static void libc_release(void *opaque, void *block, size_t size, size_t alignmen
     free(block);
 }
 
+int memory_c_library_has(size_t size)
+{
+    void *block = libc_allocate(NULL, size, MEMORY_ALIGNMENT);
+    free(block);
+    return block != NULL;
+}
+
 void memory_init(memory *m, const ecrec_allocator *allocator, uint64_t limit)
 {
     static const ecrec_allocator libc = { sizeof libc, 0, NULL, libc_allocate, NULL, libc_release };

@@ -25,6 +25,9 @@ void memory_release(memory *m, void *block, size_t size);                    /* 
 /* count * size, or SIZE_MAX when that overflows (an allocation of SIZE_MAX always fails) */
 size_t memory_product(size_t count, size_t size);
 
+/* Whether the C library's allocator has this much to give just now: asked before a library that ends the process when it has not. */
+int memory_c_library_has(size_t size);
+
 /* A growable byte buffer. */
 typedef struct buffer {
     memory *m;

@@ -83,9 +83,11 @@ typedef struct kernels {
     float (*dot_f32)(size_t n, const float *a, const float *b);
     int32_t (*dot_s8)(size_t n, const int8_t *a, const int8_t *b);
     void (*axpy_f32)(size_t n, float a, const float *x, float *y); /* y += a x */
-    /* The inner tile of the blocked product (matmul.h): c[mr x nr] (+)= a panel b panel; a: k x tile_m, b: k x tile_n */
+    /* The inner tile of the blocked product (matmul.h): c[tile_m x tile_n] (+)= a b, where a's value at row r and inner index i is
+     * a[r * row + i * step] and b is packed, k x tile_n */
     uint32_t tile_m, tile_n;
-    void (*tile_f32)(size_t k, const float *a, const float *b, float *c, size_t c_stride, int32_t accumulate);
+    void (*tile_f32)(size_t k, const float *a, size_t row, size_t step, const float *b, float *c, size_t c_stride, int32_t accumulate);
+    void *blis; /* what BLIS knows of this processor, where its tile runs the large products instead (matmul_ask_blis); else NULL */
 } kernels;
 
 /* The best table within `available` (mask of ECREC_CPU_*; portable is always allowed). Each fast s8 and f32 kernel runs

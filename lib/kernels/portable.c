@@ -195,13 +195,13 @@ static void attention(const attention_call *call)
     attention_reference(call);
 }
 
-static void tile_f32(size_t k, const float *a, const float *b, float *c, size_t c_stride, int32_t accumulate)
+static void tile_f32(size_t k, const float *a, size_t row, size_t step, const float *b, float *c, size_t c_stride, int32_t accumulate)
 {
     float acc[4][PANEL] = { { 0 } };
     for (size_t i = 0; i < k; i++)
         for (size_t r = 0; r < 4; r++)
             for (size_t j = 0; j < PANEL; j++)
-                acc[r][j] += a[i * 4 + r] * b[i * PANEL + j];
+                acc[r][j] += a[r * row + i * step] * b[i * PANEL + j];
     for (size_t r = 0; r < 4; r++)
         for (size_t j = 0; j < PANEL; j++)
             c[r * c_stride + j] = acc[r][j] + (accumulate ? c[r * c_stride + j] : 0);
@@ -210,6 +210,6 @@ static void tile_f32(size_t k, const float *a, const float *b, float *c, size_t 
 const kernels *kernels_portable(void)
 {
     static const kernels table = { "portable", ECREC_CPU_PORTABLE, gemm_f32, gemm_s8, quantize_rows, attention, layer_norm,
-                                   rms_norm, activate, exponential, softmax, dot_f32, dot_s8, axpy_f32, 4, PANEL, tile_f32 };
+                                   rms_norm, activate, exponential, softmax, dot_f32, dot_s8, axpy_f32, 4, PANEL, tile_f32, NULL };
     return &table;
 }

@@ -171,24 +171,28 @@ static void gemm_f32(const gemm_f32_call *c)
     }
 }
 
-/* The inner tile of matmul.h: a is k x TILE_ROWS, b is k x (TILE_PANELS * 16). */
-static void tile_f32(size_t k, const float *a, const float *b, float *c, size_t c_stride, int32_t accumulate)
+/* The inner tile of matmul.h: b is k x (TILE_PANELS * 16). */
+static void tile_f32(size_t k, const float *a, size_t row, size_t step, const float *b, float *c, size_t c_stride, int32_t accumulate)
 {
     vf acc[TILE_ROWS][TILE_PANELS * PARTS];
     UNROLL
-    for (int r = 0; r < TILE_ROWS; r++)
+    for (int r = 0; r < TILE_ROWS; r++) {
+        UNROLL
+        for (int p = 0; p < TILE_PANELS; p++)
+            __builtin_prefetch(c + (size_t)r * c_stride + p * PANEL, 1, 3);
         UNROLL
         for (int p = 0; p < TILE_PANELS * PARTS; p++)
             acc[r][p] = vf_set(0);
+    }
     DO_NOT_UNROLL
-    for (size_t i = 0; i < k; i++) {
+    for (size_t i = 0; i < k; i++, a += step, b += TILE_PANELS * PANEL) {
         vf v[TILE_PANELS * PARTS];
         UNROLL
         for (int p = 0; p < TILE_PANELS * PARTS; p++)
-            v[p] = vf_load(b + i * TILE_PANELS * PANEL + p * LANES);
+            v[p] = vf_load(b + p * LANES);
         UNROLL
         for (int r = 0; r < TILE_ROWS; r++) {
-            vf x = vf_set(a[i * TILE_ROWS + r]);
+            vf x = vf_set(a[(size_t)r * row]);
             UNROLL
             for (int p = 0; p < TILE_PANELS * PARTS; p++)
                 acc[r][p] = vf_fma(x, v[p], acc[r][p]);

@@ -7,6 +7,7 @@
 # frappe     quality: each part of the ranker, beside Vowpal Wabbit, LightGBM and the rule "pair seen"
 # rank       rows a second of update, score and fit, nothing read from files
 # tokenizers texts to tokens beside the reference, BlingFire and flash-tokenizer
+# matmul     large float32 products beside BLIS in each configuration, oneDNN and MKL
 # learn      labelled rows an update learns from in a second, beside Vowpal Wabbit
 #
 # Figures are medians of alternating runs; on a machine that others use, only the ratios mean something.
@@ -24,7 +25,7 @@ while [ $# -gt 0 ]; do
         --out) out=$2; shift ;;
         --threads) threads=$2; shift ;;
         --quick) quick=(--quick) ;;
-        -h|--help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -h|--help) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
         -*) echo "run.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
         *) benches+=("$1") ;;
     esac
@@ -53,6 +54,11 @@ bench_learn() {
 
 bench_frappe() {
     "$python" "$here/frappe.py" --tool "$tool" --json "$out/frappe.json" "${quick[@]}"
+}
+
+bench_matmul() {
+    ninja -C "$build" tests/bench/bench_matmul >/dev/null
+    "$python" "$here/matmul.py" "$build/tests/bench/bench_matmul" --json "$out/matmul.json"
 }
 
 bench_rank() {
