@@ -5,6 +5,7 @@
 #include "base/report.h"
 #include "check.h"
 #include "ecrec/delta.h"
+#include "learn/merge.h"
 #include "model/delta.h"
 #include "model/journal.h"
 
@@ -156,6 +157,97 @@ int32_t ecrec_delta_info(ecrec_context *context, const void *bytes, size_t lengt
         *report = r;
     else
         ecrec_report_release(r);
+    return status;
+}
+
+/* The kept snapshot that has this state, held by h. */
+static int32_t find_state(ecrec_model *model, hazard *h, hash128 state, const snapshot **out, ecrec_error *err)
+{
+    for (uint64_t numbers[64], count = 0, i = 0;; i++) {
+        if (i == 0) {
+            pthread_mutex_lock(&model->lock);
+            for (; count < model->kept_count; count++)
+                numbers[count] = model->kept[count]->number;
+            pthread_mutex_unlock(&model->lock);
+        }
+        if (i == count)
+            return error_set(err, ECREC_ERR_MISMATCH, "no kept snapshot of the model is the one that the deltas begin from");
+        const snapshot *s = snapshot_read(model, h, numbers[i]);
+        if (s != NULL && same(model_state(model, s), state)) {
+            *out = s;
+            return ECREC_OK;
+        }
+        snapshot_done(h);
+    }
+}
+
+static int32_t merge_into(ecrec_model *model, const snapshot *base, tensor_set *const *states, size_t n, delta_head *head, const ecrec_sink *sink,
+                          ecrec_error *err)
+{
+    memory *m = &model->context->m;
+    tensor_set *merged = NULL;
+    buffer b;
+    int32_t status = merge_states(m, model->schema, ecrec_model_dimension(model), base->tensors, states, n, &merged, err);
+    if (status != ECREC_OK)
+        return status;
+    buffer_init(&b, m);
+    head->from = base->number;
+    head->result = head->base;
+    state_hash(base->tensors, merged, &head->result);
+    status = delta_write(m, head, base->tensors, merged, &b, err);
+    if (status == ECREC_OK && sink->write(sink->opaque, b.data, b.length) != 0)
+        status = error_set(err, ECREC_ERR_IO, "the delta could not be written");
+    buffer_release(&b);
+    tensor_set_release(merged);
+    return status;
+}
+
+int32_t ecrec_delta_merge(ecrec_model *model, const void *const *deltas, const size_t *lengths, size_t n, const ecrec_sink *sink, ecrec_error *err)
+{
+    enum { MOST_DELTAS = 1024 };
+    hazard h;
+    const snapshot *base = NULL;
+    delta_head head = { .to = 0 };
+    CHECK_POINTER(model);
+    CHECK_POINTER(deltas);
+    CHECK_POINTER(lengths);
+    CHECK_POINTER(sink);
+    CHECK_OPTIONS(ecrec_sink, sink);
+    CHECK_POINTER(sink->write);
+    int32_t status = check_ranker(model, err);
+    if (status != ECREC_OK)
+        return status;
+    if (n == 0 || n > MOST_DELTAS)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_delta_merge: %zu deltas, 1 to %d can be merged", n, MOST_DELTAS);
+    memory *m = &model->context->m;
+    tensor_set **states = memory_zero(m, n * sizeof *states);
+    if (states == NULL)
+        return error_nomem(err, "the workers' states", n * sizeof *states);
+    model_add_hazard(model, &h);
+    for (size_t i = 0; i < n && status == ECREC_OK; i++) {
+        delta_head d;
+        if (deltas[i] == NULL)
+            status = error_set(err, ECREC_ERR_INVALID, "ecrec_delta_merge: delta %zu is NULL", i);
+        else if ((status = delta_read_head(deltas[i], lengths[i], &d, err)) == ECREC_OK && !same(d.model, model_identity(model)))
+            status = error_set(err, ECREC_ERR_MISMATCH, "delta %zu is of a model with another schema or encoder", i);
+        if (status == ECREC_OK && i == 0) {
+            head = d;
+            status = find_state(model, &h, d.base, &base, err);
+        }
+        if (status == ECREC_OK && !same(d.base, head.base))
+            status = error_set(err, ECREC_ERR_MISMATCH, "delta %zu begins from another state than delta 0", i);
+        if (status == ECREC_OK && d.to > head.to)
+            head.to = d.to;
+        if (status == ECREC_OK)
+            status = delta_apply(m, &d, deltas[i], lengths[i], base->tensors, &states[i], err);
+    }
+    if (status == ECREC_OK)
+        status = merge_into(model, base, states, n, &head, sink, err);
+    snapshot_done(&h);
+    model_remove_hazard(model, &h);
+    for (size_t i = 0; i < n; i++)
+        tensor_set_release(states[i]);
+    memory_release(m, states, n * sizeof *states);
     return status;
 }
 

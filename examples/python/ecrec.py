@@ -148,6 +148,25 @@ class _Handle:
         return self._handle
 
 
+_write = c.CFUNCTYPE(c.c_int32, _p, _p, c.c_size_t)
+
+
+class _Sink(c.Structure):
+    _fields_ = [("size", _u32), ("reserved", _u32), ("opaque", _p), ("write", _write)]
+
+
+def _written(call):
+    """What a call writes to a sink."""
+    pieces = []
+
+    def keep(_opaque, data, length):
+        pieces.append(c.string_at(data, length))
+        return 0
+
+    call(c.byref(_Sink(c.sizeof(_Sink), 0, None, _write(keep))))
+    return b"".join(pieces)
+
+
 class Context(_Handle):
     """Where memory comes from and who runs the work. threads: how many work in parallel; memory_limit: bytes, 0 = none."""
 
@@ -379,6 +398,38 @@ class Model(_Handle):
         numbers, count = (_u64 * 64)(), c.c_size_t()
         _call(_lib.ecrec_model_snapshots, self._h, numbers, c.c_size_t(64), c.byref(count))
         return list(numbers[:count.value])
+
+    @property
+    def state(self):
+        """Fingerprint of what the current snapshot has learned."""
+        text = c.create_string_buffer(33)
+        _call(_lib.ecrec_model_state, self._h, _u64(0), text)
+        return text.value.decode()
+
+    def delta_export(self, before, after=0):
+        """What changed between two kept snapshots, as bytes."""
+        return _written(lambda sink: _call(_lib.ecrec_delta_export, self._h, _u64(before), _u64(after), sink))
+
+    def delta_apply(self, delta):
+        """Make a delta's result the current snapshot; its number."""
+        number = _u64()
+        _call(_lib.ecrec_delta_apply, self._h, delta, c.c_size_t(len(delta)), c.byref(number))
+        return number.value
+
+    def delta_merge(self, deltas):
+        """One delta of several that begin from the same kept snapshot."""
+        pointers, lengths = (c.c_char_p * len(deltas))(*deltas), (c.c_size_t * len(deltas))(*map(len, deltas))
+        return _written(lambda sink: _call(_lib.ecrec_delta_merge, self._h, pointers, lengths, c.c_size_t(len(deltas)), sink))
+
+    def journal_open(self, path):
+        """Apply what the journal holds, and write each further update to it."""
+        handle = _p()
+        _call(_lib.ecrec_journal_open, self._h, os.fsencode(path), None, c.byref(handle))
+        return _report(handle)
+
+    def journal_compact(self, path):
+        """Save the model and begin the journal anew."""
+        _call(_lib.ecrec_journal_compact, self._h, os.fsencode(path))
 
     def rollback(self, snapshot):
         """Make a kept snapshot the current one again, bit for bit."""

@@ -32,6 +32,15 @@ ECREC_API int32_t ecrec_delta_apply(ecrec_model *model, const void *bytes, size_
  * "unpacked_bytes". Errors: INVALID, FORMAT, UNSUPPORTED, NOMEM. Any thread. The caller releases the report. Since 0.1. */
 ECREC_API int32_t ecrec_delta_info(ecrec_context *context, const void *bytes, size_t length, ecrec_report **report, ecrec_error *err);
 
+/* Make one delta of several workers' that began from the same kept snapshot of the model, and give it to sink->write in one call: what all
+ * of them learned. Each row of a table moves by the mean of its moves, weighed by the root of the squared gradients that each worker added, so a
+ * row that one worker alone has seen moves as far as there; AdaGrad's sums add up; a network is weighed by steps. The model is not changed:
+ * apply the result to it, and to the workers after a rollback to the base. At most 1,024 deltas.
+ * Errors: INVALID, FORMAT (which delta: its place), UNSUPPORTED (not a ranker), MISMATCH (another model, or a base that is not kept, or two
+ * bases), IO (the sink), NOMEM. Any thread. Since 0.1. */
+ECREC_API int32_t ecrec_delta_merge(ecrec_model *model, const void *const *deltas, const size_t *lengths, size_t n, const ecrec_sink *sink,
+                                    ecrec_error *err);
+
 enum { ECREC_SYNC_EACH = 0, ECREC_SYNC_GROUP = 1, ECREC_SYNC_NONE = 2 };
 typedef struct ecrec_journal_options {
     uint32_t size;

@@ -600,6 +600,14 @@ static int32_t deltas(world *w)
         assert_int_equal(ecrec_model_state(w->ranker, s == ECREC_OK ? 2 : 1, again, NULL), ECREC_OK);
         assert_string_equal(state, again);
     }
+    if (s == ECREC_OK) {
+        char *merged[2] = { NULL, NULL };
+        const ecrec_sink merging = { (uint32_t)sizeof merging, 0, merged, keep_bytes };
+        const void *both[2] = { kept[0], kept[0] };
+        const size_t sizes[2] = { (size_t)(kept[1] - kept[0]), (size_t)(kept[1] - kept[0]) };
+        s = ecrec_delta_merge(w->ranker, both, sizes, 2, &merging, &w->err);
+        free(merged[0]);
+    }
     ecrec_report_release(r);
     ecrec_model_release(replica);
     free(kept[0]);
@@ -632,7 +640,7 @@ static int32_t journal(world *w)
 }
 
 const operation operations[] = {
-    { "deltas", deltas, 1, "ecrec_delta_export ecrec_delta_info ecrec_delta_apply ecrec_model_state" },
+    { "deltas", deltas, 1, "ecrec_delta_export ecrec_delta_info ecrec_delta_apply ecrec_delta_merge ecrec_model_state" },
     { "journal", journal, 1, "ecrec_journal_open ecrec_journal_sync ecrec_journal_close ecrec_journal_compact ecrec_journal_options_init" },
     { "context", context, 1, "ecrec_context_create" },
     { "import", import, 1, "ecrec_model_import" },

@@ -219,9 +219,162 @@ static void fingerprints_of_files(void **unused)
     close_world(&w);
 }
 
+static bytes merge(ecrec_model *m, const bytes *deltas, size_t n)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    const void *pointers[4];
+    size_t lengths[4];
+    bytes b;
+    const ecrec_sink sink = bytes_sink(&b);
+    for (size_t i = 0; i < n; i++) {
+        pointers[i] = deltas[i].data;
+        lengths[i] = deltas[i].length;
+    }
+    CALL(ecrec_delta_merge(m, pointers, lengths, n, &sink, &err));
+    return b;
+}
+
+static double number_in(ecrec_context *context, bytes d, const char *name)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_report *r = NULL;
+    double value = 0;
+    CALL(ecrec_delta_info(context, d.data, d.length, &r, &err));
+    CALL(ecrec_report_number(r, name, &value, &err));
+    ecrec_report_release(r);
+    return value;
+}
+
+/* Two that learned the same: where one of them is, but with twice the sums. Alone: what it was. In any case near to what each says. */
+static void merged(void **unused)
+{
+    world w;
+    ecrec_error err = ECREC_ERROR_INIT;
+    float one[SHOP_ROWS], both[SHOP_ROWS];
+    (void)unused;
+    open_world(&w);
+    for (uint32_t k = 1; k <= 2; k++) {
+        CALL(shop_learn(w.trainer, k, &err));
+        CALL(shop_learn(w.replica, k, &err));
+    }
+    CALL(shop_learn(w.trainer, 3, &err));
+    CALL(shop_learn(w.replica, 3, &err));
+    bytes d[2] = { export(w.trainer, 3, 0), export(w.replica, 3, 0) };
+    bytes m = merge(w.trainer, d, 2);
+    scores_of(w.trainer, one);
+    assert_true(number_in(w.context, m, "rows") == 2 * SHOP_ROWS);
+    CALL(ecrec_rollback(w.replica, 3, &err));
+    CALL(ecrec_delta_apply(w.replica, m.data, m.length, NULL, &err));
+    scores_of(w.replica, both);
+    assert_string_not_equal(shop_state(w.trainer), shop_state(w.replica)); /* the sums */
+    for (int i = 0; i < SHOP_ROWS; i++)
+        assert_true(one[i] - both[i] < 1e-3f && both[i] - one[i] < 1e-3f);
+    free(m.data);
+    free(d[1].data);
+    /* different rows: the merge does not depend on who comes first, up to rounding, and its score lies between */
+    CALL(ecrec_rollback(w.replica, 3, &err));
+    CALL(shop_learn(w.replica, 4, &err));
+    d[1] = export(w.replica, 3, 0);
+    const bytes turned[2] = { d[1], d[0] };
+    m = merge(w.trainer, d, 2);
+    bytes n = merge(w.trainer, turned, 2);
+    float a[SHOP_ROWS], b[SHOP_ROWS];
+    CALL(ecrec_rollback(w.replica, 3, &err));
+    CALL(ecrec_delta_apply(w.replica, m.data, m.length, NULL, &err));
+    scores_of(w.replica, a);
+    CALL(ecrec_rollback(w.replica, 3, &err));
+    CALL(ecrec_delta_apply(w.replica, n.data, n.length, NULL, &err));
+    scores_of(w.replica, b);
+    for (int i = 0; i < SHOP_ROWS; i++)
+        assert_true(a[i] - b[i] < 1e-4f && b[i] - a[i] < 1e-4f);
+    free(n.data);
+    /* what cannot be merged */
+    const void *wrong[2] = { d[0].data, m.data };
+    size_t lengths[2] = { d[0].length, m.length - 1 };
+    bytes none;
+    const ecrec_sink sink = bytes_sink(&none);
+    REFUSED(ECREC_ERR_FORMAT, ecrec_delta_merge(w.trainer, wrong, lengths, 2, &sink, &err));
+    REFUSED(ECREC_ERR_INVALID, ecrec_delta_merge(w.trainer, wrong, lengths, 0, &sink, &err));
+    bytes other = export(w.trainer, 2, 4);
+    const void *bases[2] = { d[0].data, other.data };
+    lengths[1] = other.length;
+    REFUSED(ECREC_ERR_MISMATCH, ecrec_delta_merge(w.trainer, bases, lengths, 2, &sink, &err));
+    free(other.data);
+    free(m.data);
+    free(d[0].data);
+    free(d[1].data);
+    close_world(&w);
+}
+
+/* A value that one worker alone has seen moves as far as there. */
+static void seen_by_one(void **unused)
+{
+    static const char json[] = "{\"fields\":[{\"name\":\"c\",\"kind\":\"category\"}],\"labels\":[\"y\"],\"hash_bits\":16}";
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_schema *schema = NULL;
+    ecrec_context *context = context_with(1, 0);
+    ecrec_model *m[2] = { NULL, NULL };
+    bytes d[2], both;
+    float alone[2], together[2];
+    const float labels[2] = { 1, 1 };
+    (void)unused;
+    CALL(ecrec_schema_parse(context, json, sizeof json - 1, &schema, &err));
+    for (uint64_t k = 0; k < 2; k++) {
+        ecrec_batch *b = NULL;
+        ecrec_session *s = NULL;
+        ecrec_score_options o = ECREC_SCORE_OPTIONS_INIT;
+        float score = 0, parts[2];
+        const uint64_t values[2] = { k, k };
+        CALL(ecrec_ranker_create(context, NULL, schema, &m[k], &err));
+        CALL(ecrec_batch_create(schema, &b, &err));
+        CALL(ecrec_batch_reset(b, 2, &err));
+        CALL(ecrec_batch_set_category_u64(b, 0, values, NULL, &err));
+        CALL(ecrec_batch_set_label(b, 0, labels, NULL, &err));
+        CALL(ecrec_update(m[k], b, NULL, NULL, &err));
+        d[k] = export(m[k], 1, 2);
+        CALL(ecrec_batch_reset(b, 1, &err));
+        CALL(ecrec_batch_set_category_u64(b, 0, values, NULL, &err));
+        CALL(ecrec_session_create(m[k], NULL, &s, &err));
+        o.contributions = parts;
+        o.contributions_capacity = 2;
+        CALL(ecrec_score(m[k], s, b, &o, &score, 1, &err));
+        alone[k] = parts[0];
+        ecrec_session_release(s);
+        ecrec_batch_release(b);
+    }
+    both = merge(m[0], d, 2);
+    CALL(ecrec_rollback(m[0], 1, &err));
+    CALL(ecrec_delta_apply(m[0], both.data, both.length, NULL, &err));
+    for (uint64_t k = 0; k < 2; k++) {
+        ecrec_batch *b = NULL;
+        ecrec_session *s = NULL;
+        ecrec_score_options o = ECREC_SCORE_OPTIONS_INIT;
+        float score = 0, parts[2];
+        CALL(ecrec_batch_create(schema, &b, &err));
+        CALL(ecrec_batch_reset(b, 1, &err));
+        CALL(ecrec_batch_set_category_u64(b, 0, &k, NULL, &err));
+        CALL(ecrec_session_create(m[0], NULL, &s, &err));
+        o.contributions = parts;
+        o.contributions_capacity = 2;
+        CALL(ecrec_score(m[0], s, b, &o, &score, 1, &err));
+        together[k] = parts[0];
+        ecrec_session_release(s);
+        ecrec_batch_release(b);
+        assert_true(alone[k] > 0 && together[k] == alone[k]);
+    }
+    for (int k = 0; k < 2; k++) {
+        free(d[k].data);
+        ecrec_model_release(m[k]);
+    }
+    free(both.data);
+    ecrec_schema_release(schema);
+    ecrec_context_release(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(a_replica_follows), cmocka_unit_test(it_is_small), cmocka_unit_test(ranges_and_ways_back),
-                                        cmocka_unit_test(only_where_it_belongs), cmocka_unit_test(damaged), cmocka_unit_test(fingerprints_of_files) };
+                                        cmocka_unit_test(only_where_it_belongs), cmocka_unit_test(damaged), cmocka_unit_test(fingerprints_of_files),
+                                        cmocka_unit_test(merged), cmocka_unit_test(seen_by_one) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
