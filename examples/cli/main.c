@@ -57,7 +57,7 @@ static const command commands[] = {
       "                {\"text\":...,\"pair\":...}; the scores are named by the labels of its folder\n" },
     { "update", command_update, "learn from labelled records, in their order",
       "ecrec update RANKER.ecrec -i ROWS -o RANKER2.ecrec [--batch ROWS] [--passes N] [--rate ETA] [--decay LAMBDA]\n"
-      "             [--max-loss-growth NATS] [--json]\n"
+      "             [--max-loss-growth NATS] [--journal FILE] [--json]\n"
       "  --batch       rows an update (default 256; 1: one row an update)\n" },
     { "fit", command_fit, "learn from labelled records over epochs, with some held out",
       "ecrec fit RANKER.ecrec -i ROWS -o RANKER2.ecrec [--epochs N] [--batch ROWS] [--seed N] [--holdout SHARE]\n"

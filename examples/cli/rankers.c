@@ -315,7 +315,7 @@ static int print_update(const job *j, const told *sums, double rows, double upda
 
 int command_update(int argc, char **argv)
 {
-    static const char *const known[] = { "input=", "output=", "batch=", "passes=", "rate=", "decay=", "max-loss-growth=", "json", "threads=", NULL };
+    static const char *const known[] = { "input=", "output=", "batch=", "passes=", "rate=", "decay=", "max-loss-growth=", "json", "threads=", "journal=", NULL };
     job j = { .context = NULL };
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_update_options options = ECREC_UPDATE_OPTIONS_INIT;
@@ -326,8 +326,8 @@ int command_update(int argc, char **argv)
         (code = argument_number(&j.a, "rate", 0, 0, 100, &options.learning_rate)) != 0 || (code = argument_number(&j.a, "decay", 0, 0, 10, &options.decay)) != 0 ||
         (code = argument_number(&j.a, "max-loss-growth", 0, 0, 1e9, &options.max_loss_growth)) != 0)
         return code;
-    const char *to = argument(&j.a, "output", NULL), *from = argument(&j.a, "input", NULL);
-    if (to == NULL)
+    const char *to = argument(&j.a, "output", NULL), *from = argument(&j.a, "input", NULL), *journal = argument(&j.a, "journal", NULL);
+    if (to == NULL && journal == NULL)
         return usage_error("update", "-o RANKER2.ecrec is missing");
     if (passes > 1 && (from == NULL || strcmp(from, "-") == 0))
         return usage_error("update", "--passes needs -i FILE: stdin can be read once only");
@@ -335,6 +335,10 @@ int command_update(int argc, char **argv)
     told *sums = NULL;
     if (job_open(&j, 1) != 0 || (sums = calloc(ecrec_schema_labels(j.schema), sizeof *sums)) == NULL)
         goto done;
+    if (journal != NULL && ecrec_journal_open(j.model, journal, NULL, NULL, &err) != ECREC_OK) {
+        (void)failed_with(&err);
+        goto done;
+    }
     const double started = seconds();
     progress p;
     progress_begin(&p, "update", "rows", 1);
@@ -372,7 +376,8 @@ int command_update(int argc, char **argv)
     progress_end(&p);
     if (n < 0)
         goto done;
-    if (ecrec_model_save(j.model, to, &err) != ECREC_OK)
+    /* with a journal and without -o what was learned is in the journal */
+    if ((journal != NULL ? to != NULL && ecrec_journal_compact(j.model, to, &err) != ECREC_OK : ecrec_model_save(j.model, to, &err) != ECREC_OK))
         (void)failed_with(&err);
     else
         code = print_update(&j, sums, rows, updates, seconds() - started);
