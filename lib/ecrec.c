@@ -268,15 +268,6 @@ const char *ecrec_model_variant(const ecrec_model *model)
 
 /* ---- text ---- */
 
-int32_t check_session(const ecrec_model *model, const ecrec_session *session, ecrec_error *err)
-{
-    CHECK_POINTER(model);
-    CHECK_POINTER(session);
-    if (session->model != model)
-        return error_set(err, ECREC_ERR_MISMATCH, "the session was made for another model");
-    return ECREC_OK;
-}
-
 int32_t ecrec_tokenize(ecrec_model *model, ecrec_session *session, const char *text, size_t length,
                        const ecrec_tokenize_options *options, uint32_t *ids, uint32_t *offsets, uint8_t *types,
                        size_t capacity, size_t *count, ecrec_error *err)

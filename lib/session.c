@@ -4,7 +4,17 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "images.h"
+#include "check.h"
+#include "encoder/pictures.h"
+
+int32_t check_session(const ecrec_model *model, const ecrec_session *session, ecrec_error *err)
+{
+    CHECK_POINTER(model);
+    CHECK_POINTER(session);
+    if (session->model != model)
+        return error_set(err, ECREC_ERR_MISMATCH, "the session was made for another model");
+    return ECREC_OK;
+}
 
 static int encoder_tensor(const char *name)
 {
