@@ -8,6 +8,7 @@
 # rank       rows a second of update, score and fit, nothing read from files
 # tokenizers texts to tokens beside the reference, BlingFire and flash-tokenizer
 # matmul     large float32 products beside BLIS in each configuration, oneDNN and MKL
+# deltas     workers that learn a shard each, merged by their deltas, beside one worker
 # learn      labelled rows an update learns from in a second, beside Vowpal Wabbit
 #
 # Figures are medians of alternating runs; on a machine that others use, only the ratios mean something.
@@ -25,7 +26,7 @@ while [ $# -gt 0 ]; do
         --out) out=$2; shift ;;
         --threads) threads=$2; shift ;;
         --quick) quick=(--quick) ;;
-        -h|--help) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -h|--help) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
         -*) echo "run.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
         *) benches+=("$1") ;;
     esac
@@ -57,8 +58,13 @@ bench_frappe() {
 }
 
 bench_matmul() {
+    "$top/tests/install.sh" bench
     ninja -C "$build" tests/bench/bench_matmul >/dev/null
     "$python" "$here/matmul.py" "$build/tests/bench/bench_matmul" --json "$out/matmul.json"
+}
+
+bench_deltas() {
+    ECREC_LIBRARY=$build/lib/libecrec.so.0 PYTHONPATH=$top/examples/python "$python" "$here/deltas.py"
 }
 
 bench_rank() {
