@@ -121,11 +121,10 @@ static void machine_begin(machine *w)
     buffer_init(&w->image, &w->m);
 }
 
-static int open_json(machine *w, const char *folder)
+/* From a tokenizer.json that was read, which is freed; NULL: not there. */
+static int open_json_text(machine *w, char *text, size_t length)
 {
     ecrec_error err = ECREC_ERROR_INIT;
-    size_t length = 0;
-    char *text = data_file(folder, "tokenizer.json", &length);
     if (text == NULL)
         return 0;
     machine_begin(w);
@@ -133,6 +132,28 @@ static int open_json(machine *w, const char *folder)
     machine_ready(w);
     free(text);
     return 1;
+}
+
+static int open_json(machine *w, const char *folder)
+{
+    size_t length = 0;
+    char *text = data_file(folder, "tokenizer.json", &length);
+    return open_json_text(w, text, length);
+}
+
+/* The tokenizer of a model folder. */
+static int open_model(machine *w, const char *folder)
+{
+    char path[256];
+    size_t length = 0;
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    const char *file = model_path(path);
+    if (file == NULL) {
+        print_message("skipped: %s is not there\n", path);
+        return 0;
+    }
+    char *text = read_file(file, &length);
+    return open_json_text(w, text, length);
 }
 
 static int open_merges(machine *w, const char *folder, const bpe_settings *settings)
@@ -348,6 +369,15 @@ static void linear_time(void **state)
             check_linear(&w, folders[i]);
             machine_close(&w);
         }
+    const bpe_settings settings = { 0, 0, 0, NULL, NULL, NULL, NULL, NULL };
+    if (open_merges(&w, "gpt2", &settings)) {
+        check_linear(&w, "gpt2");
+        machine_close(&w);
+    }
+    if (open_model(&w, "multilingual-e5-small-q4")) { /* XLM-R: Unigram of 250,037 pieces */
+        check_linear(&w, "multilingual-e5-small-q4");
+        machine_close(&w);
+    }
 }
 
 /* What a pattern may not be is said with the pattern. */
