@@ -127,6 +127,8 @@ static void pack_s8(size_t n, size_t k, const float *source, size_t stride, void
 
 void weights_pack(int32_t type, size_t n, size_t k, const float *source, size_t stride, void *block)
 {
+    if (weights_bytes(type, n, k) == 0) /* there may be no block either */
+        return;
     if (type == WEIGHTS_F32)
         pack_f32(n, k, source, stride, block);
     else

@@ -377,7 +377,7 @@ static int32_t journal_make(ecrec_model *model, const char *path, const ecrec_jo
     *j = (journal){ .model = model, .m = m, .io = io, .file = -1, .sync = o->sync, .group = o->group != 0 ? o->group : DEFAULT_GROUP, .path_bytes = n + 8 };
     if ((j->path = memory_zero(m, 3 * j->path_bytes)) == NULL) {
         memory_release(m, j, sizeof *j);
-        return error_nomem(err, "a journal", 3 * j->path_bytes);
+        return error_nomem(err, "a journal", 3 * (n + 8));
     }
     j->beside = j->path + j->path_bytes;
     j->work = j->beside + j->path_bytes;
