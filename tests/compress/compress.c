@@ -258,7 +258,7 @@ static void targets(void **state)
     ecrec_report *report = NULL;
     (void)state;
     const double parameters = info_of(model, "size.encoder_parameters");
-    pruned(model, 0, 0.1, 0, &report);
+    ecrec_model_release(pruned(model, 0, 0.1, 0, &report));
     const double flops = told(report, "flops_per_token.before");
     ecrec_report_release(report);
     for (int i = 0; i < 6; i++) {
