@@ -121,7 +121,8 @@ void heads_to_scores(const ecrec_schema *s, const float *thresholds, const doubl
             }
             scores[k] = (float)v;
         }
-        thresholds += l->kind == ECREC_LABEL_ORDINAL ? l->classes - 1 : 0;
+        if (l->kind == ECREC_LABEL_ORDINAL)
+            thresholds += l->classes - 1; /* no thresholds at all: NULL */
         logits += n;
         scores += n;
     }
