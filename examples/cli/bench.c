@@ -66,8 +66,8 @@ static int32_t measure(ecrec_model *model, ecrec_session *session, const work *w
     return ECREC_OK;
 }
 
-/* All works with one context; token counts are told too. */
-static int32_t measure_all(const char *path, uint32_t threads, double seconds, timing *t, size_t *tokens, char *cpu, size_t capacity, ecrec_error *err)
+/* All works with one context, texts cut to `longest` tokens; token counts are told too. */
+static int32_t measure_all(const char *path, uint32_t threads, size_t longest, double seconds, timing *t, size_t *tokens, char *cpu, size_t capacity, ecrec_error *err)
 {
     ecrec_context_options options = ECREC_CONTEXT_OPTIONS_INIT;
     ecrec_context *context = NULL;
@@ -84,7 +84,6 @@ static int32_t measure_all(const char *path, uint32_t threads, double seconds, t
         status = ecrec_session_create(model, NULL, &session, err);
     if (status == ECREC_OK && (vectors = malloc((size_t)MOST_ROWS * ecrec_model_dimension(model) * sizeof *vectors)) == NULL)
         status = ECREC_ERR_NOMEM;
-    const size_t longest = MOST_LENGTH;
     for (int i = 0; i < WORKS && status == ECREC_OK; i++) {
         tokens[i] = draw(&works[i], ecrec_vocabulary_size(model), longest, ids, starts);
         status = measure(model, session, &works[i], ids, starts, seconds, vectors, &t[i], err);
@@ -120,7 +119,7 @@ int command_bench(int argc, char **argv)
 {
     static const char *const known[] = { "seconds=", "json", "threads=", NULL };
     arguments a;
-    double seconds = 0, threads = 0;
+    double seconds = 0, threads = 0, longest = MOST_LENGTH;
     timing one[WORKS], all[WORKS];
     size_t tokens[WORKS];
     char cpu[200] = "";
@@ -138,23 +137,26 @@ int command_bench(int argc, char **argv)
     ecrec_report *report = NULL;
     const char *told = "";
     char type[16];
-    if (model == NULL || ecrec_model_info(model, &report, &err) != ECREC_OK || ecrec_report_string(report, "size.encoder_type", &told, &err) != ECREC_OK) {
-        code = model == NULL ? EXIT_FAILED : failed("%s: it has no encoder of texts to time", a.positional[0]);
+    if (model == NULL || ecrec_model_info(model, &report, &err) != ECREC_OK || ecrec_report_string(report, "size.encoder_type", &told, &err) != ECREC_OK ||
+        ecrec_vocabulary_size(model) == 0) { /* pictures, items, a ranker without texts */
+        code = model == NULL ? EXIT_FAILED : failed("%s: it has no tokenizer and encoder of texts to time (ecrec info says what it has)", a.positional[0]);
         ecrec_report_release(report);
         ecrec_model_release(model);
         ecrec_context_release(context);
         return code;
     }
     snprintf(type, sizeof type, "%s", told);
+    if (ecrec_report_number(report, "encoder.max_length", &longest, NULL) != ECREC_OK || longest > MOST_LENGTH)
+        longest = MOST_LENGTH;
     const int quantized = strcmp(type, "s8") == 0;
     ecrec_report_release(report);
     ecrec_model_release(model);
     ecrec_context_release(context);
     const double each = seconds / WORKS / (threads > 1 ? 2 : 1);
-    int32_t status = measure_all(a.positional[0], 1, each, one, tokens, cpu, sizeof cpu, &err);
+    int32_t status = measure_all(a.positional[0], 1, (size_t)longest, each, one, tokens, cpu, sizeof cpu, &err);
     memcpy(all, one, sizeof all);
     if (status == ECREC_OK && threads > 1)
-        status = measure_all(a.positional[0], (uint32_t)threads, each, all, tokens, cpu, sizeof cpu, &err);
+        status = measure_all(a.positional[0], (uint32_t)threads, (size_t)longest, each, all, tokens, cpu, sizeof cpu, &err);
     if (status != ECREC_OK)
         return failed_with(&err);
     if (has(&a, "json")) {
@@ -171,6 +173,8 @@ int command_bench(int argc, char **argv)
             printf(" %14.3f ms %6.3f ms %8.2fx", all[i].median * 1e3, all[i].p99 * 1e3, one[i].median / all[i].median);
         puts("");
     }
+    if (longest < MOST_LENGTH)
+        printf("\nTexts above %.0f tokens were cut to so many: the model takes no more.\n", longest);
     puts("");
     advise(one, all, (int)threads, quantized);
     return EXIT_DONE;

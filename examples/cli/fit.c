@@ -28,7 +28,12 @@ static int one_of(const arguments *a, const char *name, const char *const *choic
             *out = i;
             return 0;
         }
-    return usage_error("fit", "--%s cannot be %s", name, value);
+    char all[100] = "";
+    for (uint32_t i = 0; choices[i] != NULL; i++) {
+        const size_t n = strlen(all);
+        snprintf(all + n, sizeof all - n, "%s%s", i == 0 ? "" : choices[i + 1] != NULL ? ", " : " or ", choices[i]);
+    }
+    return usage_error("fit", "--%s is \"%s\"; it must be %s", name, value, all);
 }
 
 static int read_options(const arguments *a, const ecrec_schema *schema, ecrec_fit_options *o)
@@ -102,6 +107,10 @@ int command_fit(int argc, char **argv)
     }
     if ((rows = records_open(model, from, 1)) == NULL || records_next(rows, batch, count_lines(from)) < 0)
         goto done;
+    if (ecrec_batch_rows(batch) == 0) {
+        (void)failed("%s: it has no row to learn from", from);
+        goto done;
+    }
     progress_begin(&p, "fit", "rows", 1);
     options.progress = progress_step;
     options.progress_opaque = &p;

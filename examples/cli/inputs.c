@@ -41,7 +41,7 @@ static float *npy_read(const char *path, size_t shape[4])
         return NULL;
     }
     if (fread(head, 1, 10, f) != 10 || memcmp(head, "\x93NUMPY", 6) != 0 || head[6] < 1 || head[6] > 3 || (head[6] > 1 && fread(head + 10, 1, 2, f) != 2)) {
-        (void)failed("%s: it is no file of NumPy's", path);
+        (void)failed("%s: it is no file of NumPy's (numpy.save writes one)", path);
         goto done;
     }
     length = head[8] + 256u * head[9] + (head[6] > 1 ? 65536u * head[10] : 0);
@@ -49,6 +49,8 @@ static float *npy_read(const char *path, size_t shape[4])
         (void)failed("%s: its header is truncated or above %zu bytes", path, sizeof header - 1);
         goto done;
     }
+    while (length > 0 && (header[length - 1] == ' ' || header[length - 1] == '\n'))
+        length--;
     header[length] = 0;
     if (strstr(header, "'<f4'") == NULL || strstr(header, "'fortran_order': False") == NULL || npy_shape(header, shape) != 4) {
         (void)failed("%s: float32 of shape (images, channels, height, width) in C order is needed; its header says %s", path, header);
@@ -118,6 +120,7 @@ int rows_ids(rows *r, const char *path)
 {
     lines l;
     int code = grow(r, 1), more = 0;
+    r->name = path != NULL && strcmp(path, "-") != 0 ? path : "stdin";
     if (code != 0 || lines_open(&l, path) != 0)
         return EXIT_FAILED;
     r->starts[0] = 0;

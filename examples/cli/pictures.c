@@ -60,7 +60,7 @@ static int read_png(decoded *d)
     if (info == NULL) {
         (void)failed("%s: no memory to read it", d->path);
     } else if (setjmp(d->back) != 0) {
-        (void)failed("%s: %s", d->path, d->message);
+        (void)failed("%s: the PNG cannot be decoded: %s", d->path, d->message);
     } else {
         png_init_io(png, d->file);
         png_set_user_limits(png, MOST_EDGE, MOST_EDGE);

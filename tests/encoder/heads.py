@@ -55,6 +55,7 @@ def classifier(folder):
         for got, want in zip(rows, wanted):  # one label: the sigmoid
             assert abs(got - 1 / (1 + math.exp(-want))) <= tolerance, (name, got, want)
         assert "no tokenizer" in run("score", model, text="a\tb\n", code=1)
+        assert "no tokenizer" in run("bench", model, code=1)
     print(f"two cross-encoders, worst difference {worst:.2g}")
 
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 TOOL = os.path.abspath(sys.argv[1])
+PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../doc/tool.md")
 FOLDER = (os.environ.get("ECREC_MODELS") or os.path.expanduser("~/.cache/ecrec-models")) + "/all-MiniLM-L6-v2"
 failures = []
 checks = 0
@@ -51,13 +52,25 @@ def write(name, text):
 
 def usage():
     out, _ = run(code=2)
-    for name in "import info tokenize encode new score update fit eval prune quantize help".split():
+    for name in "import info bench tokenize encode new score update fit eval prune quantize help".split():
         check(f"the list names {name}", f"  {name} ".encode() in out)
         text, _ = run("help", name, code=0 if name != "help" else 2)
         check(f"help {name} shows its use", name == "help" or f"ecrec {name} ".encode() in text)
         if name != "help":
             check(f"{name} --help is help {name}", run(name, "--help")[0] == text)
             refused(r"--bogus is not known", name, "--bogus", code=2)
+    with open(PAGE, encoding="utf-8") as f:
+        page = f.read()
+    listed = [name for name in re.findall(r"^  (\w+) ", out.decode(), re.M) if name != "help"]
+    check("the help lists commands", len(listed) >= 12, listed)
+    for name in listed:
+        row = " ".join(re.findall(rf"^\| `{name}\b.*", page, re.M))
+        check(f"doc/tool.md has the command {name}", row != "")
+        options = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", run("help", name)[0].decode())) - {"--threads"}  # of all: told below the table
+        check(f"help {name} names options", len(options) > 0)
+        for option in sorted(options):
+            check(f"doc/tool.md has {name} {option}", re.search(re.escape(option) + r"(?![\w-])", row))
+    check("doc/tool.md has --threads", "`--threads N`" in page)
     check("version", re.fullmatch(rb"ecrec \d+\.\d+\.\d+\n", run("--version")[0]))
     refused(r'"frob" is no command', "frob", code=2)
     refused(r'"frob" is no command', "help", "frob", code=2)
@@ -167,6 +180,9 @@ def records():
     refused(r"No such file", "score", "r2.ecrec", "-i", "rows.tsv", "-o", "/nowhere/out")
     refused(r"/nowhere/out.ecrec: no such file", "update", "r2.ecrec", "-i", "rows.tsv", "-o", "/nowhere/out.ecrec")
     refused(r"no encoder", "encode", "r2.ecrec", stdin="a\n")
+    refused(r"^ecrec: r2.ecrec: it has no tokenizer and encoder of texts to time", "bench", "r2.ecrec")
+    refused(r'--optimiser is "sgd"; it must be adagrad, ftrl or adam', "fit", "r2.ecrec", "-i", "rows.jsonl", "-o", "x", "--optimiser", "sgd", code=2)
+    refused(r"^ecrec: none.ecrec: it has no row to learn from", "fit", "r2.ecrec", "-i", "none.ecrec", "-o", "x")
     refused(r"UTF-16", "score", "r2.ecrec", stdin="price\n1\n".encode("utf-16"))
     check("a failed update leaves no file", not os.path.exists("x"))
     with open("/dev/full", "wb") as full:
@@ -210,10 +226,26 @@ def texts():
         return 77
     report = json.loads(run("import", FOLDER, "-o", "m.ecrec", "--json")[0])
     info = json.loads(run("info", "m.ecrec", "--json")[0])
+    check("info: where it came from", info["source"]["folder"] == os.path.basename(FOLDER) and info["source"]["model_type"] == "bert", info["source"])
+    licence = "Licence of a test\n\nMay be used: \u00fc, \"quoted\".\n" + "a long line of it\n" * 2000
+    os.makedirs("licensed")
+    for name in os.listdir(FOLDER):
+        os.symlink(os.path.join(FOLDER, name), os.path.join("licensed", name))
+    if os.path.lexists("licensed/LICENSE"):
+        os.remove("licensed/LICENSE")
+    write("licensed/LICENSE", licence)
+    run("import", "licensed", "-o", "l.ecrec")
+    held = json.loads(run("info", "l.ecrec", "--json")[0])
+    check("info: the folder's licence, whole", held["licence"]["text"] == licence, held.get("licence"))
+    check("info: the licence names itself by the folder's README", held["licence"].get("name") == "apache-2.0", held["licence"].get("name"))
+    check("info: no licence's text where there is none", os.path.exists(FOLDER + "/LICENSE") or "text" not in info.get("licence", {}))
     check("import and info agree on the space", len(info["encoder"]) > 0 and isinstance(report, dict))
     timed = [json.loads(line) for line in run("bench", "m.ecrec", "--seconds", "0.4", "--threads", "2", "--json")[0].decode().splitlines()]
     check("bench times four cases", [row["tokens"] for row in timed[:3]] == [16, 64, 2048] and len(timed) == 4)
     check("bench's times are times", all(0 < row["ms"] <= row["p99_ms"] and row["threads"] == 2 and row["threads_ms"] > 0 for row in timed))
+    run("import", FOLDER, "-o", "short.ecrec", "--max-length", "20")
+    timed = [json.loads(line)["tokens"] for line in run("bench", "short.ecrec", "--seconds", "0.4", "--json")[0].decode().splitlines()]
+    check("bench of a model of short texts", timed[:3] == [16, 20, 1280], timed)
     check("bench advises", b"quantize" in run("bench", "m.ecrec", "--seconds", "0.4")[0])
     check("info --cpu says what was chosen", b"; chosen " in run("info", "--cpu")[0])
     check("--check writes nothing", run("import", FOLDER, "--check")[0] and not os.path.exists("x"))
@@ -256,6 +288,7 @@ def texts():
     plain = json.loads(run("encode", "m.ecrec", "--no-normalize", "--pooling", "cls", stdin="red\n")[0])
     check("--pooling and --no-normalize", abs(sum(x * x for x in plain) - 1) > 0.1)
     refused(r"no prompt called \"nobody\"", "encode", "m.ecrec", "--prompt", "nobody", stdin="a\n")
+    refused(r"stdin:1: row 0: token id 99999 is not below the vocabulary's 30522", "encode", "m.ecrec", "--ids", "-", stdin='{"input_ids":[1,99999]}\n')
     refused(r"--pooling must be", "encode", "m.ecrec", "--pooling", "sum", code=2)
     refused(r"--format is \"csv\"", "encode", "m.ecrec", "--format", "csv", code=2)
     refused(r"not a ranker", "score", "m.ecrec", stdin="a\n")
