@@ -20,6 +20,9 @@
             return error_set(err, ECREC_ERR_INVALID, "%s: " #pointer " is NULL", __func__);          \
     } while (0)
 
+/* Snapshots that a model keeps when the caller does not say how many. */
+#define DEFAULT_SNAPSHOTS 8
+
 int32_t check_session(const ecrec_model *model, const ecrec_session *session, ecrec_error *err);
 
 #endif
