@@ -41,7 +41,12 @@ int command_import(int argc, char **argv)
     progress_end(&p);
     if (status == ECREC_OK && model != NULL)
         status = ecrec_model_save(model, to, &err);
-    code = status == ECREC_OK ? print_report(&a, report) : failed_with(&err);
+    if (status == ECREC_OK)
+        code = print_report(&a, report);
+    else if (strncmp(err.message, a.positional[0], strlen(a.positional[0])) == 0)
+        code = failed_with(&err);
+    else
+        code = failed("%s: %s", a.positional[0], err.message); /* the library names the file, not the folder */
     ecrec_model_release(model);
     ecrec_context_release(context);
     return code;
@@ -85,34 +90,51 @@ static int finish_smaller(const arguments *a, int32_t status, ecrec_model *small
     return status == ECREC_OK ? print_report(a, report) : failed_with(err);
 }
 
-/* Below 1 a share, from 1 on a number, which the library wants as a share of all there are (and of layers as a number). */
-static int32_t prune_amounts(ecrec_model *model, double heads, double channels, double layers, ecrec_prune_options *options, ecrec_error *err)
+/* An amount is a share below 1 or a whole number of what there are; else it is told. */
+static int check_amount(const char *option, double amount, double most, const char *what)
 {
+    if (amount < 1 || (amount == floor(amount) && amount < most))
+        return EXIT_DONE;
+    if (amount != floor(amount))
+        return usage_error("prune", "--%s is %g; it must be a share below 1 or a whole number of %s", option, amount, what);
+    return failed("--%s is %.0f and the model has %.0f %s%s", option, amount, most, what, amount == most ? ": nothing would be left" : "");
+}
+
+/* Below 1 a share, from 1 on a number, which the library wants as a share of all there are (and of layers as a number). */
+static int prune_amounts(ecrec_model *model, double heads, double channels, double layers, ecrec_prune_options *options)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
     ecrec_report *info = NULL;
     double count = 0, all_heads = 0, all_channels = 0;
     if (ecrec_model_dimension(model) == 0) {
         options->heads = 0.5; /* the library says why not */
-        return ECREC_OK;
+        return EXIT_DONE;
     }
-    int32_t status = ecrec_model_info(model, &info, err);
+    int32_t status = ecrec_model_info(model, &info, &err);
     if (status == ECREC_OK)
-        status = ecrec_report_number(info, "encoder.layer_count", &count, err);
+        status = ecrec_report_number(info, "encoder.layer_count", &count, &err);
     for (unsigned l = 0; status == ECREC_OK && l < (unsigned)count; l++) {
         char name[64];
         double value = 0;
         snprintf(name, sizeof name, "encoder.layers.%u.heads", l);
-        if ((status = ecrec_report_number(info, name, &value, err)) == ECREC_OK)
+        if ((status = ecrec_report_number(info, name, &value, &err)) == ECREC_OK)
             all_heads += value;
         snprintf(name, sizeof name, "encoder.layers.%u.feed_forward", l);
-        if (status == ECREC_OK && (status = ecrec_report_number(info, name, &value, err)) == ECREC_OK)
+        if (status == ECREC_OK && (status = ecrec_report_number(info, name, &value, &err)) == ECREC_OK)
             all_channels += value;
     }
     ecrec_report_release(info);
+    if (status != ECREC_OK)
+        return failed_with(&err);
+    int code;
+    if ((code = check_amount("layers", layers, count, "layers")) != EXIT_DONE || (code = check_amount("heads", heads, all_heads, "heads")) != EXIT_DONE ||
+        (code = check_amount("ffn", channels, all_channels, "feed-forward channels")) != EXIT_DONE)
+        return code;
     options->layers = (uint32_t)(layers < 1 ? floor(layers * count + 0.5) : layers);
     const double stay = options->layers < count ? (count - options->layers) / count : 1; /* layers go first */
     options->heads = heads < 1 ? heads : heads / (all_heads * stay);
     options->feed_forward = channels < 1 ? channels : channels / (all_channels * stay);
-    return status;
+    return EXIT_DONE;
 }
 
 int command_prune(int argc, char **argv)
@@ -148,10 +170,9 @@ int command_prune(int argc, char **argv)
     code = EXIT_FAILED;
     if (model == NULL || (has(&a, "input") && texts_read(argument(&a, "input", NULL), &t) != 0))
         goto done;
-    if (prune_amounts(model, heads, channels, layers, &options, &err) != ECREC_OK) {
-        (void)failed_with(&err);
+    if ((code = prune_amounts(model, heads, channels, layers, &options)) != EXIT_DONE)
         goto done;
-    }
+    code = EXIT_FAILED;
     options.texts = t.at;
     options.lengths = t.lengths;
     options.count = t.count;

@@ -17,7 +17,7 @@ typedef struct ecrec_session ecrec_session;
 
 typedef struct ecrec_import_options {
     uint32_t size;
-    uint32_t max_length; /* tokens a text is cut to, special tokens included; 0: what the folder says */
+    uint32_t max_length; /* tokens a text is cut to, special tokens included; 0: what the folder says; at most what the model takes */
     uint32_t check_only; /* 1: only say what would happen; *model stays untouched and may be NULL */
     uint32_t heads;      /* attention heads of a sequence encoder whose files do not say; 0: what the files say, else 2 */
     ecrec_progress_fn progress; /* bytes of weights done, of all */
@@ -32,7 +32,8 @@ ECREC_API void ecrec_import_options_init(ecrec_import_options *options);
 /* Make a model from a Hugging Face folder (config.json, model.safetensors, tokenizer.json or vocab.txt, and the
  * sentence-transformers files when there). `report` (may be NULL) says what was found and what was not used.
  * Errors: IO, FORMAT, UNSUPPORTED (the message names file, key, value and what is supported), NOMEM, CANCELLED;
- * UNSUPPORTED too when the library was built without import. Since 0.1. */
+ * INVALID for an option
+ * that means nothing for this folder (an image tower, heads, a longer max_length); UNSUPPORTED too when the library was built without import. Since 0.1. */
 ECREC_API int32_t ecrec_model_import(ecrec_context *context, const char *folder, const ecrec_import_options *options,
                                      ecrec_model **model, ecrec_report **report, ecrec_error *err);
 

@@ -152,6 +152,9 @@ int32_t folder_lengths(folder *f, uint32_t wanted, ecrec_error *err)
         const uint64_t usual = (f->family->flags & FAMILY_STATIC) != 0 && f->config != NULL ? MOST_STATIC : MOST_USUAL;
         length = length > usual ? usual : length;
     }
+    if (wanted != 0 && (wanted > f->positions || (f->family->flags & FAMILY_IMAGE) != 0))
+        return error_set(err, ECREC_ERR_INVALID, "max_length is %u, the model takes %llu tokens%s", wanted, (unsigned long long)f->positions,
+                         (f->family->flags & FAMILY_IMAGE) != 0 ? ", always" : " at most");
     if (wanted != 0)
         length = wanted;
     if (length > f->positions || (f->family->flags & FAMILY_IMAGE) != 0)

@@ -96,6 +96,19 @@ static int32_t tell(const converter *c, ecrec_report **out)
     return status;
 }
 
+/* What was asked for and means nothing for this folder is a mistake, not something to pass over. */
+static int32_t check_wishes(const folder *f, const ecrec_import_options *options, ecrec_error *err)
+{
+    if (options == NULL)
+        return ECREC_OK;
+    if (options->tower == ECREC_TOWER_IMAGE && (f->family->flags & FAMILY_IMAGE) == 0)
+        return error_set(err, ECREC_ERR_INVALID, "the image tower is asked for, and a \"%s\" has none", f->model_type);
+    if (options->heads != 0 && (f->family->flags & FAMILY_ITEMS) == 0)
+        return error_set(err, ECREC_ERR_INVALID, "%u attention heads are asked for, and the files of a \"%s\" say how many it has (%llu)",
+                         options->heads, f->model_type, (unsigned long long)(f->layers != 0 ? f->heads : 0));
+    return ECREC_OK;
+}
+
 /* Settings, tokenizer and tensors of the folder into c->p. */
 static int32_t read_folder(folder *f, converter *c, const ecrec_import_options *options)
 {
@@ -115,7 +128,7 @@ static int32_t read_folder(folder *f, converter *c, const ecrec_import_options *
     }
     if (status != ECREC_OK)
         return status;
-    if ((status = convert_infer(c, options != NULL ? options->heads : 0)) != ECREC_OK ||
+    if ((status = convert_infer(c, options != NULL ? options->heads : 0)) != ECREC_OK || (status = check_wishes(f, options, err)) != ECREC_OK ||
         (status = folder_lengths(f, options != NULL ? options->max_length : 0, err)) != ECREC_OK ||
         (status = folder_tokenizer(f, c->p, err)) != ECREC_OK || (status = convert_all(c)) != ECREC_OK)
         return status;
@@ -159,7 +172,7 @@ int32_t import_folder(ecrec_context *context, const char *path, const ecrec_impo
         return error_nomem(err, "a model", sizeof *c.p);
     c.p->sequence = 1;
     f.settings = c.p->settings;
-    status = name_file(&f, err);
+    status = access(path, F_OK) == 0 ? name_file(&f, err) : error_set(err, ECREC_ERR_IO, "%s: no such file or folder (a Hugging Face model folder is needed)", path);
     if (options != NULL) {
         c.check_only = options->check_only != 0;
         c.progress = options->progress;

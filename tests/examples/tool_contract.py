@@ -88,7 +88,7 @@ def usage():
 
 
 def files():
-    refused(r"/nowhere/.*: no such file or folder .*Hugging Face", "import", "/nowhere", "-o", "x.ecrec")
+    refused(r"/nowhere: no such file or folder .*Hugging Face", "import", "/nowhere", "-o", "x.ecrec")
     for command in (["info"], ["encode"], ["tokenize"], ["score"], ["eval"]):
         refused(r"nowhere.ecrec: no such file", *command, "nowhere.ecrec")
         refused(r"^ecrec: \.: it is a folder", *command, ".")
@@ -225,6 +225,9 @@ def texts():
         print(f"skipped: {FOLDER} is not there: nothing that encodes was tried")
         return 77
     report = json.loads(run("import", FOLDER, "-o", "m.ecrec", "--json")[0])
+    refused(r"all-MiniLM-L6-v2: the image tower is asked for", "import", FOLDER, "--tower", "image", "-o", "x")
+    refused(r"all-MiniLM-L6-v2: 7 attention heads are asked for.*\(12\)", "import", FOLDER, "--heads", "7", "-o", "x")
+    refused(r"all-MiniLM-L6-v2: max_length is 513, the model takes 512", "import", FOLDER, "--max-length", "513", "-o", "x")
     info = json.loads(run("info", "m.ecrec", "--json")[0])
     check("info: where it came from", info["source"]["folder"] == os.path.basename(FOLDER) and info["source"]["model_type"] == "bert", info["source"])
     licence = "Licence of a test\n\nMay be used: \u00fc, \"quoted\".\n" + "a long line of it\n" * 2000
@@ -307,6 +310,8 @@ def texts():
     check("a pruned model encodes", len(json.loads(run("encode", "p.ecrec", stdin="red\n")[0])) == 384)
     refused(r"say what to remove", "prune", "m.ecrec", "-o", "x", code=2)
     refused(r"nothing would be left", "prune", "m.ecrec", "--layers", "6", "-o", "x")
+    refused(r"--heads is 900 and the model has 72 heads", "prune", "m.ecrec", "--heads", "900", "-o", "x")
+    refused(r"--heads is 2.5; it must be a share below 1 or a whole number", "prune", "m.ecrec", "--heads", "2.5", "-o", "x", code=2)
     told = json.loads(run("quantize", "m.ecrec", "--type", "s8", "-i", "texts", "-o", "q.ecrec", "--json")[0])
     check("quantize --json", told["type"] == "s8" and told["bytes"]["ratio"] < 0.27, told)
     check("its file is smaller too", os.path.getsize("q.ecrec") < 0.27 * os.path.getsize("m.ecrec"))
