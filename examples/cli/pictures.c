@@ -202,7 +202,7 @@ int rows_pictures(rows *r, const char *path)
         else
             snprintf(name, sizeof name, "%.*s", (int)(r->text.lengths[i] < 4095 ? r->text.lengths[i] : 4095), r->text.at[i]);
         if (read_picture(name, &d) != 0)
-            return EXIT_FAILED;
+            return is_picture(path) ? EXIT_FAILED : failed("%s:%zu: the picture of this line was not read", path, i + 1);
         r->pictures[i] = d.pixels;
         r->heights[i] = d.height;
         r->widths[i] = d.width;

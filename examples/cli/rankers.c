@@ -264,49 +264,62 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Sums over the chunks of what each update told of its rows before it learned from them. */
-typedef struct told { double rows, log_loss, right; } told;
+/* Sums over the chunks of what each update told of its rows before it learned from them: a label has those of its kind. */
+static const struct { const char *key, *title, *unit; } judged[] = {
+    { "log_loss", "log loss", " nats" }, { "accuracy", "accuracy", "" },
+    { "mean_squared_error", "squared error", "" }, { "mean_absolute_error", "absolute error", "" } };
+enum { JUDGED = sizeof judged / sizeof *judged };
+typedef struct told { double rows, sum[JUDGED]; int has[JUDGED]; } told;
 
 static void add_report(told *sums, const ecrec_schema *schema, const ecrec_report *report)
 {
     for (uint32_t l = 0; l < ecrec_schema_labels(schema); l++) {
         char name[400], label[256];
-        double rows = 0, loss = 0, accuracy = 0;
+        double rows = 0, value = 0;
         snprintf(label, sizeof label, "%s", ecrec_schema_label_name(schema, l));
         for (char *c = label; *c != 0; c++)
             *c = *c == '.' ? '_' : *c;
         snprintf(name, sizeof name, "labels.%s.rows", label);
-        (void)ecrec_report_number(report, name, &rows, NULL);
-        snprintf(name, sizeof name, "labels.%s.log_loss", label);
-        (void)ecrec_report_number(report, name, &loss, NULL);
-        snprintf(name, sizeof name, "labels.%s.accuracy", label);
-        (void)ecrec_report_number(report, name, &accuracy, NULL);
-        if (rows > 0 && isfinite(loss)) {
-            sums[l].rows += rows;
-            sums[l].log_loss += rows * loss;
-            sums[l].right += rows * accuracy;
+        if (ecrec_report_number(report, name, &rows, NULL) != ECREC_OK || !(rows > 0))
+            continue;
+        sums[l].rows += rows;
+        for (int k = 0; k < JUDGED; k++) {
+            snprintf(name, sizeof name, "labels.%s.%s", label, judged[k].key);
+            if (ecrec_report_number(report, name, &value, NULL) != ECREC_OK || !isfinite(value))
+                continue;
+            sums[l].has[k] = 1;
+            sums[l].sum[k] += rows * value;
         }
     }
+}
+
+static void print_label(const char *name, const told *t, int json)
+{
+    if (json) {
+        print_json_string(stdout, name, strlen(name));
+        printf(":{\"rows\":%.0f", t->rows);
+    } else {
+        printf("%s, each row scored before it was learned from\n  %-16s%.0f\n", name, "rows", t->rows);
+    }
+    for (int k = 0; k < JUDGED; k++)
+        if (t->has[k] && json)
+            printf(",\"%s\":%.6f", judged[k].key, t->sum[k] / t->rows);
+        else if (t->has[k])
+            printf("  %-16s%.4f%s\n", judged[k].title, t->sum[k] / t->rows, judged[k].unit);
+    if (json)
+        putchar('}');
 }
 
 static int print_update(const job *j, const told *sums, double rows, double updates, double spent)
 {
     const int json = has(&j->a, "json");
-    const uint32_t labels = ecrec_schema_labels(j->schema);
     printf(json ? "{\"rows\":%.0f,\"updates\":%.0f,\"snapshot\":%llu,\"seconds\":%.3f,\"labels\":{" :
-                  "update\n  rows      %.0f\n  updates   %.0f\n  snapshot  %llu\n  seconds   %.3f\n",
+                  "update\n  rows            %.0f\n  updates         %.0f\n  snapshot        %llu\n  seconds         %.3f\n",
            rows, updates, (unsigned long long)ecrec_model_snapshot(j->model), spent);
-    for (uint32_t l = 0; l < labels; l++) {
-        const char *name = ecrec_schema_label_name(j->schema, l);
-        const double n = sums[l].rows > 0 ? sums[l].rows : 1;
-        if (json) {
-            fputs(l != 0 ? "," : "", stdout);
-            print_json_string(stdout, name, strlen(name));
-            printf(":{\"rows\":%.0f,\"log_loss\":%.6f,\"accuracy\":%.6f}", sums[l].rows, sums[l].log_loss / n, sums[l].right / n);
-        } else {
-            printf("%s, each row scored before it was learned from\n  rows      %.0f\n  log loss  %.4f nats\n  accuracy  %.4f\n", name, sums[l].rows,
-                   sums[l].log_loss / n, sums[l].right / n);
-        }
+    for (uint32_t l = 0; l < ecrec_schema_labels(j->schema); l++) {
+        if (json && l != 0)
+            putchar(',');
+        print_label(ecrec_schema_label_name(j->schema, l), &sums[l], json);
     }
     if (json)
         puts("}}");
@@ -369,7 +382,10 @@ int command_update(int argc, char **argv)
             updates++;
             char note[48];
             const double share = records_share(j.rows);
-            snprintf(note, sizeof note, "  log loss %.4f", sums[0].log_loss / (sums[0].rows > 0 ? sums[0].rows : 1));
+            int shown = 0;
+            while (shown + 1 < JUDGED && !sums[0].has[shown])
+                shown++;
+            snprintf(note, sizeof note, "  %s %.4f", judged[shown].title, sums[0].sum[shown] / (sums[0].rows > 0 ? sums[0].rows : 1));
             progress_rows(&p, rows, share < 0 || read_whole ? share : (pass + share) / passes, note);
         }
     }

@@ -17,7 +17,7 @@ const char *io_reason(int number)
     switch (number) {
     case ENOENT: return "no such file or folder";
     case EACCES: case EPERM: return "permission denied";
-    case EISDIR: return "it is a folder";
+    case EISDIR: case ENOTEMPTY: case EBUSY: return "it is a folder";
     case ENOTDIR: return "a part of the path is not a folder";
     case ENOSPC: return "the disk is full";
     case EDQUOT: return "the disk quota is used up";
