@@ -3,10 +3,36 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "text/charsmap.h"
 #include "text/pattern.h"
+#include "text/precompiled.h"
+#include "text/rewrite.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
+
+/* Where the UTF-8 ends that begins at i. */
+static size_t well_formed(const unsigned char *text, size_t i, size_t end)
+{
+    while (i < end) {
+        uint32_t c;
+        const size_t n = utf8_next(text + i, end - i, &c);
+        if (c == REPLACEMENT)
+            break;
+        i += n;
+    }
+    return i;
+}
+
+static void place_characters(place *places, const unsigned char *text, size_t i, size_t end)
+{
+    while (i < end) {
+        uint32_t c;
+        const size_t n = utf8_next(text + i, end - i, &c);
+        const place p = { (uint32_t)i, (uint32_t)(i + n) };
+        for (size_t j = 0; j < n; j++)
+            *places++ = p;
+        i += n;
+    }
+}
 
 int normalize_load(token_work *w, const unsigned char *before, size_t before_length, const unsigned char *source, size_t from, size_t to)
 {
@@ -19,14 +45,11 @@ int normalize_load(token_work *w, const unsigned char *before, size_t before_len
         if (!text_reserve(w, b, ends[part] - begins[part]))
             return 0;
         for (size_t i = begins[part]; i < ends[part];) {
-            size_t run = i;
-            while (run < ends[part] && text[run] < 0x80)
-                run++;
+            const size_t run = well_formed(text, i, ends[part]);
             if (run > i) {
                 memcpy(b->bytes + b->length, text + i, run - i);
                 if (w->placed)
-                    for (size_t j = i; j < run; j++)
-                        b->places[b->length + j - i] = (place){ (uint32_t)j, (uint32_t)j + 1 };
+                    place_characters(b->places + b->length, text, i, run);
                 b->length += run - i;
                 i = run;
                 continue;
@@ -41,41 +64,6 @@ int normalize_load(token_work *w, const unsigned char *before, size_t before_len
         }
     }
     return 1;
-}
-
-/* ---- rewriting character by character ----
- * Each character written says what it stands for, as in the reference's NormalizedString: change 0: the next character of the
- * text; 1: one more for the character before; -n: the next one, and n after it are gone. */
-
-typedef struct rewrite {
-    token_work *w;
-    const text_buffer *from;
-    text_buffer *to;
-    size_t at; /* of the next character of `from` */
-} rewrite;
-
-static void skip(rewrite *r, int32_t n)
-{
-    for (; n > 0 && r->at < r->from->length; n--) {
-        uint32_t c;
-        r->at += utf8_next(r->from->bytes + r->at, r->from->length - r->at, &c);
-    }
-}
-
-static int put(rewrite *r, uint32_t c, int32_t change)
-{
-    unsigned char bytes[4];
-    place p = { 0, 0 };
-    if (r->w->placed && r->from->length != 0) {
-        const size_t last = r->from->length - 1;
-        if (change <= 0)
-            p = r->from->places[r->at < last ? r->at : last];
-        else if (r->at > 0)
-            p = r->from->places[r->at - 1];
-        if (change <= 0)
-            skip(r, 1 - change);
-    }
-    return text_append(r->w, r->to, bytes, utf8_put(c, bytes), p);
 }
 
 static int all_below(const text_buffer *b, unsigned char limit)
@@ -163,7 +151,7 @@ static int compose(rewrite *r, size_t n)
         const wide_char own = wide[i];
         if (!has) {
             if (own.order != 0) {
-                if (!put(r, own.c, own.change))
+                if (!rewrite_put(r, own.c, own.change))
                     return 0;
                 continue;
             }
@@ -178,10 +166,10 @@ static int compose(rewrite *r, size_t n)
             continue;
         }
         if (own.order == 0) {
-            if (!put(r, starter.c, starter.change))
+            if (!rewrite_put(r, starter.c, starter.change))
                 return 0;
             for (size_t j = 0; j < waiting; j++)
-                if (!put(r, wide[held + j].c, wide[held + j].change))
+                if (!rewrite_put(r, wide[held + j].c, wide[held + j].change))
                     return 0;
             waiting = 0;
             starter = own;
@@ -193,10 +181,10 @@ static int compose(rewrite *r, size_t n)
         wide[held + waiting++] = own;
         last = (int)own.order;
     }
-    if (has && !put(r, starter.c, starter.change))
+    if (has && !rewrite_put(r, starter.c, starter.change))
         return 0;
     for (size_t j = 0; j < waiting; j++)
-        if (!put(r, wide[held + j].c, wide[held + j].change))
+        if (!rewrite_put(r, wide[held + j].c, wide[held + j].change))
             return 0;
     return 1;
 }
@@ -217,7 +205,7 @@ static int normal_form(token_work *w, uint32_t kind)
             return 0;
     } else {
         for (size_t i = 0; i < n; i++)
-            if (!put(&r, w->wide[i].c, w->wide[i].change))
+            if (!rewrite_put(&r, w->wide[i].c, w->wide[i].change))
                 return 0;
     }
     text_swap(w);
@@ -326,17 +314,6 @@ static void strip(token_work *w, uint32_t sides)
     b->length = end - begin;
 }
 
-static int copy_stretch(token_work *w, size_t begin, size_t end)
-{
-    if (!text_reserve(w, &w->next, end - begin))
-        return 0;
-    memcpy(w->next.bytes + w->next.length, w->now.bytes + begin, end - begin);
-    if (w->placed)
-        memcpy(w->next.places + w->next.length, w->now.places + begin, (end - begin) * sizeof(place));
-    w->next.length += end - begin;
-    return 1;
-}
-
 static int replace(const tokenizer *t, token_work *w, const image_op *op)
 {
     const unsigned char *data = image_part(t, PART_DATA), *other = data + op->other;
@@ -345,13 +322,13 @@ static int replace(const tokenizer *t, token_work *w, const image_op *op)
     w->next.length = 0;
     while (op->kind == OP_REPLACE ? text_find(b->bytes, b->length, done, data + op->text, op->text_length, &begin, &end)
                                   : pattern_find(t, op->pattern, b->bytes, b->length, done, &begin, &end)) {
-        if (!copy_stretch(w, done, begin) || !text_append(w, &w->next, other, op->other_length, w->placed && end != 0 ? b->places[end - 1] : (place){ 0, 0 }))
+        if (!text_copy(w, done, begin) || !text_append(w, &w->next, other, op->other_length, w->placed && end != 0 ? b->places[end - 1] : (place){ 0, 0 }))
             return 0;
         done = end;
     }
     if (done == 0)
         return 1;
-    if (!copy_stretch(w, done, b->length))
+    if (!text_copy(w, done, b->length))
         return 0;
     text_swap(w);
     return 1;
@@ -364,107 +341,7 @@ static int prepend(const tokenizer *t, token_work *w, const image_op *op)
     w->next.length = 0;
     if (!text_append(w, &w->next, (const unsigned char *)image_part(t, PART_DATA) + op->text, op->text_length,
                      w->placed ? w->now.places[0] : (place){ 0, 0 }) ||
-        !copy_stretch(w, 0, w->now.length))
-        return 0;
-    text_swap(w);
-    return 1;
-}
-
-/* The precompiled map goes by grapheme clusters of at most 5 bytes, else by characters. What a removed character leaves
- * is counted to the one before it, so one is held back. */
-typedef struct mapped { rewrite r; uint32_t c; int32_t change; int held; } mapped;
-
-static int hold(mapped *m, uint32_t c, int32_t change)
-{
-    const int good = !m->held || put(&m->r, m->c, m->change);
-    m->c = c;
-    m->change = change;
-    m->held = 1;
-    return good;
-}
-
-static int32_t characters(const unsigned char *text, size_t length)
-{
-    int32_t n = 0;
-    for (size_t i = 0; i < length; i++)
-        n += (text[i] & 0xC0) != 0x80;
-    return n;
-}
-
-static int map_to(mapped *m, const unsigned char *text, size_t length, int32_t old)
-{
-    const int32_t own = characters(text, length), more = own - old;
-    int32_t index = 0;
-    for (size_t i = 0; i < length; index++) {
-        uint32_t c;
-        i += utf8_next(text + i, length - i, &c);
-        if (!hold(m, c, index >= own - more ? 1 : 0))
-            return 0;
-    }
-    if (more < 0 && m->held)
-        m->change += more;
-    return 1;
-}
-
-static int map_cluster(mapped *m, const charsmap *map, const unsigned char *text, size_t length)
-{
-    const unsigned char *to;
-    size_t to_length;
-    if (length < 6 && charsmap_find(map, text, length, &to, &to_length))
-        return map_to(m, to, to_length, characters(text, length));
-    for (size_t i = 0; i < length;) {
-        uint32_t c;
-        const size_t n = utf8_next(text + i, length - i, &c);
-        if (charsmap_find(map, text + i, n, &to, &to_length) ? !map_to(m, to, to_length, 1) : !hold(m, c, 0))
-            return 0;
-        i += n;
-    }
-    return 1;
-}
-
-/* Where the plain characters end that begin at i: ASCII that nothing is mapped to, up to one that no mark can follow. */
-static size_t plain_end(const text_buffer *b, const uint32_t mapped[4], size_t i)
-{
-    while (i < b->length && b->bytes[i] < 0x80 && !(mapped[b->bytes[i] / 32] >> b->bytes[i] % 32 & 1) && b->bytes[i] != 0xD &&
-           (i + 1 == b->length || b->bytes[i + 1] < 0x80))
-        i++;
-    return i;
-}
-
-static int charsmap_run(const tokenizer *t, token_work *w, const image_op *op)
-{
-    const text_buffer *b = &w->now;
-    charsmap map;
-    if (!charsmap_open(&map, (const unsigned char *)image_part(t, PART_DATA) + op->text, op->text_length))
-        return 1;
-    mapped m = { { w, b, &w->next, 0 }, 0, 0, 0 };
-    w->next.length = 0;
-    const uint32_t mapped[4] = { op->flags, op->value, op->pattern, op->other };
-    for (size_t i = 0; i < b->length;) {
-        /* in stretches, but for the last character: it may have to answer for one that is removed */
-        const size_t plain = plain_end(b, mapped, i);
-        if (plain > i + 1) {
-            if (m.held && !put(&m.r, m.c, m.change))
-                return 0;
-            m.held = 0;
-            const int straight = !w->placed || m.r.at == i;
-            if (straight && !copy_stretch(w, i, plain - 1))
-                return 0;
-            m.r.at = straight ? plain - 1 : m.r.at;
-            for (size_t j = i; !straight && j + 1 < plain; j++) /* the places lag behind */
-                if (!put(&m.r, b->bytes[j], 0))
-                    return 0;
-            if (!hold(&m, b->bytes[plain - 1], 0))
-                return 0;
-            i = plain;
-            continue;
-        }
-        const size_t end = unicode_cluster(b->bytes, i, b->length);
-        if (!map_cluster(&m, &map, b->bytes + i, end - i))
-            return 0;
-        i = end;
-    }
-    if (m.held && !put(&m.r, m.c, m.change))
+        !text_copy(w, 0, w->now.length))
         return 0;
     text_swap(w);
     return 1;
@@ -521,7 +398,7 @@ static int run_op(const tokenizer *t, token_work *w, const image_op *op)
     case OP_PREPEND:
         return prepend(t, w, op);
     case OP_CHARSMAP:
-        return charsmap_run(t, w, op);
+        return precompiled_run(t, w, op);
     default: /* OP_BYTES: what else there is was refused when the image was opened */
         w->next.length = 0;
         if (!normalize_bytes(w, &w->now, &w->next, 0, w->now.length))

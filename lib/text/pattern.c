@@ -44,13 +44,48 @@ static size_t match_at(const image_pattern *p, const uint16_t *tables, const uns
     return end;
 }
 
+/* The only byte that matches of p begin with, or -1. */
+static int only_letter(const image_pattern *p, const uint16_t *tables)
+{
+    const uint16_t *first = tables + p->moves + (size_t)p->classes + 1, *index = tables + p->index, *pages = tables + p->pages;
+    int letter = -1, shared = 0;
+    for (size_t k = 1; k < PATTERN_INDEX; k++)
+        shared |= index[k] == index[0];
+    for (size_t page = 0; page < p->page_count; page++)
+        for (size_t c = page == index[0] && !shared ? 0x80 : 0; c < 256; c++)
+            if (first[pages[page * 256 + c]] != 0)
+                return -1;
+    for (int c = 0; c < 0x80; c++)
+        if (first[pages[(size_t)index[0] * 256 + (size_t)c]] != 0) {
+            if (letter >= 0)
+                return -1;
+            letter = c;
+        }
+    return letter;
+}
+
+void pattern_prepare(tokenizer *t)
+{
+    const image_pattern *patterns = image_part(t, PART_PATTERNS);
+    const size_t n = image_count(t, PART_PATTERNS, sizeof *patterns), most = sizeof t->pattern_letter / sizeof *t->pattern_letter;
+    for (size_t i = 0; i < most; i++)
+        t->pattern_letter[i] = (int16_t)(i < n ? only_letter(&patterns[i], image_part(t, PART_TABLES)) : -1);
+}
+
 int pattern_find(const tokenizer *t, uint32_t pattern, const unsigned char *text, size_t length, size_t from, size_t *begin, size_t *end)
 {
     const image_pattern *p = (const image_pattern *)image_part(t, PART_PATTERNS) + pattern;
     const uint16_t *tables = image_part(t, PART_TABLES);
     const uint16_t *first = tables + p->moves + (size_t)p->classes + 1, *ascii = tables + p->pages + (size_t)tables[p->index] * 256;
+    const int letter = pattern < sizeof t->pattern_letter / sizeof *t->pattern_letter ? t->pattern_letter[pattern] : -1;
     failure last = { 0, 0 };
     for (size_t at = from; at < length;) {
+        if (letter >= 0 && text[at] != letter) {
+            const unsigned char *next = memchr(text + at, letter, length - at);
+            if (next == NULL)
+                return 0;
+            at = (size_t)(next - text);
+        }
         if (text[at] < 0x80 && first[ascii[text[at]]] == 0) { /* nothing begins so */
             at++;
             continue;

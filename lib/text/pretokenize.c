@@ -178,18 +178,6 @@ static int by_length(token_work *w, const image_op *op, split s)
 
 /* ---- those that rewrite the text ---- */
 
-static int copy(token_work *w, size_t begin, size_t end)
-{
-    text_buffer *to = &w->next;
-    if (!text_reserve(w, to, end - begin))
-        return 0;
-    memcpy(to->bytes + to->length, w->now.bytes + begin, end - begin);
-    if (w->placed)
-        memcpy(to->places + to->length, w->now.places + begin, (end - begin) * sizeof(place));
-    to->length += end - begin;
-    return 1;
-}
-
 static int metaspace(token_work *w, const image_op *op, split s)
 {
     unsigned char mark[4];
@@ -208,7 +196,7 @@ static int metaspace(token_work *w, const image_op *op, split s)
         size_t end = i;
         while (end < s.end && w->now.bytes[end] != ' ')
             end++;
-        if (!copy(w, i, end))
+        if (!text_copy(w, i, end))
             return 0;
         i = end;
     }
@@ -219,7 +207,7 @@ static int prefix_space(token_work *w, split s)
 {
     if (w->now.bytes[s.begin] != ' ' && !text_append(w, &w->next, (const unsigned char *)" ", 1, w->placed ? w->now.places[s.begin] : (place){ 0, 0 }))
         return 0;
-    return copy(w, s.begin, s.end);
+    return text_copy(w, s.begin, s.end);
 }
 
 static int rewrite(token_work *w, const image_op *op)
@@ -230,7 +218,7 @@ static int rewrite(token_work *w, const image_op *op)
         const size_t begin = w->next.length;
         int good;
         if (s.token != NO_ID)
-            good = copy(w, s.begin, s.end);
+            good = text_copy(w, s.begin, s.end);
         else if (op->kind == OP_METASPACE)
             good = metaspace(w, op, s);
         else if (op->kind == OP_BYTES)

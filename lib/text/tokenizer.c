@@ -8,6 +8,7 @@
 #include "text/check.h"
 #include "text/models.h"
 #include "text/normalize.h"
+#include "text/pattern.h"
 #include "text/pretokenize.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
@@ -45,6 +46,12 @@ static int32_t open_parts(tokenizer *t, ecrec_error *err)
     return t->parts[2 * PART_SETTINGS + 1] == sizeof(image_settings) ? ECREC_OK : bad(err, "size of the settings");
 }
 
+static void prepare(tokenizer *t)
+{
+    added_prepare(t);
+    pattern_prepare(t);
+}
+
 int32_t tokenizer_open(tokenizer *t, const void *image, size_t length, ecrec_error *err)
 {
     memset(t, 0, sizeof *t);
@@ -54,7 +61,7 @@ int32_t tokenizer_open(tokenizer *t, const void *image, size_t length, ecrec_err
     t->length = length;
     int32_t status = open_parts(t, err);
     if (status == ECREC_OK && (status = image_check(t, err)) == ECREC_OK)
-        added_prepare(t);
+        prepare(t);
     return status;
 }
 

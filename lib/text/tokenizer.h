@@ -17,10 +17,12 @@ typedef struct tokenizer {
     const unsigned char *image;
     size_t length;
     /* private to the room, filled by tokenizer_open: offsets into the image; which bytes added tokens begin with, in the
-     * source and in the normalised text (letter: -1 none, -2 several, else the only one) */
+     * source and in the normalised text (letter: -1 none, -2 several, else the only one); the only ASCII byte that matches of the first
+     * patterns begin with, or -1 */
     uint64_t parts[64];
     int letter[2];
     unsigned char begins[2][256];
+    int16_t pattern_letter[8];
 } tokenizer;
 
 /* Check an image completely (every offset, count and id) and open it. Errors: FORMAT, UNSUPPORTED. Trusts nothing;

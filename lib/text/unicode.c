@@ -303,6 +303,17 @@ int unicode_is_word(uint32_t c)
     return (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_NL) || k == UTF8PROC_CATEGORY_PC || is_circled(c) || c == 0x200C || c == 0x200D;
 }
 
+/* Marks of Unicode 16 and 17. */
+static int is_recent_mark(uint32_t c)
+{
+    return c == 0x897 || (c >= 0x1ACF && c <= 0x1ADD) || (c >= 0x1AE0 && c <= 0x1AEB);
+}
+
+int unicode_stands_alone(uint32_t c)
+{
+    return utf8proc_get_property((utf8proc_int32_t)c)->boundclass == UTF8PROC_BOUNDCLASS_OTHER && !is_recent_mark(c);
+}
+
 size_t unicode_cluster(const unsigned char *text, size_t begin, size_t end)
 {
     uint32_t a, b;
@@ -310,7 +321,7 @@ size_t unicode_cluster(const unsigned char *text, size_t begin, size_t end)
     size_t at = begin + utf8_next(text + begin, end - begin, &a);
     while (at < end) {
         const size_t n = utf8_next(text + at, end - at, &b);
-        if (b == 0x897 || (b >= 0x1ACF && b <= 0x1ADD) || (b >= 0x1AE0 && b <= 0x1AEB)) /* marks of Unicode 16 and 17 */
+        if (is_recent_mark(b))
             b = 0x301;
         if (a < 0x300 && b < 0x300 ? !(a == 0xD && b == 0xA) : utf8proc_grapheme_break_stateful((utf8proc_int32_t)a, (utf8proc_int32_t)b, &state))
             break;

@@ -23,6 +23,8 @@ int unicode_is_combining(uint32_t c);   /* M* as in Unicode 9 */
 uint32_t unicode_category(uint32_t c);  /* utf8proc_category_t, as in Unicode 16 */
 int unicode_is_number(uint32_t c);      /* N*, as in Unicode 17 */
 int unicode_is_word(uint32_t c);        /* \w of UTS 18 */
+/* A character between two of this kind is a grapheme cluster. */
+int unicode_stands_alone(uint32_t c);
 /* The end of the grapheme cluster that begins at `begin`. */
 size_t unicode_cluster(const unsigned char *text, size_t begin, size_t end);
 

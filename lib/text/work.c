@@ -49,6 +49,29 @@ int text_append(token_work *w, text_buffer *b, const unsigned char *bytes, size_
     return 1;
 }
 
+int text_copy(token_work *w, size_t begin, size_t end)
+{
+    text_buffer *to = &w->next;
+    if (!text_reserve(w, to, end - begin))
+        return 0;
+    memcpy(to->bytes + to->length, w->now.bytes + begin, end - begin);
+    if (w->placed)
+        memcpy(to->places + to->length, w->now.places + begin, (end - begin) * sizeof(place));
+    to->length += end - begin;
+    return 1;
+}
+
+static int remember_plain(const tokenizer *t, token_work *w)
+{
+    const image_op *ops = image_part(t, PART_NORMALIZER);
+    for (size_t i = 0; i < image_count(t, PART_NORMALIZER, sizeof *ops); i++)
+        if (ops[i].kind == OP_CHARSMAP) {
+            w->plain_text = ops[i].text;
+            return (w->plain = memory_zero(w->m, PLAIN_BYTES)) != NULL;
+        }
+    return 1;
+}
+
 int32_t token_work_create(memory *m, const tokenizer *t, token_work **out, ecrec_error *err)
 {
     const image_settings *s = image_of(t);
@@ -56,15 +79,15 @@ int32_t token_work_create(memory *m, const tokenizer *t, token_work **out, ecrec
     if (w == NULL)
         return error_nomem(err, "a tokenizer's scratch", sizeof *w);
     w->m = m;
-    int good = 1;
+    int good = remember_plain(t, w);
     if (s->flags & TOKENIZER_BERT) {
         w->word_bytes = wordpiece_scratch(s);
         /* the rest is for decoding */
-        good = (w->word = memory_allocate(m, w->word_bytes)) != NULL && text_reserve(w, &w->now, DECODED_BYTES) && text_reserve(w, &w->next, DECODED_BYTES) &&
+        good = good && (w->word = memory_allocate(m, w->word_bytes)) != NULL && text_reserve(w, &w->now, DECODED_BYTES) && text_reserve(w, &w->next, DECODED_BYTES) &&
                work_grow(w, &w->splits.items, &w->splits.capacity, DECODED_BYTES / 4, sizeof *w->splits.items) &&
                work_grow(w, &w->more.items, &w->more.capacity, DECODED_BYTES / 4, sizeof *w->more.items);
     } else {
-        good = text_reserve(w, &w->now, FIRST_BYTES) && text_reserve(w, &w->next, FIRST_BYTES) &&
+        good = good && text_reserve(w, &w->now, FIRST_BYTES) && text_reserve(w, &w->next, FIRST_BYTES) &&
                work_grow(w, &w->splits.items, &w->splits.capacity, FIRST_BYTES / 2, sizeof *w->splits.items) &&
                work_grow(w, &w->more.items, &w->more.capacity, FIRST_BYTES / 2, sizeof *w->more.items) &&
                work_grow(w, &w->matches, &w->match_capacity, FIRST_BYTES / 2, sizeof *w->matches) &&
@@ -104,5 +127,6 @@ void token_work_destroy(token_work *w)
     memory_release(m, w->nodes, w->node_capacity * sizeof *w->nodes);
     memory_release(m, w->cache, w->cache != NULL ? CACHE_ENTRIES * sizeof *w->cache : 0);
     memory_release(m, w->word, w->word_bytes);
+    memory_release(m, w->plain, w->plain != NULL ? PLAIN_BYTES : 0);
     memory_release(m, w, sizeof *w);
 }

@@ -24,6 +24,7 @@ typedef struct merge_entry { uint32_t rank, position, id; } merge_entry;
 typedef struct path_node { double score; uint32_t begin, id; } path_node;
 typedef struct match { uint32_t begin, end, is; } match;
 
+enum { PLAIN_BYTES = 0x10000 / 4 };
 enum { CACHE_KEY = 22, CACHE_IDS = 8, CACHE_ENTRIES = 8192 };
 /* The tokens of a word that was met before. */
 typedef struct cached_word {
@@ -48,6 +49,8 @@ struct token_work {
     path_node *nodes;
     size_t node_capacity;
     cached_word *cache; /* CACHE_ENTRIES, or NULL */
+    unsigned char *plain; /* PLAIN_BYTES, or NULL: what precompiled.c found out about a character map's characters, 2 bits each */
+    uint32_t plain_text;  /* the map: its image_op.text */
     void *word;         /* wordpiece.c's */
     size_t word_bytes;
 };
@@ -57,6 +60,8 @@ int work_grow(token_work *w, void *items, size_t *capacity, size_t need, size_t 
 /* Room for `more` bytes at the end. */
 int text_reserve(token_work *w, text_buffer *b, size_t more);
 int text_append(token_work *w, text_buffer *b, const unsigned char *bytes, size_t n, place p);
+/* now[begin .. end) to the end of next. */
+int text_copy(token_work *w, size_t begin, size_t end);
 static inline void text_swap(token_work *w)
 {
     const text_buffer b = w->now;

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Measure beside the best peers, in one run: tables on stdout, the same as JSON in a folder. Installs the peers from PyPI.
 #
-#   tests/bench/run.sh [--build DIR] [--out DIR] [--threads 1,2] [--quick] [BENCH ...]      default: all of them
+#   tests/bench/run.sh [--build DIR] [--out DIR] [--threads 1,2] [--quick] [BENCH ...]      default: all of them; one thread
 #
 # encode     token ids to vectors beside ONNX Runtime: f32 and 8 bits; one text, a batch, mixed lengths
 # frappe     quality: each part of the ranker, beside Vowpal Wabbit, LightGBM and the rule "pair seen"
 # rank       rows a second of update, score and fit, nothing read from files
-# tokenizers texts to tokens beside the reference, BlingFire and flash-tokenizer
+# tokenizers texts to tokens beside the reference, BlingFire and flash-tokenizer, on one thread, then on all; long texts; memory
 # matmul     large float32 products beside BLIS in each configuration, oneDNN and MKL
 # deltas     workers that learn a shard each, merged by their deltas, beside one worker
 # learn      labelled rows an update learns from in a second, beside Vowpal Wabbit
@@ -18,7 +18,7 @@ top=$(cd "$here/../.." && pwd)
 export ECREC_DATA=${ECREC_DATA:-$(cd "$top/.." && pwd)/shared/data}
 export ECREC_MODELS=${ECREC_MODELS:-$HOME/.cache/ecrec-models}
 export ECREC_PEERS=${ECREC_PEERS:-$HOME/.cache/ecrec-peers}
-build=$top/build out='' threads=1
+build=$top/build out='' threads=''
 benches=() quick=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -46,7 +46,7 @@ tool=$build/examples/ecrec
 # each bench: a table on stdout, $out/NAME.json
 bench_encode() {
     "$top/examples/fetch-minilm.sh" >/dev/null
-    "$python" "$here/encode.py" --tool "$tool" --library "$build/lib/libecrec.so.0" --threads "$threads" --json "$out/encode.json" "${quick[@]}"
+    "$python" "$here/encode.py" --tool "$tool" --library "$build/lib/libecrec.so.0" --threads "${threads:-1}" --json "$out/encode.json" "${quick[@]}"
 }
 
 bench_learn() {
@@ -73,8 +73,10 @@ bench_rank() {
 }
 
 bench_tokenizers() {
+    local all=1
+    [ "$(nproc)" = 1 ] || all=1,$(nproc)
     ninja -C "$build" tests/bench/bench_tokenizers >>"$build/ninja.log"
-    "$python" -P "$here/tokenizers.py" --tool "$tool" --worker "$build/tests/bench/bench_tokenizers" --threads "$threads" --json "$out/tokenizers.json" "${quick[@]}"
+    "$python" -P "$here/tokenizers.py" --tool "$tool" --worker "$build/tests/bench/bench_tokenizers" --threads "${threads:-$all}" --json "$out/tokenizers.json" "${quick[@]}"
 }
 
 for name in "${benches[@]}"; do

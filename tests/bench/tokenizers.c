@@ -1,7 +1,11 @@
 /* Times tokenising: bench_tokenizers MODEL.ecrec TEXTS THREADS [LIBRARY BLINGFIRE_MODEL]
+ *                   bench_tokenizers MODEL.ecrec TEXTS long
  *
  * TEXTS: one text a line. Prints a line "NAME seconds tokens bytes" for libecrec and, where its library is given, for BlingFire (wordpiece
- * ids, no special tokens for both): processor time for one thread, which is not disturbed by who else runs, elapsed time for more. Files are read and threads are started before the clock runs; each thread takes every n-th text. */
+ * ids, no special tokens for both): processor time for one thread, which is not disturbed by who else runs, elapsed time for more. Files are read and threads are started before the clock runs; each thread takes every n-th text.
+ * long: the texts without their blanks as one, repeated: a line "long seconds tokens bytes" for 1 and 2 MB, the least of five; then
+ * "memory" and three numbers of bytes: those of the model's file, which are mapped, those that loading it took from the allocator, and
+ * those of a session. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -106,13 +110,97 @@ static char *read_all(const char *path, size_t *length)
     return bytes;
 }
 
+/* ---- one long text ---- */
+
+static size_t held; /* bytes that the library has from us */
+
+static void *count_allocate(void *opaque, size_t size, size_t alignment)
+{
+    (void)opaque;
+    held += size;
+    return aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
+static void count_release(void *opaque, void *block, size_t size, size_t alignment)
+{
+    (void)opaque;
+    (void)alignment;
+    held -= size;
+    free(block);
+}
+
+static size_t without_blanks(char *text, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (n - i >= 3 && memcmp(text + i, "\xE3\x80\x80", 3) == 0) /* the ideographic one */
+            i += 2;
+        else if (text[i] != ' ' && (text[i] < 9 || text[i] > 13))
+            text[kept++] = text[i];
+    }
+    return kept;
+}
+
+static void measure_long(const char *model_path, char *text, size_t length, size_t file_bytes)
+{
+    enum { MEGABYTE = 1000000, ROUNDS = 5 };
+    ecrec_allocator allocator = { (uint32_t)sizeof allocator, 0, NULL, count_allocate, NULL, count_release };
+    ecrec_context_options options = ECREC_CONTEXT_OPTIONS_INIT;
+    ecrec_context *context = NULL;
+    ecrec_model *model = NULL;
+    ecrec_session *session = NULL;
+    options.allocator = &allocator;
+    if (ecrec_context_create(&options, &context, NULL) != ECREC_OK)
+        die("no context");
+    const size_t before = held;
+    if (ecrec_model_load(context, model_path, NULL, &model, NULL) != ECREC_OK)
+        die("the model cannot be loaded");
+    const size_t loaded = held;
+    if (ecrec_session_create(model, NULL, &session, NULL) != ECREC_OK)
+        die("no session");
+    const size_t ready = held, most = 4 * MEGABYTE;
+    char *whole = malloc(2 * MEGABYTE);
+    uint32_t *ids = malloc(most * sizeof *ids);
+    ecrec_tokenize_options o = ECREC_TOKENIZE_OPTIONS_INIT;
+    o.no_special = 1;
+    if (whole == NULL || ids == NULL || (length = without_blanks(text, length)) == 0)
+        die("no memory, or nothing but blanks");
+    for (size_t i = 0; i < 2 * MEGABYTE; i++)
+        whole[i] = text[i % length];
+    for (size_t n = MEGABYTE; n <= 2 * MEGABYTE; n += MEGABYTE) {
+        double best = 1e9;
+        size_t tokens = 0;
+        for (int round = 0; round < ROUNDS; round++) {
+            const double begin = now(CLOCK_THREAD_CPUTIME_ID);
+            if (ecrec_tokenize(model, session, whole, n, &o, ids, NULL, NULL, most, &tokens, NULL) != ECREC_OK)
+                die("tokenising failed");
+            const double taken = now(CLOCK_THREAD_CPUTIME_ID) - begin;
+            best = taken < best ? taken : best;
+        }
+        printf("long %.6f %zu %zu\n", best, tokens, n);
+    }
+    printf("memory %zu %zu %zu\n", file_bytes, loaded - before, ready - loaded);
+    ecrec_session_release(session);
+    ecrec_model_release(model);
+    ecrec_context_release(context);
+    free(whole);
+    free(ids);
+}
+
 int main(int argc, char **argv)
 {
     static work workers[MOST_THREADS];
     if (argc != 4 && argc != 6)
-        die("MODEL.ecrec TEXTS THREADS [LIBRARY BLINGFIRE_MODEL]");
+        die("MODEL.ecrec TEXTS THREADS|long [LIBRARY BLINGFIRE_MODEL]");
     size_t bytes = 0, count = 0, at = 0, threads = (size_t)atoi(argv[3]);
     char *all = read_all(argv[2], &bytes);
+    if (strcmp(argv[3], "long") == 0) {
+        size_t file_bytes = 0;
+        free(read_all(argv[1], &file_bytes));
+        measure_long(argv[1], all, bytes, file_bytes);
+        free(all);
+        return 0;
+    }
     for (size_t i = 0; i < bytes; i++)
         count += all[i] == '\n';
     const char **texts = malloc((count + 1) * sizeof *texts);
