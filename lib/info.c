@@ -121,12 +121,11 @@ static void describe_tensors(ecrec_report *r, const tensor_set *set)
 
 static void describe_schema(ecrec_report *r, const ecrec_schema *s)
 {
-    static const char *const kinds[] = { "?", "text", "vector", "category", "number", "multi" };
     char key[64];
     report_number(r, "schema.hash_bits", s->hash_bits);
     for (uint32_t i = 0; i < s->field_count; i++) {
         const schema_field *f = &s->fields[i];
-        const char *kind = kinds[f->kind >= 1 && f->kind <= ECREC_FIELD_MULTI ? f->kind : 0];
+        const char *kind = field_kind_name(f->kind);
         format_text(key, sizeof key, "schema.fields.%u.name", i);
         report_string(r, key, f->name, strlen(f->name));
         format_text(key, sizeof key, "schema.fields.%u.kind", i);

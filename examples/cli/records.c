@@ -9,16 +9,22 @@
 
 #include <jansson.h>
 
+enum { COLUMN_WEIGHT = -1, COLUMN_POSITION = -2, COLUMN_PROPENSITY = -3, COLUMN_EVENT = -4, COLUMN_GROUP = -5, ROW_COLUMNS = 5 };
+static const char *const row_columns[ROW_COLUMNS] = { "weight", "position", "propensity", "event", "group" };
+
 typedef struct column {
     const char *name;
-    int32_t kind; /* ECREC_FIELD_*; 0: a label, -1: the weight */
+    int32_t kind; /* ECREC_FIELD_* (a user or item: CATEGORY, an image: VECTOR); 0: a label; else a COLUMN_* */
     int32_t label; /* ECREC_LABEL_* of a label; what it may hold is the batch's to check */
     uint32_t index;
     int at; /* TSV: its cell, or -1 */
+    int shadowed;
     size_t *starts, *lengths; /* text, category: into bytes */
     uint8_t *valid;
     double *numbers;
     float *floats;
+    uint32_t *positions;
+    int64_t *times;
     const char **texts;
     size_t *first_item, *item_starts, *item_lengths, items, item_room; /* multi: of each row; of each value */
     float *item_weights;
@@ -63,6 +69,17 @@ static int read_dimensions(records *r, ecrec_model *ranker)
     return status == ECREC_OK ? 0 : failed_with(&err);
 }
 
+static int32_t form_of(int32_t kind)
+{
+    return kind == ECREC_FIELD_USER || kind == ECREC_FIELD_ITEM ? ECREC_FIELD_CATEGORY : kind == ECREC_FIELD_IMAGE ? ECREC_FIELD_VECTOR : kind;
+}
+
+/* Texts, and ids, which are bytes to us. */
+static int is_text(const column *c)
+{
+    return c->kind == ECREC_FIELD_TEXT || c->kind == ECREC_FIELD_CATEGORY || c->kind == COLUMN_EVENT || c->kind == COLUMN_GROUP;
+}
+
 records *records_open(ecrec_model *ranker, const char *path, int need_labels)
 {
     const ecrec_schema *schema = ecrec_model_schema(ranker);
@@ -74,7 +91,7 @@ records *records_open(ecrec_model *ranker, const char *path, int need_labels)
     }
     r->labels = ecrec_schema_labels(schema);
     r->labels_at = fields;
-    r->count = fields + r->labels + 1;
+    r->count = fields + r->labels + ROW_COLUMNS;
     r->need_labels = need_labels;
     r->columns = calloc(r->count, sizeof *r->columns);
     if (r->columns == NULL) {
@@ -84,15 +101,20 @@ records *records_open(ecrec_model *ranker, const char *path, int need_labels)
     }
     for (uint32_t i = 0; i < r->count; i++) {
         column *c = &r->columns[i];
-        *c = (column){ .index = i, .at = -1, .kind = -1, .name = "weight" };
+        *c = (column){ .index = i, .at = -1 };
         if (i < fields) {
-            c->kind = ecrec_schema_field_kind(schema, i);
+            c->kind = form_of(ecrec_schema_field_kind(schema, i));
             c->name = ecrec_schema_field_name(schema, i);
         } else if (i < fields + r->labels) {
             c->kind = 0;
             c->index = i - fields;
             c->name = ecrec_schema_label_name(schema, i - fields);
             c->label = ecrec_schema_label_kind(schema, i - fields, NULL);
+        } else {
+            c->kind = -1 - (int32_t)(i - fields - r->labels);
+            c->name = row_columns[i - fields - r->labels];
+            for (uint32_t k = 0; k < fields + r->labels; k++) /* the schema's own name goes first */
+                c->shadowed |= strcmp(r->columns[k].name, c->name) == 0;
         }
     }
     if (read_dimensions(r, ranker) == 0)
@@ -112,6 +134,8 @@ void records_close(records *r)
         free(c->valid);
         free(c->numbers);
         free(c->floats);
+        free(c->positions);
+        free(c->times);
         free(c->texts);
         free(c->first_item);
         free(c->item_starts);
@@ -138,6 +162,8 @@ RESIZE(resize_bytes, uint8_t)
 RESIZE(resize_doubles, double)
 RESIZE(resize_floats, float)
 RESIZE(resize_texts, const char *)
+RESIZE(resize_positions, uint32_t)
+RESIZE(resize_times, int64_t)
 
 static int make_room(records *r, size_t most)
 {
@@ -152,6 +178,8 @@ static int make_room(records *r, size_t most)
         const size_t wide = c->kind == ECREC_FIELD_VECTOR ? c->dimension : 1;
         if (!resize(&c->starts, most) || !resize(&c->lengths, most) || !resize_bytes(&c->valid, most) || !resize_doubles(&c->numbers, most) ||
             !resize_texts(&c->texts, most) || !resize_floats(&c->floats, most * wide) || !resize(&c->first_item, most + 1))
+            return failed("no memory for %zu rows", most);
+        if ((c->kind == COLUMN_POSITION && !resize_positions(&c->positions, most)) || (c->kind == ECREC_FIELD_TIME && !resize_times(&c->times, most)))
             return failed("no memory for %zu rows", most);
     }
     r->most = most;
@@ -192,8 +220,14 @@ static int put_number(records *r, column *c, size_t row, double value)
         return bad(r, c, "it is not a finite number");
     if (c->kind == 0 && c->label == ECREC_LABEL_BINARY && value != 0 && value != 1)
         return bad(r, c, "a label must be 0 or 1");
-    if (c->kind == -1 && value < 0)
+    if (c->kind == COLUMN_WEIGHT && value < 0)
         return bad(r, c, "a weight must not be below 0");
+    if (c->kind == COLUMN_POSITION && !(value >= 1 && value <= UINT32_MAX && value == floor(value)))
+        return bad(r, c, "a position is a whole number from 1");
+    if (c->kind == COLUMN_PROPENSITY && !(value > 0 && value <= 1))
+        return bad(r, c, "a propensity is above 0 and at most 1");
+    if (c->kind == ECREC_FIELD_TIME && !(fabs(value) < 3e17))
+        return bad(r, c, "a time is microseconds since 1970");
     c->numbers[row] = value;
     c->valid[row] = 1;
     return 0;
@@ -306,7 +340,7 @@ static int put_cell(records *r, column *c, size_t row, char *cell)
     char *end = NULL;
     if (*cell == 0)
         return 0; /* missing */
-    if (c->kind == ECREC_FIELD_TEXT || c->kind == ECREC_FIELD_CATEGORY)
+    if (is_text(c))
         return put_text(r, c, row, cell, strlen(cell));
     if (c->kind == ECREC_FIELD_VECTOR)
         return parse_vector(r, c, row, cell);
@@ -344,7 +378,7 @@ static int put_json(records *r, column *c, size_t row, const json_t *v)
         free(values);
         return status;
     }
-    if (c->kind == ECREC_FIELD_TEXT || c->kind == ECREC_FIELD_CATEGORY) {
+    if (is_text(c)) {
         char spelt[64];
         if (json_is_string(v))
             return put_text(r, c, row, json_string_value(v), json_string_length(v));
@@ -371,7 +405,7 @@ static int read_header(records *r)
         if (next != NULL)
             *next++ = 0;
         for (size_t i = 0; i < r->count; i++)
-            if (strcmp(r->columns[i].name, at) == 0)
+            if (!r->columns[i].shadowed && strcmp(r->columns[i].name, at) == 0)
                 r->columns[i].at = cell;
     }
     r->cells = cell;
@@ -417,7 +451,7 @@ static int read_row(records *r, size_t row)
             return status;
         }
         for (size_t i = 0; i < r->count && status == 0; i++)
-            status = put_json(r, &r->columns[i], row, json_object_get(v, r->columns[i].name));
+            status = r->columns[i].shadowed ? 0 : put_json(r, &r->columns[i], row, json_object_get(v, r->columns[i].name));
         json_decref(v);
         return status;
     }
@@ -451,9 +485,13 @@ static int32_t fill_items(records *r, column *c, ecrec_batch *batch, size_t rows
 static int32_t fill_column(records *r, column *c, ecrec_batch *batch, size_t rows, ecrec_error *err)
 {
     for (size_t i = 0; i < rows; i++) {
-        c->texts[i] = c->valid[i] && (c->kind == ECREC_FIELD_TEXT || c->kind == ECREC_FIELD_CATEGORY) ? r->bytes + c->starts[i] : NULL;
-        if (c->kind <= 0)
+        c->texts[i] = c->valid[i] && is_text(c) ? r->bytes + c->starts[i] : NULL;
+        if (c->kind <= 0 && !is_text(c))
             c->floats[i] = c->valid[i] ? (float)c->numbers[i] : c->kind == 0 ? 0.0f : 1.0f;
+        if (c->kind == COLUMN_POSITION)
+            c->positions[i] = c->valid[i] ? (uint32_t)c->numbers[i] : 1;
+        if (c->kind == ECREC_FIELD_TIME)
+            c->times[i] = c->valid[i] ? (int64_t)c->numbers[i] : 0;
     }
     switch (c->kind) {
     case ECREC_FIELD_TEXT: return ecrec_batch_set_text(batch, c->index, c->texts, c->lengths, err);
@@ -461,7 +499,12 @@ static int32_t fill_column(records *r, column *c, ecrec_batch *batch, size_t row
     case ECREC_FIELD_NUMBER: return ecrec_batch_set_number(batch, c->index, c->numbers, c->valid, err);
     case ECREC_FIELD_VECTOR: return ecrec_batch_set_vector(batch, c->index, c->floats, c->dimension, c->valid, err);
     case ECREC_FIELD_MULTI: return fill_items(r, c, batch, rows, err);
+    case ECREC_FIELD_TIME: return ecrec_batch_set_time(batch, c->index, c->times, c->valid, err);
     case 0: return ecrec_batch_set_label(batch, c->index, c->floats, c->valid, err);
+    case COLUMN_POSITION: return ecrec_batch_set_position(batch, c->positions, c->valid, err);
+    case COLUMN_PROPENSITY: return ecrec_batch_set_propensity(batch, c->floats, c->valid, err);
+    case COLUMN_EVENT: return ecrec_batch_set_event_bytes(batch, c->texts, c->lengths, err);
+    case COLUMN_GROUP: return ecrec_batch_set_group_bytes(batch, c->texts, c->lengths, err);
     default: return ecrec_batch_set_weight(batch, c->floats, err);
     }
 }

@@ -16,22 +16,30 @@ enum {
     ECREC_FIELD_VECTOR = 2,   /* `dimension` float32, made elsewhere or by ecrec_encode */
     ECREC_FIELD_CATEGORY = 3, /* a string, hashed */
     ECREC_FIELD_NUMBER = 4,   /* a double, standardised */
-    ECREC_FIELD_MULTI = 5     /* several strings with a weight each, hashed: tags, words, what was clicked */
+    ECREC_FIELD_MULTI = 5,    /* several strings with a weight each, hashed: tags, words, what was clicked */
+    /* 6 is kept for histories */
+    ECREC_FIELD_TIME = 7,     /* int64 microseconds since 1970 UTC; its hour of the day and day of the week are hashed */
+    ECREC_FIELD_USER = 8,     /* a category that says whose row it is */
+    ECREC_FIELD_ITEM = 9,     /* a category that says what the row's candidate is */
+    ECREC_FIELD_IMAGE = 10    /* a vector that an image encoder made */
 };
 
 typedef struct ecrec_field_options {
     uint32_t size;
-    uint32_t dimension;     /* VECTOR: length, 1..65536 */
+    uint32_t dimension;     /* VECTOR and IMAGE: length, 1..65536 */
     uint32_t required;      /* 1: a row without it is an error; 0: it may be missing */
-    uint32_t no_encoding;   /* TEXT: 1 = do not run the encoder on it (n-grams only) */
+    uint32_t no_encoding;   /* TEXT: 1 = do not run the encoder on it (n-grams only); TIME, USER and ITEM: 1 = no weights of its own:
+                               the column says when, whose or what (to hold out, to group, to join), and is no feature */
     uint32_t word_ngrams;   /* TEXT: hashed word 1..k-grams, lower-cased; 0: none; at most 4 */
     uint32_t char_ngrams;   /* TEXT: hashed character 3..k-grams within words, lower-cased; 0: none; at most 8 */
-    const char *compare;    /* TEXT and VECTOR: an earlier field of the same kind; the cosine of the two is a feature */
+    const char *compare;    /* TEXT, VECTOR and IMAGE: an earlier field of the same kind; the cosine of the two is a feature */
     uint32_t compare_only;  /* 1: the cosine alone, not this field's own dimensions */
     uint32_t reserved;
-    const char *space;      /* VECTOR: fingerprint of the space its vectors live in (ecrec_model_space), or NULL */
+    const char *space;      /* VECTOR and IMAGE: fingerprint of the space its vectors live in (ecrec_model_space), or NULL */
+    int32_t utc_offset;     /* TIME: minutes that the hours and days meant are ahead of UTC, -840 .. 840; 0: UTC */
+    uint32_t reserved_2;
 } ecrec_field_options;
-#define ECREC_FIELD_OPTIONS_INIT { (uint32_t)sizeof(ecrec_field_options), 0, 0, 0, 0, 0, NULL, 0, 0, NULL }
+#define ECREC_FIELD_OPTIONS_INIT { (uint32_t)sizeof(ecrec_field_options), 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0 }
 ECREC_API void ecrec_field_options_init(ecrec_field_options *options);
 
 /* A schema is built, then given to ecrec_ranker_create, which copies it. One thread. */
@@ -118,6 +126,7 @@ ECREC_API size_t ecrec_batch_rows(const ecrec_batch *batch);
  * "price": NaN is not a number"; err->row), NOMEM. A failed setter leaves the column as it was. */
 ECREC_API int32_t ecrec_batch_set_text(ecrec_batch *batch, uint32_t field, const char *const *texts,
                                        const size_t *lengths, ecrec_error *err);
+/* CATEGORY, USER and ITEM. */
 ECREC_API int32_t ecrec_batch_set_category(ecrec_batch *batch, uint32_t field, const char *const *values,
                                            const size_t *lengths, ecrec_error *err);
 /* Categories that are integers: hashed as their decimal spelling, so "17" and 17 are the same. */
@@ -125,12 +134,15 @@ ECREC_API int32_t ecrec_batch_set_category_u64(ecrec_batch *batch, uint32_t fiel
                                                const uint8_t *valid, ecrec_error *err);
 ECREC_API int32_t ecrec_batch_set_number(ecrec_batch *batch, uint32_t field, const double *values,
                                          const uint8_t *valid, ecrec_error *err);
+/* TIME: microseconds since 1970 UTC, of the years 1 .. 9999. Errors: INVALID (row and field named), NOMEM. Since 0.1. */
+ECREC_API int32_t ecrec_batch_set_time(ecrec_batch *batch, uint32_t field, const int64_t *microseconds, const uint8_t *valid,
+                                       ecrec_error *err);
 /* MULTI: row i has the values items[i] .. items[i + 1] - 1 of `values` and `lengths` (items: rows + 1 numbers that do not fall, the
  * first 0), each with its weight (weights NULL: 1 each). A row's weights are scaled so that their squares add up to 1. A row may have none.
  * Errors: INVALID (row named: items fall, a value is NULL, a weight is not finite), LIMIT, NOMEM. Since 0.1. */
 ECREC_API int32_t ecrec_batch_set_multi(ecrec_batch *batch, uint32_t field, const size_t *items, const char *const *values,
                                         const size_t *lengths, const float *weights, const uint8_t *valid, ecrec_error *err);
-/* rows x dimension float32, row i at vectors + i * stride (in floats; 0: dimension). */
+/* VECTOR and IMAGE: rows x dimension float32, row i at vectors + i * stride (in floats; 0: dimension). */
 ECREC_API int32_t ecrec_batch_set_vector(ecrec_batch *batch, uint32_t field, const float *vectors, size_t stride,
                                          const uint8_t *valid, ecrec_error *err);
 /* Binary labels are 0 or 1; values any finite number; classes and ordinal 0 .. classes - 1. An invalid (missing) label teaches nothing. */
@@ -138,6 +150,23 @@ ECREC_API int32_t ecrec_batch_set_label(ecrec_batch *batch, uint32_t label, cons
                                         ecrec_error *err);
 /* How much a row counts in updates and metrics: finite and >= 0; default 1. */
 ECREC_API int32_t ecrec_batch_set_weight(ecrec_batch *batch, const float *weights, ecrec_error *err);
+
+/* What a row is, beside its fields; none of it is a feature. A column never set is missing in all rows; valid (may be NULL: all
+ * present) as above. Errors: INVALID (the row named), NOMEM; a failed setter leaves the column as it was. One thread. All allocate.
+ * Since 0.1.
+ * Where the row stood in the list that was shown, from 1. */
+ECREC_API int32_t ecrec_batch_set_position(ecrec_batch *batch, const uint32_t *positions, const uint8_t *valid, ecrec_error *err);
+/* Probability with which the policy that showed the row chose it: above 0, at most 1. */
+ECREC_API int32_t ecrec_batch_set_propensity(ecrec_batch *batch, const float *propensities, const uint8_t *valid, ecrec_error *err);
+/* The event that the row tells of, by which labels that come late find it and a row sent twice is known. */
+ECREC_API int32_t ecrec_batch_set_event(ecrec_batch *batch, const uint64_t *ids, const uint8_t *valid, ecrec_error *err);
+/* The same where ids are bytes: taken as their ecrec_id_hash. ids[i] == NULL means missing. */
+ECREC_API int32_t ecrec_batch_set_event_bytes(ecrec_batch *batch, const char *const *ids, const size_t *lengths, ecrec_error *err);
+/* Rows that were shown together (an impression, the results of a query) have the same number. */
+ECREC_API int32_t ecrec_batch_set_group(ecrec_batch *batch, const uint64_t *ids, const uint8_t *valid, ecrec_error *err);
+ECREC_API int32_t ecrec_batch_set_group_bytes(ecrec_batch *batch, const char *const *ids, const size_t *lengths, ecrec_error *err);
+/* XXH3, 64 bits, seed 0, of the bytes: the number that an id of bytes is known by. NULL with length 0 is the empty id. Since 0.1. */
+ECREC_API uint64_t ecrec_id_hash(const void *bytes, size_t length);
 
 #ifdef __cplusplus
 }

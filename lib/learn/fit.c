@@ -67,7 +67,7 @@ static int32_t read_options(fitter *f)
     if (o->l1 > 0 && o->hashed_optimiser != ECREC_HASHED_FTRL)
         return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: l1 needs hashed_optimiser FTRL");
     if (o->holdout > 0 && o->holdout_by == ECREC_HOLDOUT_KEY &&
-        (o->holdout_field >= s->field_count || s->fields[o->holdout_field].kind != ECREC_FIELD_CATEGORY))
+        (o->holdout_field >= s->field_count || field_form(s->fields[o->holdout_field].kind) != ECREC_FIELD_CATEGORY))
         return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: holdout_field %u is no category field", o->holdout_field);
     for (uint32_t i = 0; o->class_weights != NULL && i < 2 * s->label_count; i++)
         if (!(o->class_weights[i] >= 0 && isfinite(o->class_weights[i])))
@@ -86,7 +86,7 @@ static int held_out(const fitter *f, size_t row)
         return (double)row >= (double)f->rows * (1 - o->holdout);
     random_stream random;
     const ranker *r = f->state.now;
-    const uint64_t key = o->holdout_by == ECREC_HOLDOUT_KEY ? rows_categories(&f->data, r, row)[r->plan[o->holdout_field].category] : row;
+    const uint64_t key = o->holdout_by == ECREC_HOLDOUT_KEY ? record_category(r, o->holdout_field, f->call->batch, row) : row;
     random_init(&random, o->seed ^ key, HOLDOUT_STREAM);
     return random_float(&random) < o->holdout;
 }

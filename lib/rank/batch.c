@@ -8,6 +8,8 @@
 #include "base/format.h"
 
 enum { MOST_ROWS = 1 << 28 };
+#define LEAST_TIME (-62135596800000000)  /* 0001-01-01T00:00Z in microseconds */
+#define MOST_TIME 253402300799999999     /* the end of 9999 */
 
 int32_t ecrec_batch_create(const ecrec_schema *schema, ecrec_batch **batch, ecrec_error *err)
 {
@@ -18,11 +20,11 @@ int32_t ecrec_batch_create(const ecrec_schema *schema, ecrec_batch **batch, ecre
     if (b == NULL)
         return error_nomem(err, "a batch", sizeof *b);
     b->m = m;
-    b->column_count = schema->field_count + schema->label_count + 1;
+    b->column_count = schema->field_count + schema->label_count + ROW_COLUMNS;
     b->columns = memory_zero(m, b->column_count * sizeof *b->columns);
     if (b->columns == NULL) {
         memory_release(m, b, sizeof *b);
-        return error_nomem(err, "a batch", schema->field_count * sizeof *b->columns);
+        return error_nomem(err, "a batch", b->column_count * sizeof *b->columns);
     }
     b->schema = schema_reference((ecrec_schema *)(uintptr_t)schema); /* the count is not part of what a reader sees */
     *batch = b;
@@ -111,14 +113,13 @@ static void take_room(ecrec_batch *b, batch_column *c, room *fresh)
 
 static int32_t find(const ecrec_batch *b, uint32_t field, int32_t kind, const void *values, const char *call, ecrec_error *err)
 {
-    static const char *const kinds[] = { "", "text", "vector", "category", "number", "multi" };
     if (b == NULL)
         return error_set(err, ECREC_ERR_INVALID, "%s: batch is NULL", call);
     if (field >= b->schema->field_count)
         return error_set(err, ECREC_ERR_INVALID, "%s: field %u is not below %u", call, field, b->schema->field_count);
     const schema_field *f = &b->schema->fields[field];
-    if (f->kind != kind)
-        return error_set(err, ECREC_ERR_INVALID, "field \"%s\" is a %s field, not a %s field", f->name, kinds[f->kind], kinds[kind]);
+    if (field_form(f->kind) != kind)
+        return error_set(err, ECREC_ERR_INVALID, "field \"%s\" has kind %s, the call is for %s", f->name, field_kind_name(f->kind), field_kind_name(kind));
     if (values == NULL && b->rows != 0)
         return error_set(err, ECREC_ERR_INVALID, "%s: the values of field \"%s\" are NULL", call, f->name);
     return ECREC_OK;
@@ -190,6 +191,11 @@ int32_t ecrec_batch_set_category_u64(ecrec_batch *batch, uint32_t field, const u
     return ECREC_OK;
 }
 
+static batch_column *row_column(ecrec_batch *b, uint32_t which)
+{
+    return &b->columns[b->schema->field_count + b->schema->label_count + which];
+}
+
 static void take_valid(ecrec_batch *b, batch_column *c, const uint8_t *valid)
 {
     for (size_t i = 0; i < b->rows; i++)
@@ -212,6 +218,26 @@ int32_t ecrec_batch_set_number(ecrec_batch *batch, uint32_t field, const double 
     take_valid(batch, c, valid);
     if (batch->rows != 0)
         memcpy(c->values.data, values, batch->rows * sizeof *values);
+    return ECREC_OK;
+}
+
+int32_t ecrec_batch_set_time(ecrec_batch *batch, uint32_t field, const int64_t *microseconds, const uint8_t *valid, ecrec_error *err)
+{
+    room fresh;
+    int32_t status = find(batch, field, ECREC_FIELD_TIME, microseconds, "ecrec_batch_set_time", err);
+    if (status != ECREC_OK)
+        return status;
+    for (size_t i = 0; i < batch->rows; i++)
+        if ((valid == NULL || valid[i]) && (microseconds[i] < LEAST_TIME || microseconds[i] > MOST_TIME))
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": %lld microseconds since 1970 are not in the years 1 .. 9999", i,
+                             batch->schema->fields[field].name, (long long)microseconds[i]);
+    batch_column *c = &batch->columns[field];
+    if ((status = make_room(batch, c, &fresh, batch->rows * sizeof *microseconds, 0, err)) != ECREC_OK)
+        return status;
+    take_room(batch, c, &fresh);
+    take_valid(batch, c, valid);
+    if (batch->rows != 0)
+        memcpy(c->values.data, microseconds, batch->rows * sizeof *microseconds);
     return ECREC_OK;
 }
 
@@ -354,14 +380,97 @@ int32_t ecrec_batch_set_label(ecrec_batch *batch, uint32_t label, const float *v
     return set_floats(batch, &batch->columns[batch->schema->field_count + label], values, valid, err);
 }
 
+static int32_t row_floats(ecrec_batch *batch, uint32_t which, const float *values, const uint8_t *valid, ecrec_error *err)
+{
+    static const struct { const char *name; float most; } kinds[] = { [ROW_WEIGHT] = { "weight", INFINITY }, [ROW_PROPENSITY] = { "propensity", 1 } };
+    const char *name = kinds[which].name;
+    if (batch == NULL || (values == NULL && batch->rows != 0))
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_%s: %s", name, batch == NULL ? "batch is NULL" : "the values are NULL");
+    for (size_t i = 0; i < batch->rows; i++) {
+        if (valid != NULL && !valid[i])
+            continue;
+        if (which == ROW_WEIGHT && !(values[i] >= 0 && isfinite(values[i])))
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the weight %g is not a finite number >= 0", i, (double)values[i]);
+        if (which == ROW_PROPENSITY && !(values[i] > 0 && values[i] <= 1))
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the propensity %g is no probability above 0", i, (double)values[i]);
+    }
+    return set_floats(batch, row_column(batch, which), values, valid, err);
+}
+
 int32_t ecrec_batch_set_weight(ecrec_batch *batch, const float *weights, ecrec_error *err)
 {
-    if (batch == NULL || (weights == NULL && batch->rows != 0))
-        return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_weight: %s is NULL", batch == NULL ? "batch" : "weights");
+    return row_floats(batch, ROW_WEIGHT, weights, NULL, err);
+}
+
+int32_t ecrec_batch_set_propensity(ecrec_batch *batch, const float *propensities, const uint8_t *valid, ecrec_error *err)
+{
+    return row_floats(batch, ROW_PROPENSITY, propensities, valid, err);
+}
+
+int32_t ecrec_batch_set_position(ecrec_batch *batch, const uint32_t *positions, const uint8_t *valid, ecrec_error *err)
+{
+    room fresh;
+    if (batch == NULL || (positions == NULL && batch->rows != 0))
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_position: %s is NULL", batch == NULL ? "batch" : "positions");
     for (size_t i = 0; i < batch->rows; i++)
-        if (!(weights[i] >= 0 && isfinite(weights[i])))
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the weight %g is not a finite number >= 0", i, (double)weights[i]);
-    return set_floats(batch, &batch->columns[batch->column_count - 1], weights, NULL, err);
+        if ((valid == NULL || valid[i]) && positions[i] == 0)
+            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the position is 0; positions count from 1", i);
+    batch_column *c = row_column(batch, ROW_POSITION);
+    const int32_t status = make_room(batch, c, &fresh, batch->rows * sizeof *positions, 0, err);
+    if (status != ECREC_OK)
+        return status;
+    take_room(batch, c, &fresh);
+    take_valid(batch, c, valid);
+    if (batch->rows != 0)
+        memcpy(c->values.data, positions, batch->rows * sizeof *positions);
+    return ECREC_OK;
+}
+
+/* ids, or texts with lengths. */
+static int32_t row_ids(ecrec_batch *b, uint32_t which, const uint64_t *ids, const char *const *texts, const size_t *lengths, const uint8_t *valid,
+                       const char *call, ecrec_error *err)
+{
+    room fresh;
+    if (b == NULL || (b->rows != 0 && ids == NULL && (texts == NULL || lengths == NULL)))
+        return error_set(err, ECREC_ERR_INVALID, "%s: %s", call, b == NULL ? "batch is NULL" : "ids or lengths are NULL");
+    batch_column *c = row_column(b, which);
+    const int32_t status = make_room(b, c, &fresh, b->rows * sizeof *ids, 0, err);
+    if (status != ECREC_OK)
+        return status;
+    take_room(b, c, &fresh);
+    take_valid(b, c, valid);
+    uint64_t *to = (uint64_t *)(void *)c->values.data;
+    for (size_t i = 0; i < b->rows; i++) {
+        if (ids == NULL)
+            c->valid.data[i] = texts[i] != NULL;
+        to[i] = ids != NULL ? ids[i] : texts[i] != NULL ? ecrec_id_hash(texts[i], lengths[i]) : 0;
+    }
+    return ECREC_OK;
+}
+
+int32_t ecrec_batch_set_event(ecrec_batch *batch, const uint64_t *ids, const uint8_t *valid, ecrec_error *err)
+{
+    return row_ids(batch, ROW_EVENT, ids, NULL, NULL, valid, "ecrec_batch_set_event", err);
+}
+
+int32_t ecrec_batch_set_event_bytes(ecrec_batch *batch, const char *const *ids, const size_t *lengths, ecrec_error *err)
+{
+    return row_ids(batch, ROW_EVENT, NULL, ids, lengths, NULL, "ecrec_batch_set_event_bytes", err);
+}
+
+int32_t ecrec_batch_set_group(ecrec_batch *batch, const uint64_t *ids, const uint8_t *valid, ecrec_error *err)
+{
+    return row_ids(batch, ROW_GROUP, ids, NULL, NULL, valid, "ecrec_batch_set_group", err);
+}
+
+int32_t ecrec_batch_set_group_bytes(ecrec_batch *batch, const char *const *ids, const size_t *lengths, ecrec_error *err)
+{
+    return row_ids(batch, ROW_GROUP, NULL, ids, lengths, NULL, "ecrec_batch_set_group_bytes", err);
+}
+
+uint64_t ecrec_id_hash(const void *bytes, size_t length)
+{
+    return hash64(bytes != NULL ? bytes : "", bytes != NULL ? length : 0, 0);
 }
 
 int32_t batch_check(const ecrec_batch *b, const ecrec_schema *s, ecrec_error *err)

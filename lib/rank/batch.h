@@ -9,23 +9,30 @@ typedef struct batch_block { unsigned char *data; size_t capacity; } batch_block
 typedef struct batch_column {
     int set;           /* 0: missing in every row */
     batch_block valid; /* one byte a row */
-    batch_block values; /* text, category: bytes; number: double; vector: float x dimension; label: float */
+    batch_block values; /* text, category: bytes; number: double; vector: float x dimension; time: int64_t; label: float */
     batch_block starts; /* text, category: uint64_t [rows + 1] into values; multi: [items + 1] */
     batch_block items;  /* multi: uint64_t [rows + 1] into starts and weights */
     batch_block weights; /* multi: float an item, scaled */
 } batch_column;
 
+/* What a row is beside fields and labels: float, uint32_t, float, uint64_t, uint64_t. */
+enum { ROW_WEIGHT, ROW_POSITION, ROW_PROPENSITY, ROW_EVENT, ROW_GROUP, ROW_COLUMNS };
+
 struct ecrec_batch {
     ecrec_schema *schema; /* referenced */
     memory *m;
     size_t rows;
-    batch_column *columns; /* fields, then labels, then the weight */
+    batch_column *columns; /* fields, then labels, then the row's own (ROW_*) */
     uint32_t column_count;
 };
 
 static inline const batch_column *batch_label(const ecrec_batch *b, uint32_t label)
 {
     return &b->columns[b->schema->field_count + label];
+}
+static inline const batch_column *batch_row(const ecrec_batch *b, uint32_t which)
+{
+    return &b->columns[b->schema->field_count + b->schema->label_count + which];
 }
 static inline int column_has(const batch_column *c, size_t row)
 {
@@ -53,10 +60,28 @@ static inline float column_float(const batch_column *c, size_t row)
 {
     return ((const float *)(const void *)c->values.data)[row];
 }
+static inline int64_t column_time(const batch_column *c, size_t row)
+{
+    return ((const int64_t *)(const void *)c->values.data)[row];
+}
+static inline uint64_t column_id(const batch_column *c, size_t row) /* events, groups */
+{
+    return ((const uint64_t *)(const void *)c->values.data)[row];
+}
 static inline float batch_weight(const ecrec_batch *b, size_t row)
 {
-    const batch_column *c = &b->columns[b->column_count - 1];
+    const batch_column *c = batch_row(b, ROW_WEIGHT);
     return c->set ? column_float(c, row) : 1.0f;
+}
+static inline uint32_t batch_position(const ecrec_batch *b, size_t row) /* from 1; 0: not known */
+{
+    const batch_column *c = batch_row(b, ROW_POSITION);
+    return column_has(c, row) ? ((const uint32_t *)(const void *)c->values.data)[row] : 0;
+}
+static inline float batch_propensity(const ecrec_batch *b, size_t row) /* 1 where it is not known */
+{
+    const batch_column *c = batch_row(b, ROW_PROPENSITY);
+    return column_has(c, row) ? column_float(c, row) : 1.0f;
 }
 
 /* The batch belongs to this schema, and required fields are there. MISMATCH, INVALID (row and field named). */

@@ -74,12 +74,32 @@ uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *bat
     return hash64(text, n, seed);
 }
 
+/* The hour of the day, "h0" .. "h23", and the day of the week, "d0" (Monday) .. "d6". */
+static void visit_time(int64_t microseconds, int32_t utc_offset, uint64_t seed, hashed_visit visit, void *opaque)
+{
+    const int64_t an_hour = 3600 * (int64_t)1000000, at = microseconds + utc_offset * (an_hour / 60);
+    const int64_t hours = at / an_hour - (at % an_hour < 0), hour = (hours % 24 + 24) % 24, days = (hours - hour) / 24;
+    const int64_t day = ((days + 3) % 7 + 7) % 7; /* 1970-01-01 was a Thursday */
+    char text[3] = { 'h', (char)('0' + hour % 10), 0 };
+    if (hour >= 10) {
+        text[1] = (char)('0' + hour / 10);
+        text[2] = (char)('0' + hour % 10);
+    }
+    const char name[2] = { 'd', (char)('0' + day) };
+    visit(opaque, hash64(text, hour >= 10 ? 3 : 2, seed), 0.70710678f);
+    visit(opaque, hash64(name, 2, seed), 0.70710678f);
+}
+
 void record_multi(const ranker *r, uint32_t field, const ecrec_batch *batch, size_t row, hashed_visit visit, void *opaque)
 {
     const batch_column *c = &batch->columns[field];
     const uint64_t seed = r->plan[field].seed;
     if (!column_has(c, row)) {
         visit(opaque, hash64("", 0, seed ^ MISSING_SEED), 1);
+        return;
+    }
+    if (r->plan[field].kind == ECREC_FIELD_TIME) {
+        visit_time(column_time(c, row), r->plan[field].utc_offset, seed, visit, opaque);
         return;
     }
     for (uint64_t k = column_items(c, row); k < column_items(c, row + 1); k++) {
@@ -103,14 +123,14 @@ void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_vi
     const batch_column *c = &rec->batch->columns[field];
     const uint64_t mask = ((uint64_t)1 << r->hash_bits) - 1;
     size_t n = 0;
-    if (p->kind == ECREC_FIELD_MULTI) {
+    if (p->multi != NO_INDEX) {
         masked m = { mask, visit, opaque };
         record_multi(r, field, rec->batch, rec->row, visit_masked, &m);
         return;
     }
-    if (p->kind != ECREC_FIELD_CATEGORY && p->word_ngrams == 0 && p->char_ngrams == 0)
+    if (p->category == NO_INDEX && p->word_ngrams == 0 && p->char_ngrams == 0)
         return;
-    if (p->kind == ECREC_FIELD_CATEGORY) {
+    if (p->category != NO_INDEX) {
         visit(opaque, record_category(r, field, rec->batch, rec->row) & mask, 1);
         return;
     }

@@ -20,7 +20,7 @@ enum { NUMBER_COUNT, NUMBER_MEAN, NUMBER_SQUARES, NUMBER_FROZEN_MEAN, NUMBER_FRO
 enum { HASHED_CHUNK = 64, EMBEDDING_CHUNK = 16 };
 
 typedef struct field_plan {
-    int32_t kind;
+    int32_t kind;      /* its form: field_form */
     uint32_t dense;    /* first dense weight */
     uint32_t dims;     /* how many of the vector's own */
     uint32_t vector;   /* length of the field's vector, 0: none */
@@ -30,10 +30,11 @@ typedef struct field_plan {
     uint32_t compare;  /* the other field */
     uint32_t number;   /* row of rank.numbers */
     uint32_t word_ngrams, char_ngrams;
-    uint32_t multi;    /* number among the multi fields, or NO_INDEX */
+    uint32_t multi;    /* number among the fields with several hashed values (multi, time), or NO_INDEX */
     uint32_t category; /* number among the category fields, or NO_INDEX */
     uint32_t embedded; /* which of the embeddings that the network joins, or NO_INDEX */
     size_t embed;      /* of an embedded number or vector: where its weights begin in "rank.network" */
+    int32_t utc_offset; /* time: minutes */
     uint64_t seed;
 } field_plan;
 
@@ -70,7 +71,7 @@ int record_cosine(const ranker *r, const kernels *table, uint32_t field, const r
 typedef void (*hashed_visit)(void *opaque, uint64_t slot /* below 2^bits */, float value);
 /* The hash of a category field's value (missing has one of its own); its slot is the low bits. */
 uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *batch, size_t row);
-/* The hashes of a multi field's values with their weights; missing is a value of its own. */
+/* The hashes of a multi field's values with their weights, or of a time's hour and day; missing is a value of its own. */
 void record_multi(const ranker *r, uint32_t field, const ecrec_batch *batch, size_t row, hashed_visit visit, void *opaque);
 static inline uint64_t pair_hash(uint64_t a, uint64_t b)
 {

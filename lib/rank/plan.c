@@ -24,7 +24,7 @@ static void make_plan(const ecrec_schema *s, uint32_t dimension, ranker *r)
     for (uint32_t i = 0; i < s->field_count; i++) {
         const schema_field *f = &s->fields[i];
         field_plan *p = &r->plan[i];
-        *p = (field_plan){ .kind = f->kind, .dense = at, .slot = NO_INDEX, .missing = NO_INDEX, .cosine = NO_INDEX, .compare = f->compare,
+        *p = (field_plan){ .kind = field_form(f->kind), .utc_offset = f->utc_offset, .dense = at, .slot = NO_INDEX, .missing = NO_INDEX, .cosine = NO_INDEX, .compare = f->compare,
                            .number = NO_INDEX, .category = NO_INDEX, .multi = NO_INDEX, .embedded = NO_INDEX, .word_ngrams = f->word_ngrams, .char_ngrams = f->char_ngrams,
                            .seed = hash64(f->name, strlen(f->name), (uint64_t)f->kind) };
         if (f->kind == ECREC_FIELD_NUMBER) {
@@ -34,13 +34,13 @@ static void make_plan(const ecrec_schema *s, uint32_t dimension, ranker *r)
             continue;
         }
         r->hashed |= (uint32_t)field_hashed(f);
-        if (f->kind == ECREC_FIELD_CATEGORY)
+        if (p->kind == ECREC_FIELD_CATEGORY && !f->unused)
             p->category = r->categories++;
-        if (f->kind == ECREC_FIELD_MULTI)
+        if ((p->kind == ECREC_FIELD_MULTI || p->kind == ECREC_FIELD_TIME) && !f->unused)
             p->multi = r->multis++;
         if (f->encoded)
             p->slot = r->slots++;
-        p->vector = f->encoded ? dimension : f->kind == ECREC_FIELD_VECTOR ? f->dimension : 0;
+        p->vector = f->encoded ? dimension : p->kind == ECREC_FIELD_VECTOR ? f->dimension : 0;
         if (p->vector != 0 && !f->compare_only) {
             p->dims = p->vector;
             p->missing = at + p->dims;
@@ -71,7 +71,7 @@ static void plan_network(const ecrec_schema *s, ranker *r)
     n->embedding_bits = s->network.embedding_bits;
     for (uint32_t i = 0; i < r->fields && n->width != 0; i++) {
         field_plan *p = &r->plan[i];
-        const int category = p->kind == ECREC_FIELD_CATEGORY || p->kind == ECREC_FIELD_MULTI, number = p->kind == ECREC_FIELD_NUMBER;
+        const int category = p->category != NO_INDEX || p->multi != NO_INDEX, number = p->kind == ECREC_FIELD_NUMBER;
         if (!category && !number && p->dims == 0)
             continue;
         p->embedded = n->fields++;

@@ -1,5 +1,6 @@
 #include "rank/schema.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -17,7 +18,7 @@ static void mix(uint64_t *h, const void *bytes, size_t n)
     *h = hash64(bytes, n, *h);
 }
 
-static void refresh(ecrec_schema *s)
+void schema_refresh(ecrec_schema *s)
 {
     uint64_t h = s->hash_bits;
     for (uint32_t i = 0; i < s->field_count; i++) {
@@ -26,6 +27,10 @@ static void refresh(ecrec_schema *s)
         mix(&h, f->name, strlen(f->name) + 1);
         mix(&h, values, sizeof values);
         mix(&h, f->space, strlen(f->space) + 1);
+        if (field_has_more(f)) {
+            const uint32_t more[] = { (uint32_t)f->utc_offset, f->unused };
+            mix(&h, more, sizeof more);
+        }
     }
     for (uint32_t i = 0; i < s->label_count; i++)
         mix(&h, s->labels[i].name, strlen(s->labels[i].name) + 1);
@@ -40,6 +45,35 @@ static void refresh(ecrec_schema *s)
     s->fingerprint = h;
 }
 
+static const char *const kind_names[] = { NULL, "text", "vector", "category", "number", "multi", NULL, "time", "user", "item", "image" };
+enum { KINDS = sizeof kind_names / sizeof *kind_names };
+
+const char *field_kind_name(int32_t kind)
+{
+    return kind > 0 && kind < KINDS ? kind_names[kind] : NULL;
+}
+
+int32_t field_kind_of(const char *name)
+{
+    for (int32_t i = 1; i < KINDS; i++)
+        if (kind_names[i] != NULL && strcmp(kind_names[i], name) == 0)
+            return i;
+    return 0;
+}
+
+int field_has_more(const schema_field *f)
+{
+    return f->utc_offset != 0 || f->unused != 0;
+}
+
+int schema_has_more(const ecrec_schema *s)
+{
+    for (uint32_t i = 0; i < s->field_count; i++)
+        if (field_has_more(&s->fields[i]))
+            return 1;
+    return 0;
+}
+
 int schema_extended(const ecrec_schema *s)
 {
     static const schema_network none = { 0 };
@@ -49,7 +83,7 @@ int schema_extended(const ecrec_schema *s)
     for (uint32_t i = 0; i < s->label_count; i++)
         if (s->labels[i].kind != ECREC_LABEL_BINARY)
             return 1;
-    return s->pair_count != 0 || memcmp(&s->network, &none, sizeof none) != 0;
+    return s->pair_count != 0 || schema_has_more(s) || memcmp(&s->network, &none, sizeof none) != 0;
 }
 
 uint32_t schema_outputs(const ecrec_schema *s)
@@ -71,7 +105,7 @@ int32_t ecrec_schema_create(ecrec_context *context, ecrec_schema **schema, ecrec
     context_reference(context);
     s->context = context;
     s->hash_bits = DEFAULT_BITS;
-    refresh(s);
+    schema_refresh(s);
     *schema = s;
     return ECREC_OK;
 }
@@ -124,16 +158,21 @@ static int32_t grow(ecrec_schema *s, void **list, uint32_t *capacity, uint32_t c
 
 static int32_t check_field(const ecrec_schema *s, const char *name, int32_t kind, const ecrec_field_options *o, schema_field *f, ecrec_error *err)
 {
-    const int text = kind == ECREC_FIELD_TEXT, vector = kind == ECREC_FIELD_VECTOR;
+    const int text = kind == ECREC_FIELD_TEXT, vector = field_form(kind) == ECREC_FIELD_VECTOR, time = kind == ECREC_FIELD_TIME;
+    const int unusable = time || kind == ECREC_FIELD_USER || kind == ECREC_FIELD_ITEM;
 #define REFUSE(...) return error_set(err, ECREC_ERR_INVALID, __VA_ARGS__)
-    if (kind < ECREC_FIELD_TEXT || kind > ECREC_FIELD_MULTI)
-        REFUSE("field \"%s\": kind %d is unknown (1 text, 2 vector, 3 category, 4 number, 5 multi)", name, kind);
+    if (field_kind_name(kind) == NULL)
+        REFUSE("field \"%s\": kind %d is unknown (see ECREC_FIELD_* in ecrec/batch.h)", name, kind);
     if (vector && (o->dimension == 0 || o->dimension > MOST_DIMENSION))
         REFUSE("field \"%s\": dimension is %u; a vector field's must be 1 .. %d", name, o->dimension, MOST_DIMENSION);
     if (!vector && (o->dimension != 0 || o->space != NULL))
-        REFUSE("field \"%s\": dimension and space are for vector fields", name);
-    if (!text && (o->word_ngrams != 0 || o->char_ngrams != 0 || o->no_encoding != 0))
-        REFUSE("field \"%s\": word_ngrams, char_ngrams and no_encoding are for text fields", name);
+        REFUSE("field \"%s\": dimension and space are for vector and image fields", name);
+    if (!text && (o->word_ngrams != 0 || o->char_ngrams != 0))
+        REFUSE("field \"%s\": word_ngrams and char_ngrams are for text fields", name);
+    if (!text && !unusable && o->no_encoding != 0)
+        REFUSE("field \"%s\": no_encoding is for text, time, user and item fields", name);
+    if (o->utc_offset < -840 || o->utc_offset > 840 || (o->utc_offset != 0 && !time))
+        REFUSE("field \"%s\": utc_offset is %d; it is for time fields, -840 .. 840 minutes", name, o->utc_offset);
     if (o->word_ngrams > 4)
         REFUSE("field \"%s\": word_ngrams is %u, at most 4", name, o->word_ngrams);
     if (o->char_ngrams > 8 || (o->char_ngrams != 0 && o->char_ngrams < 3))
@@ -145,14 +184,15 @@ static int32_t check_field(const ecrec_schema *s, const char *name, int32_t kind
     if (o->compare_only && o->compare == NULL)
         REFUSE("field \"%s\": compare_only needs compare", name);
     *f = (schema_field){ .kind = kind, .dimension = o->dimension, .required = o->required, .encoded = text && !o->no_encoding,
-                         .word_ngrams = o->word_ngrams, .char_ngrams = o->char_ngrams, .compare = NO_FIELD, .compare_only = o->compare_only };
+                         .word_ngrams = o->word_ngrams, .char_ngrams = o->char_ngrams, .compare = NO_FIELD, .compare_only = o->compare_only,
+                         .utc_offset = o->utc_offset, .unused = unusable && o->no_encoding };
     memcpy(f->name, name, strlen(name) + 1);
     if (o->compare != NULL) {
         f->compare = ecrec_schema_find_field(s, o->compare);
         if (f->compare == NO_FIELD)
             REFUSE("field \"%s\": compare names \"%s\", which is no earlier field", name, o->compare);
         const schema_field *other = &s->fields[f->compare];
-        if ((!text && !vector) || other->kind != kind || other->dimension != f->dimension || (text && (!f->encoded || !other->encoded)))
+        if ((!text && !vector) || field_form(other->kind) != field_form(kind) || other->dimension != f->dimension || (text && (!f->encoded || !other->encoded)))
             REFUSE("field \"%s\": it can be compared with an encoded text or a vector of its own kind and dimension, \"%s\" is not one", name, o->compare);
     }
     if (o->space != NULL) {
@@ -173,17 +213,20 @@ int32_t ecrec_schema_add_field(ecrec_schema *schema, const char *name, int32_t k
     int32_t status = check_name(schema, name, "field", err);
     if (status != ECREC_OK)
         return status;
-    if (options != NULL && options->size != sizeof *options)
-        return error_set(err, ECREC_ERR_INVALID, "ecrec_field_options: size is %u, this library knows %zu", options->size, sizeof *options);
+    if (options != NULL && options->size < offsetof(ecrec_field_options, utc_offset))
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_field_options: size is %u, expected %zu or more", options->size, offsetof(ecrec_field_options, utc_offset));
+    ecrec_field_options o = defaults; /* an older caller's struct ends earlier */
+    if (options != NULL)
+        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     if (schema->field_count == MOST_FIELDS)
         return error_set(err, ECREC_ERR_LIMIT, "a schema has at most %d fields", MOST_FIELDS);
-    if ((status = check_field(schema, name, kind, options != NULL ? options : &defaults, &f, err)) != ECREC_OK ||
+    if ((status = check_field(schema, name, kind, &o, &f, err)) != ECREC_OK ||
         (status = grow(schema, (void **)&schema->fields, &schema->field_capacity, schema->field_count, sizeof f, err)) != ECREC_OK)
         return status;
     if (index != NULL)
         *index = schema->field_count;
     schema->fields[schema->field_count++] = f;
-    refresh(schema);
+    schema_refresh(schema);
     return ECREC_OK;
 }
 
@@ -225,7 +268,7 @@ int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *name, const 
     memcpy(l->name, name, strlen(name) + 1);
     l->kind = kind;
     l->classes = o->classes;
-    refresh(schema);
+    schema_refresh(schema);
     return ECREC_OK;
 }
 
@@ -237,7 +280,7 @@ int32_t ecrec_schema_add_pair(ecrec_schema *schema, const char *a, const char *b
     const char *const names[] = { a, b };
     const uint32_t found[] = { i, j };
     for (int k = 0; k < 2; k++)
-        if (found[k] == NO_FIELD || schema->fields[found[k]].kind != ECREC_FIELD_CATEGORY)
+        if (found[k] == NO_FIELD || field_form(schema->fields[found[k]].kind) != ECREC_FIELD_CATEGORY || schema->fields[found[k]].unused)
             return error_set(err, ECREC_ERR_INVALID, "pair \"%s\" x \"%s\": \"%s\" is no category field", a, b, names[k]);
     if (i == j)
         return error_set(err, ECREC_ERR_INVALID, "pair \"%s\" x \"%s\": a field cannot be crossed with itself", a, b);
@@ -253,7 +296,7 @@ int32_t ecrec_schema_add_pair(ecrec_schema *schema, const char *a, const char *b
     if (status != ECREC_OK)
         return status;
     schema->pairs[schema->pair_count++] = p;
-    refresh(schema);
+    schema_refresh(schema);
     return ECREC_OK;
 }
 
@@ -298,7 +341,7 @@ int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_optio
     n.embedding_bits = o->width == 0 ? 0 : o->embedding_bits != 0 ? o->embedding_bits : DEFAULT_BITS - 2;
     memcpy(n.hidden, o->hidden, sizeof n.hidden);
     schema->network = n;
-    refresh(schema);
+    schema_refresh(schema);
     return ECREC_OK;
 }
 
@@ -311,7 +354,7 @@ int32_t ecrec_schema_set_hash_bits(ecrec_schema *schema, uint32_t bits, ecrec_er
     if (schema->references != 1)
         return error_set(err, ECREC_ERR_INVALID, "the schema is already used by a batch and cannot change");
     schema->hash_bits = bits;
-    refresh(schema);
+    schema_refresh(schema);
     return ECREC_OK;
 }
 

@@ -20,6 +20,8 @@ typedef struct schema_field {
     int32_t kind;
     uint32_t dimension, required, encoded, word_ngrams, char_ngrams, compare /* field index or UINT32_MAX */, compare_only;
     char space[40];
+    int32_t utc_offset; /* TIME: minutes */
+    uint32_t unused;    /* TIME, USER, ITEM: no feature */
 } schema_field;
 
 typedef struct schema_label {
@@ -48,6 +50,7 @@ struct ecrec_schema {
     uint64_t fingerprint; /* of everything above; kept up to date by the setters */
 };
 ecrec_schema *schema_reference(ecrec_schema *s);
+void schema_refresh(ecrec_schema *s); /* its fingerprint, after a change */
 int32_t schema_copy(ecrec_context *context, const ecrec_schema *s, ecrec_schema **out, ecrec_error *err);
 /* The blob "schema" of a model file; reading trusts nothing. */
 int32_t schema_write(const ecrec_schema *s, buffer *b);
@@ -59,12 +62,29 @@ static inline uint32_t label_outputs(const schema_label *l)
     return l->kind == ECREC_LABEL_CLASSES ? l->classes : 1;
 }
 uint32_t schema_outputs(const ecrec_schema *s);
+/* How a field's values lie in a batch and meet weights: a user and an item are categories, an image is a vector. */
+static inline int32_t field_form(int32_t kind)
+{
+    switch (kind) {
+    case ECREC_FIELD_USER:
+    case ECREC_FIELD_ITEM: return ECREC_FIELD_CATEGORY;
+    case ECREC_FIELD_IMAGE: return ECREC_FIELD_VECTOR;
+    default: return kind;
+    }
+}
+/* "text", ...; NULL: there is no such kind. And back; 0: no such name. */
+const char *field_kind_name(int32_t kind);
+int32_t field_kind_of(const char *name);
 /* Whether a field has hashed features. */
 static inline int field_hashed(const schema_field *f)
 {
-    return f->kind == ECREC_FIELD_CATEGORY || f->kind == ECREC_FIELD_MULTI || f->word_ngrams != 0 || f->char_ngrams != 0;
+    const int32_t form = field_form(f->kind);
+    return ((form == ECREC_FIELD_CATEGORY || form == ECREC_FIELD_TIME) && !f->unused) || form == ECREC_FIELD_MULTI || f->word_ngrams != 0 || f->char_ngrams != 0;
 }
-/* Anything that only the extended form of the file can say. */
+/* A field says something that the second form of the file cannot. */
+int field_has_more(const schema_field *f);
+int schema_has_more(const ecrec_schema *s);
+/* Anything that the first form of the file cannot say. */
 int schema_extended(const ecrec_schema *s);
 
 #endif

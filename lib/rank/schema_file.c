@@ -1,12 +1,38 @@
 /* The schema as bytes: what a model file holds. Version 1 has fields and the names of binary labels; version 2, written only when
- * something needs it, goes on with the labels' kinds, the network and the chosen pairs. */
+ * something needs it, goes on with the labels' kinds, the network and the chosen pairs; version 3 likewise with what more each field
+ * says: a number of settings, each a key (u32) and a string of bytes. A key that is not known is an error. */
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
 #include "rank/schema.h"
 
-enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2 };
+enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2, SETTINGS_VERSION = 3 };
+enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2 };
+
+static int32_t write_setting(buffer *b, uint32_t key, uint32_t value)
+{
+    const int32_t status = write_u32(b, key);
+    const unsigned char bytes[4] = { (unsigned char)value, (unsigned char)(value >> 8), (unsigned char)(value >> 16), (unsigned char)(value >> 24) };
+    return status ? status : write_string(b, (const char *)bytes, sizeof bytes);
+}
+
+static int32_t write_settings(const ecrec_schema *s, buffer *b)
+{
+    int32_t status = ECREC_OK;
+    for (uint32_t i = 0; i < s->field_count && status == ECREC_OK; i++) {
+        const schema_field *f = &s->fields[i];
+        const struct { uint32_t key, value; } settings[] = { { SETTING_UTC_OFFSET, (uint32_t)f->utc_offset }, { SETTING_UNUSED, f->unused } };
+        uint32_t count = 0;
+        for (size_t k = 0; k < sizeof settings / sizeof *settings; k++)
+            count += settings[k].value != 0;
+        status = write_u32(b, count);
+        for (size_t k = 0; k < sizeof settings / sizeof *settings && status == ECREC_OK; k++)
+            if (settings[k].value != 0)
+                status = write_setting(b, settings[k].key, settings[k].value);
+    }
+    return status;
+}
 
 static int32_t write_extension(const ecrec_schema *s, buffer *b)
 {
@@ -31,7 +57,8 @@ static int32_t write_extension(const ecrec_schema *s, buffer *b)
 
 int32_t schema_write(const ecrec_schema *s, buffer *b)
 {
-    int32_t status = write_u32(b, schema_extended(s) ? EXTENDED_VERSION : PLAIN_VERSION);
+    const int more = schema_has_more(s), extended = schema_extended(s);
+    int32_t status = write_u32(b, more ? SETTINGS_VERSION : extended ? EXTENDED_VERSION : PLAIN_VERSION);
     status = status ? status : write_u32(b, s->hash_bits);
     status = status ? status : write_u32(b, s->field_count);
     status = status ? status : write_u32(b, s->label_count);
@@ -45,7 +72,8 @@ int32_t schema_write(const ecrec_schema *s, buffer *b)
     }
     for (uint32_t i = 0; i < s->label_count && status == ECREC_OK; i++)
         status = write_string(b, s->labels[i].name, strlen(s->labels[i].name));
-    return status == ECREC_OK && schema_extended(s) ? write_extension(s, b) : status;
+    status = status == ECREC_OK && extended ? write_extension(s, b) : status;
+    return status == ECREC_OK && more ? write_settings(s, b) : status;
 }
 
 int32_t schema_copy(ecrec_context *context, const ecrec_schema *s, ecrec_schema **out, ecrec_error *err)
@@ -92,8 +120,39 @@ static int32_t read_field(ecrec_schema *s, reader *r, ecrec_error *err)
     o.compare = v[6] != NO_FIELD ? s->fields[v[6]].name : NULL;
     o.compare_only = v[7];
     o.space = space[0] != 0 ? space : NULL;
-    const int32_t status = ecrec_schema_add_field(s, name, v[0] <= ECREC_FIELD_MULTI ? (int32_t)v[0] : 0, &o, NULL, err);
+    const int32_t status = ecrec_schema_add_field(s, name, v[0] <= INT32_MAX ? (int32_t)v[0] : 0, &o, NULL, err);
     return status == ECREC_ERR_INVALID ? damaged(err, r) : status;
+}
+
+static int32_t read_setting(schema_field *f, reader *r, ecrec_error *err)
+{
+    const uint32_t key = read_u32(r);
+    size_t n = 0;
+    const unsigned char *bytes = (const unsigned char *)read_string(r, 4, &n);
+    if (bytes == NULL || n != 4)
+        return damaged(err, r);
+    const uint32_t value = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+    const int id = f->kind == ECREC_FIELD_USER || f->kind == ECREC_FIELD_ITEM, time = f->kind == ECREC_FIELD_TIME;
+    if (key == SETTING_UTC_OFFSET && time && (int32_t)value >= -840 && (int32_t)value <= 840)
+        f->utc_offset = (int32_t)value;
+    else if (key == SETTING_UNUSED && (id || time) && value == 1)
+        f->unused = 1;
+    else
+        return error_at(err, ECREC_ERR_FORMAT, r->position, "field \"%s\" of the schema has setting %u, which this library does not know or cannot be",
+                        f->name, key);
+    return ECREC_OK;
+}
+
+static int32_t read_settings(ecrec_schema *s, reader *r, ecrec_error *err)
+{
+    int32_t status = ECREC_OK;
+    for (uint32_t i = 0; i < s->field_count && status == ECREC_OK; i++) {
+        const uint32_t count = read_u32(r);
+        for (uint32_t k = 0; k < count && status == ECREC_OK; k++)
+            status = r->failed ? damaged(err, r) : read_setting(&s->fields[i], r, err);
+    }
+    schema_refresh(s);
+    return status;
 }
 
 static int32_t read_labels(ecrec_schema *s, reader *r, char (*names)[256], uint32_t labels, uint32_t version, ecrec_error *err)
@@ -140,7 +199,7 @@ int32_t schema_read(ecrec_context *context, const void *bytes, size_t length, ec
     reader r;
     reader_init(&r, bytes, length);
     const uint32_t version = read_u32(&r), bits = read_u32(&r), fields = read_u32(&r), labels = read_u32(&r);
-    if (r.failed || version < PLAIN_VERSION || version > EXTENDED_VERSION || bits < LEAST_BITS || bits > MOST_BITS || fields > MOST_FIELDS || labels > MOST_LABELS)
+    if (r.failed || version < PLAIN_VERSION || version > SETTINGS_VERSION || bits < LEAST_BITS || bits > MOST_BITS || fields > MOST_FIELDS || labels > MOST_LABELS)
         return damaged(err, &r);
     int32_t status = ecrec_schema_create(context, &s, err);
     if (status != ECREC_OK)
@@ -154,8 +213,10 @@ int32_t schema_read(ecrec_context *context, const void *bytes, size_t length, ec
         status = read_field(s, &r, err);
     if (status == ECREC_OK)
         status = read_labels(s, &r, names, labels, version, err);
-    if (status == ECREC_OK && version == EXTENDED_VERSION)
+    if (status == ECREC_OK && version >= EXTENDED_VERSION)
         status = read_extension(s, &r, err);
+    if (status == ECREC_OK && version >= SETTINGS_VERSION)
+        status = read_settings(s, &r, err);
     if (status == ECREC_OK && (r.failed || r.position != length))
         status = damaged(err, &r);
     memory_release(&context->m, names, name_bytes);

@@ -1,11 +1,10 @@
 /* A schema from JSON. */
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "rank/schema.h"
-
-static const char *const kind_names[] = { "", "text", "vector", "category", "number", "multi" };
 
 static int32_t parse_flag(const json *v, const char *field, uint32_t *out, ecrec_error *err)
 {
@@ -26,11 +25,11 @@ static int32_t parse_field(ecrec_schema *s, const json *v, ecrec_error *err)
     int32_t number = 0;
     if (!json_is(name, JSON_STRING) || memchr(name->text, 0, name->length) != NULL)
         return error_at(err, ECREC_ERR_INVALID, v->position, "schema: a field has no \"name\"");
-    for (int32_t i = 1; i < 6; i++)
-        if (json_equal(kind, kind_names[i]))
-            number = i;
+    if (json_is(kind, JSON_STRING) && memchr(kind->text, 0, kind->length) == NULL)
+        number = field_kind_of(kind->text);
     if (number == 0)
-        return error_at(err, ECREC_ERR_INVALID, v->position, "schema: field \"%s\": \"kind\" must be one of text, vector, category, number, multi", name->text);
+        return error_at(err, ECREC_ERR_INVALID, v->position,
+                        "schema: field \"%s\": \"kind\" must be one of text, vector, category, number, multi, time, user, item, image", name->text);
     const struct { const char *key; uint32_t *to; } flags[] = {
         { "dimension", &o.dimension }, { "required", &o.required }, { "no_encoding", &o.no_encoding },
         { "word_ngrams", &o.word_ngrams }, { "char_ngrams", &o.char_ngrams }, { "compare_only", &o.compare_only } };
@@ -44,6 +43,13 @@ static int32_t parse_field(ecrec_schema *s, const json *v, ecrec_error *err)
                     return status;
                 known = 1;
             }
+        if (strcmp(m->key, "utc_offset") == 0) {
+            const double minutes = json_is(m, JSON_NUMBER) ? m->number : NAN;
+            if (!(fabs(minutes) <= 840) || minutes != floor(minutes))
+                return error_at(err, ECREC_ERR_INVALID, m->position, "schema: field \"%s\": \"utc_offset\" must be -840 .. 840 minutes", name->text);
+            o.utc_offset = (int32_t)minutes;
+            known = 1;
+        }
         for (size_t i = 0; i < 2; i++)
             if (strcmp(m->key, names[i].key) == 0) {
                 if (!json_is(m, JSON_STRING))

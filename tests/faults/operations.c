@@ -474,6 +474,7 @@ static int32_t getters(world *w)
     assert_true(ecrec_model_max_length(w->base) > 0 && ecrec_model_space(w->base)[0] != 0 && ecrec_model_variant(w->base)[0] != 0);
     assert_string_equal(ecrec_status_name(ECREC_ERR_NOMEM), "ECREC_ERR_NOMEM");
     assert_true(ecrec_version() != 0);
+    assert_true(ecrec_id_hash("a", 1) != ecrec_id_hash("b", 1));
     return ECREC_OK;
 }
 
@@ -659,6 +660,8 @@ const operation operations[] = {
                                        "ecrec_schema_find_label ecrec_schema_fields ecrec_schema_labels" },
     { "batch", batch, 1, "ecrec_batch_create ecrec_batch_reset ecrec_batch_set_text ecrec_batch_set_category_u64 ecrec_batch_set_number "
                          "ecrec_batch_set_vector ecrec_batch_set_label ecrec_batch_set_weight ecrec_batch_release" },
+    { "batch of kinds", batch_of_kinds, 1, "ecrec_batch_set_time ecrec_batch_set_position ecrec_batch_set_propensity ecrec_batch_set_event ecrec_batch_set_event_bytes "
+                                           "ecrec_batch_set_group ecrec_batch_set_group_bytes" },
     { "batch regrown", batch_regrown, 1, "ecrec_batch_set_text ecrec_batch_set_category" },
     { "ranker", ranker, 1, "ecrec_ranker_create" },
     { "network", network, 1, "ecrec_batch_set_multi ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
@@ -680,7 +683,7 @@ const operation operations[] = {
     { "getters", getters, 0, "ecrec_model_schema ecrec_model_reference ecrec_model_release ecrec_context_reference ecrec_context_release "
                              "ecrec_context_memory ecrec_context_cpu ecrec_context_cpu_text ecrec_context_threads ecrec_schema_field_kind "
                              "ecrec_schema_field_name ecrec_schema_find_field ecrec_schema_label_name ecrec_batch_rows ecrec_model_dimension "
-                             "ecrec_model_max_length ecrec_model_hidden_size ecrec_model_image ecrec_model_space ecrec_model_variant ecrec_status_name ecrec_version" },
+                             "ecrec_model_max_length ecrec_model_hidden_size ecrec_model_image ecrec_model_space ecrec_model_variant ecrec_status_name ecrec_version ecrec_id_hash" },
     { "options", options, 0, "ecrec_context_options_init ecrec_import_options_init ecrec_load_options_init ecrec_session_options_init "
                              "ecrec_tokenize_options_init ecrec_encode_options_init ecrec_encode_input_init ecrec_encode_output_init ecrec_classify_options_init ecrec_field_options_init ecrec_label_options_init ecrec_network_options_init ecrec_score_options_init "
                              "ecrec_update_options_init ecrec_fit_options_init ecrec_prune_options_init ecrec_quantize_options_init ecrec_error_init" },

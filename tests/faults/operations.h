@@ -28,6 +28,7 @@ typedef struct operation {
     int allocates;       /* 0: it must not allocate at all */
     const char *symbols; /* the public calls in it, separated by blanks */
 } operation;
+int32_t batch_of_kinds(world *w); /* records.c */
 extern const operation operations[];
 extern const size_t operation_count;
 

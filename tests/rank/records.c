@@ -1,0 +1,196 @@
+/* Records: kinds of fields, and what a row is beside its fields. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rank/batch.h"
+#include "rank/schema.h"
+#include "support.h"
+
+static ecrec_schema *parse(ecrec_context *context, const char *text)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_schema *s = NULL;
+    CALL(ecrec_schema_parse(context, text, strlen(text), &s, &err));
+    return s;
+}
+
+static void refused(int32_t status, int32_t wanted, const ecrec_error *err, const char *part)
+{
+    assert_int_equal(status, wanted);
+    if (strstr(err->message, part) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", err->message, part);
+}
+
+static const char kinds[] =
+    "{\"fields\":[{\"name\":\"when\",\"kind\":\"time\",\"utc_offset\":-300},{\"name\":\"who\",\"kind\":\"user\",\"no_encoding\":true},"
+    "{\"name\":\"what\",\"kind\":\"item\"},{\"name\":\"seen\",\"kind\":\"image\",\"dimension\":2}],\"labels\":[\"click\"],\"hash_bits\":12,"
+    "\"network\":{\"width\":4,\"fm\":true}}";
+
+/* A model file keeps what the fields say, and a schema that says nothing new is written as before. */
+static void test_schema_kept(void **state)
+{
+    (void)state;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = NULL;
+    CALL(ecrec_context_create(NULL, &context, &err));
+    ecrec_schema *s = parse(context, kinds), *copy = NULL, *plain = parse(context, "{\"fields\":[{\"name\":\"a\",\"kind\":\"category\"}],\"labels\":[\"y\"]}");
+    CALL(schema_copy(context, s, &copy, &err));
+    assert_true(copy->fingerprint == s->fingerprint);
+    assert_int_equal(copy->fields[0].utc_offset, -300);
+    assert_int_equal(copy->fields[1].unused, 1);
+    assert_int_equal(ecrec_schema_field_kind(copy, 2), ECREC_FIELD_ITEM);
+    buffer b;
+    buffer_init(&b, &context->m);
+    assert_int_equal(schema_write(plain, &b), ECREC_OK);
+    assert_int_equal(((unsigned char *)b.data)[0], 1);
+    buffer_release(&b);
+    /* every cut and every flip of the file's bytes is an error or a schema, never a crash */
+    buffer_init(&b, &context->m);
+    assert_int_equal(schema_write(s, &b), ECREC_OK);
+    for (size_t n = 0; n < b.length; n++) {
+        ecrec_schema *cut = NULL;
+        assert_int_not_equal(schema_read(context, b.data, n, &cut, &err), ECREC_OK);
+        for (int bit = 0; bit < 8; bit++) {
+            b.data[n] ^= (unsigned char)(1 << bit);
+            if (schema_read(context, b.data, b.length, &cut, &err) == ECREC_OK)
+                ecrec_schema_release(cut);
+            b.data[n] ^= (unsigned char)(1 << bit);
+        }
+    }
+    buffer_release(&b);
+    ecrec_schema_release(s);
+    ecrec_schema_release(copy);
+    ecrec_schema_release(plain);
+    ecrec_context_release(context);
+}
+
+static void test_schema_refused(void **state)
+{
+    (void)state;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = NULL;
+    ecrec_schema *s = NULL;
+    static const struct { const char *field, *says; } cases[] = {
+        { "{\"name\":\"t\",\"kind\":\"hour\"}", "\"kind\" must be one of" },
+        { "{\"name\":\"t\",\"kind\":\"time\",\"utc_offset\":900}", "-840 .. 840" },
+        { "{\"name\":\"t\",\"kind\":\"category\",\"utc_offset\":60}", "it is for time fields" },
+        { "{\"name\":\"t\",\"kind\":\"category\",\"no_encoding\":true}", "no_encoding is for text, time, user and item" },
+        { "{\"name\":\"t\",\"kind\":\"image\"}", "dimension is 0" },
+        { "{\"name\":\"t\",\"kind\":\"time\",\"dimension\":3}", "dimension and space are for vector and image" } };
+    CALL(ecrec_context_create(NULL, &context, &err));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "{\"fields\":[%s],\"labels\":[\"y\"]}", cases[i].field);
+        refused(ecrec_schema_parse(context, text, strlen(text), &s, &err), ECREC_ERR_INVALID, &err, cases[i].says);
+    }
+    ecrec_context_release(context);
+}
+
+/* Hour and weekday in the field's own offset are what a time is to a ranker; a user without weights changes nothing. */
+static void test_time_is_learned(void **state)
+{
+    (void)state;
+    enum { N = 14 * 24 };
+    static int64_t times[2 * N];
+    static float labels[N], scores[2 * N];
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = NULL;
+    ecrec_model *ranker = NULL;
+    ecrec_session *session = NULL;
+    ecrec_batch *batch = NULL;
+    ecrec_update_options options = ECREC_UPDATE_OPTIONS_INIT;
+    const int64_t hour = 3600000000, first = -100 * 24 * hour; /* before 1970, a Tuesday */
+    CALL(ecrec_context_create(NULL, &context, &err));
+    ecrec_schema *schema = parse(context, "{\"fields\":[{\"name\":\"t\",\"kind\":\"time\",\"utc_offset\":-300},{\"name\":\"u\",\"kind\":\"user\",\"no_encoding\":true}],"
+                                          "\"labels\":[\"y\"],\"hash_bits\":12}");
+    CALL(ecrec_ranker_create(context, NULL, schema, &ranker, &err));
+    CALL(ecrec_session_create(ranker, NULL, &session, &err));
+    CALL(ecrec_batch_create(schema, &batch, &err));
+    for (int i = 0; i < 2 * N; i++)
+        times[i] = first + i * hour + hour / 2;
+    for (int i = 0; i < N; i++) { /* bought from 18 to 20 by the clock on the wall, five hours behind UTC */
+        const int wall = (i + 24 - 5) % 24;
+        labels[i] = wall >= 18 && wall < 20;
+    }
+    CALL(ecrec_batch_reset(batch, N, &err));
+    CALL(ecrec_batch_set_time(batch, 0, times, NULL, &err));
+    CALL(ecrec_batch_set_label(batch, 0, labels, NULL, &err));
+    options.passes = 20;
+    CALL(ecrec_update(ranker, batch, &options, NULL, &err));
+    CALL(ecrec_batch_reset(batch, 2 * N, &err));
+    CALL(ecrec_batch_set_time(batch, 0, times, NULL, &err));
+    CALL(ecrec_score(ranker, session, batch, NULL, scores, 2 * N, &err));
+    for (int i = N; i < 2 * N; i++)
+        assert_true((scores[i] > 0.5f) == (labels[i - N] > 0.5f));
+    float known = scores[3];
+    static const char *const users[] = { "u1" };
+    static const size_t lengths[] = { 2 };
+    CALL(ecrec_batch_reset(batch, 1, &err));
+    CALL(ecrec_batch_set_time(batch, 0, times + 3, NULL, &err));
+    CALL(ecrec_batch_set_category(batch, 1, users, lengths, &err));
+    CALL(ecrec_score(ranker, session, batch, NULL, scores, 1, &err));
+    assert_memory_equal(&known, scores, sizeof known);
+    ecrec_batch_release(batch);
+    ecrec_session_release(session);
+    ecrec_model_release(ranker);
+    ecrec_schema_release(schema);
+    ecrec_context_release(context);
+}
+
+static void test_row_columns(void **state)
+{
+    (void)state;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = NULL;
+    ecrec_batch *b = NULL;
+    static const uint32_t positions[] = { 1, 7, 0 }, bad_positions[] = { 1, 0, 1 };
+    static const float propensities[] = { 1, .25f, 7 }, bad_propensities[] = { 1, 0, 1 }, weights[] = { 1, 2, 3 };
+    static const uint64_t ids[] = { 0, UINT64_MAX, 3 };
+    static const char *const names[] = { "e1", NULL, "" };
+    static const size_t lengths[] = { 2, 0, 0 };
+    static const uint8_t two[] = { 1, 1, 0 };
+    static const int64_t times[] = { 0, INT64_MAX, 1 };
+    CALL(ecrec_context_create(NULL, &context, &err));
+    ecrec_schema *s = parse(context, kinds);
+    CALL(ecrec_batch_create(s, &b, &err));
+    CALL(ecrec_batch_reset(b, 3, &err));
+    assert_int_equal(batch_position(b, 1), 0);
+    assert_true(batch_propensity(b, 1) == 1 && batch_weight(b, 2) == 1);
+    assert_false(column_has(batch_row(b, ROW_EVENT), 0));
+    CALL(ecrec_batch_set_position(b, positions, two, &err));
+    CALL(ecrec_batch_set_propensity(b, propensities, two, &err));
+    CALL(ecrec_batch_set_weight(b, weights, &err));
+    CALL(ecrec_batch_set_event(b, ids, NULL, &err));
+    CALL(ecrec_batch_set_group_bytes(b, names, lengths, &err));
+    assert_int_equal(batch_position(b, 1), 7);
+    assert_int_equal(batch_position(b, 2), 0);
+    assert_true(batch_propensity(b, 1) == .25f && batch_propensity(b, 2) == 1 && batch_weight(b, 2) == 3);
+    assert_true(column_id(batch_row(b, ROW_EVENT), 1) == UINT64_MAX);
+    assert_true(column_has(batch_row(b, ROW_GROUP), 0) && !column_has(batch_row(b, ROW_GROUP), 1) && column_has(batch_row(b, ROW_GROUP), 2));
+    assert_true(column_id(batch_row(b, ROW_GROUP), 0) == ecrec_id_hash("e1", 2));
+    assert_true(ecrec_id_hash(NULL, 0) == 0x2D06800538D394C2u); /* XXH3 of nothing */
+    refused(ecrec_batch_set_position(b, bad_positions, NULL, &err), ECREC_ERR_INVALID, &err, "row 1: the position is 0");
+    assert_true(err.row == 1);
+    refused(ecrec_batch_set_propensity(b, bad_propensities, NULL, &err), ECREC_ERR_INVALID, &err, "row 1: the propensity 0");
+    refused(ecrec_batch_set_time(b, 0, times, NULL, &err), ECREC_ERR_INVALID, &err, "row 1, field \"when\"");
+    refused(ecrec_batch_set_time(b, 2, times, NULL, &err), ECREC_ERR_INVALID, &err, "has kind item, the call is for time");
+    assert_true(batch_propensity(b, 1) == .25f); /* as it was */
+    CALL(ecrec_batch_reset(b, 2, &err));
+    assert_false(column_has(batch_row(b, ROW_GROUP), 0));
+    ecrec_batch_release(b);
+    ecrec_schema_release(s);
+    ecrec_context_release(context);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_schema_kept),
+        cmocka_unit_test(test_schema_refused),
+        cmocka_unit_test(test_time_is_learned),
+        cmocka_unit_test(test_row_columns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
