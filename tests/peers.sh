@@ -6,8 +6,8 @@
 set -euo pipefail
 dir=${ECREC_PEERS:-$HOME/.cache/ecrec-peers}
 what=${1:-test}
-test=(numpy tokenizers==0.23.3 pillow transformers)
-bench=(blingfire flash-tokenizer onnxruntime onnx sympy vowpalwabbit lightgbm scikit-learn scipy mkl)
+test=(numpy tokenizers==0.23.3 pillow transformers scikit-learn tensorboard)
+bench=(blingfire flash-tokenizer onnxruntime onnx sympy vowpalwabbit lightgbm scipy mkl river)
 case $what in
     test) packages=("${test[@]}") ;;
     bench) packages=("${test[@]}" "${bench[@]}") ;;

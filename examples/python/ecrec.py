@@ -51,6 +51,9 @@ _FitOptions = _options("_FitOptions", ("epochs", _u32), ("batch_rows", _u32), ("
                        ("hashed_optimiser", _u32), ("schedule", _u32), ("holdout", _f64), ("rate", _f64), ("embedding_rate", _f64), ("network_rate", _f64),
                        ("decay", _f64), ("embedding_decay", _f64), ("network_decay", _f64), ("l1", _f64), ("clip", _f64), ("dropout", _f64), ("warmup", _f64),
                        ("class_weights", _p), ("seed", _u64), ("checkpoint", _s), ("resume", _s), ("progress", _PROGRESS), ("progress_opaque", _p))
+_Evaluation = _options("_Evaluation", ("kind", c.c_int32), ("classes", _u32), ("bins", _u32), ("curve_points", _u32), ("slice_count", _u32), ("threshold", _f64),
+                       ("rows", c.c_size_t), ("scores", _p), ("labels", _p), ("weights", _p), ("groups", _p), ("slices", _p), ("slice_names", _p), ("at", _p),
+                       ("at_count", _u32), ("reserved", _u32))
 _PruneOptions = _options("_PruneOptions", ("importance", c.c_int32), ("heads", _f64), ("feed_forward", _f64), ("layers", _u32), ("reserved", _u32),
                          ("target_parameters", _f64), ("target_flops", _f64), ("texts", _p), ("lengths", _p), ("count", c.c_size_t), ("seed", _u64),
                          ("progress", _PROGRESS), ("progress_opaque", _p))
@@ -451,12 +454,37 @@ class Model(_Handle):
         return self._smaller(_lib.ecrec_quantize, _QuantizeOptions, texts, progress, type=4)
 
 
-def evaluate(context, probabilities, labels, weights=None):
-    """AUC, log loss, accuracy, calibration error and a classification report of one label, as nested dicts."""
-    p, y = (np.ascontiguousarray(v, np.float32) for v in (probabilities, labels))
-    if p.shape != y.shape or p.ndim != 1:
-        raise ValueError(f"probabilities {p.shape} and labels {y.shape} must be one row of equal length")
+def evaluate(context, scores, labels, weights=None, kind="binary", groups=None, slices=None, threshold=0.5, bins=15, curve_points=0, at=None):
+    """How good scores are, as nested dicts (ecrec/evaluate.h says what is in them).
+
+    scores    probabilities of a binary label, rows x classes of classes, values, or expected classes of an ordinal label
+    labels    one a row; NaN: not known. kind: binary, value, classes, or ("ordinal", classes)
+    groups    a key a row (anything hashable, or integers): grouped AUC, and ranking with hit rate and NDCG at each of `at`
+    slices    a value a row (None: none): a table by value
+    """
+    p, y = (np.ascontiguousarray(v, np.float32) for v in (scores, labels))
+    kind, classes = kind if isinstance(kind, tuple) else (kind, p.shape[1] if kind == "classes" else 0)
+    if y.ndim != 1 or p.shape[:1] != y.shape or p.ndim != (2 if kind == "classes" else 1):
+        raise ValueError(f"scores {p.shape} and labels {y.shape} do not go together")
     w = None if weights is None else np.ascontiguousarray(weights, np.float32)
+    g, s = None, None
+    names = (_s * 1)()
+    if groups is not None:
+        numbers = {}
+        g = np.array([numbers.setdefault(v, len(numbers)) for v in (groups.tolist() if isinstance(groups, np.ndarray) else groups)], np.uint64)
+    if slices is not None:
+        numbers = {}
+        s = np.array([_u32(-1).value if v is None else numbers.setdefault(str(v), len(numbers)) for v in slices], np.uint32)
+        names = (_s * max(1, len(numbers)))(*[n.encode("utf-8", "surrogatepass") for n in numbers])
+    for what, v in (("weights", w), ("groups", g), ("slices", s)):
+        if v is not None and v.shape != y.shape:
+            raise ValueError(f"{what} {v.shape} and labels {y.shape} do not go together")
+    k = None if at is None else np.array(at, np.uint32)
+    at_of = lambda v: None if v is None else v.ctypes.data
+    told = _fill(_Evaluation, classes=classes, bins=bins, curve_points=curve_points,
+                 slice_count=0 if s is None else len(names), threshold=threshold, rows=len(y), scores=at_of(p), labels=at_of(y), weights=at_of(w), groups=at_of(g),
+                 slices=at_of(s), slice_names=c.cast(names, _p).value, at=at_of(k), at_count=0 if k is None else len(k))
+    told.kind = 1 + ["binary", "value", "classes", "ordinal"].index(kind)
     handle = _p()
-    _call(_lib.ecrec_evaluate, context._h, _p(p.ctypes.data), _p(y.ctypes.data), None if w is None else _p(w.ctypes.data), c.c_size_t(len(p)), c.byref(handle))
+    _call(_lib.ecrec_evaluate_rows, context._h, c.byref(told), c.byref(handle))
     return _report(handle)

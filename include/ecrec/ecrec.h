@@ -18,6 +18,7 @@
 #include "ecrec/compress.h"
 #include "ecrec/delta.h"
 #include "ecrec/encode.h"
+#include "ecrec/evaluate.h"
 #include "ecrec/image.h"
 #include "ecrec/items.h"
 #include "ecrec/learn.h"

@@ -87,13 +87,6 @@ ECREC_API int32_t ecrec_model_snapshots(const ecrec_model *model, uint64_t *numb
  * Errors: NOT_FOUND (the message lists what is kept), BUSY. Since 0.1. */
 ECREC_API int32_t ecrec_rollback(ecrec_model *model, uint64_t snapshot, ecrec_error *err);
 
-/* Metrics of scored rows for one binary label: AUC (ties count half), log loss, accuracy at 0.5, ECE (15 bins), PR-AUC
- * (average precision), normalised entropy (log loss over that of the mean label) and a
- * classification report (precision, recall, f1, support per class; macro and weighted). weights may be NULL.
- * Errors: INVALID (row named), NOMEM. */
-ECREC_API int32_t ecrec_evaluate(ecrec_context *context, const float *probabilities, const float *labels,
-                                 const float *weights, size_t n, ecrec_report **report, ecrec_error *err);
-
 #ifdef __cplusplus
 }
 #endif

@@ -89,7 +89,7 @@ void report_string(ecrec_report *r, const char *name, const char *value, size_t 
 
 void report_numberf(ecrec_report *r, double value, const char *name_format, ...)
 {
-    char name[256];
+    char name[512];
     va_list arguments;
     va_start(arguments, name_format);
     format_text_v(name, sizeof name, name_format, arguments);
@@ -189,36 +189,97 @@ static void table_pad(ecrec_report *r, size_t n)
         table_text(r, " ", 1);
 }
 
+static size_t value_text(const entry *e, char *text, size_t size)
+{
+    if (e->text != NULL) /* long texts (a licence) are shown by their beginning; the JSON has the whole */
+        return format_text(text, size, "%.*s%s", (int)(e->length < 90 ? e->length : 90), e->text, e->length > 90 ? "..." : "");
+    if (e->number == floor(e->number) && fabs(e->number) < 1e15)
+        return format_text(text, size, "%.0f", e->number);
+    return format_text(text, size, fabs(e->number) >= 1e-3 && fabs(e->number) < 1e6 ? "%.5f" : "%g", e->number);
+}
+
+/* Where the number begins in "history.3.loss", or NULL: entries of a list are rows, their members columns. */
+static const char *list_number(const char *name)
+{
+    for (const char *part = name;;) {
+        const size_t n = part_length(part);
+        if (part[n] == 0)
+            return NULL;
+        if (part != name && all_digits(part, n))
+            return part;
+        part += n + 1;
+    }
+}
+
+/* The entries [first, *end) of one list whose rows all have the members of its first row; the number of those, 0: no such list. */
+static size_t list_extent(const ecrec_report *r, size_t first, size_t *end)
+{
+    const char *name = entry_at(r, first)->name, *number = list_number(name);
+    const size_t count = ecrec_report_count(r), before = number != NULL ? (size_t)(number - name) : 0;
+    size_t columns = 0, last = first;
+    for (; number != NULL && last < count && strncmp(entry_at(r, last)->name, name, before) == 0; last++) {
+        const char *at = entry_at(r, last)->name + before, *member = at + part_length(at);
+        if (!all_digits(at, part_length(at)) || *member == 0)
+            return 0;
+        if (columns == 0 && (part_length(at) != part_length(number) || strncmp(at, number, part_length(at)) != 0))
+            columns = last - first;
+        if (columns != 0 && strcmp(member, entry_at(r, last - columns)->name + before + part_length(entry_at(r, last - columns)->name + before)) != 0)
+            return 0;
+    }
+    *end = last;
+    return columns >= 2 && columns <= 12 && (last - first) % columns == 0 ? columns : 0;
+}
+
+static void make_list(ecrec_report *r, size_t first, size_t end, size_t columns)
+{
+    enum { WIDTH = 10 };
+    const char *name = entry_at(r, first)->name, *number = list_number(name);
+    char text[400];
+    table_text(r, "  ", 2);
+    table_text(r, name, (size_t)(number - name) - 1);
+    table_text(r, "\n", 1);
+    for (size_t i = first; i < first + columns; i++) { /* their names, each as wide as its column */
+        const char *at = entry_at(r, i)->name + (number - name), *member = at + part_length(at) + 1;
+        const size_t n = strlen(member);
+        table_pad(r, n + 2 > WIDTH ? 2 : WIDTH - n);
+        table_text(r, member, n);
+    }
+    for (size_t i = first; i < end && !r->failed; i++) {
+        const char *at = entry_at(r, first + (i - first) % columns)->name + (number - name);
+        const size_t n = value_text(entry_at(r, i), text, sizeof text), wide = strlen(at + part_length(at) + 1) + 2;
+        const size_t column = wide > WIDTH ? wide : WIDTH;
+        if ((i - first) % columns == 0)
+            table_text(r, "\n", 1);
+        table_pad(r, n + 1 > column ? 1 : column - n);
+        table_text(r, text, n);
+    }
+    table_text(r, "\n", 1);
+}
+
 static void make_table(ecrec_report *r)
 {
-    size_t count = ecrec_report_count(r), width = 0;
+    size_t count = ecrec_report_count(r), width = 0, end = 0, columns;
     char text[400];
     table_text(r, r->title, strlen(r->title));
     table_text(r, "\n", 1);
-    for (size_t i = 0; i < count; i++) {
-        size_t n = strlen(entry_at(r, i)->name);
+    for (size_t i = 0; i < count; i = list_extent(r, i, &end) != 0 ? end : i + 1) {
+        size_t n = list_extent(r, i, &end) != 0 ? 0 : strlen(entry_at(r, i)->name);
         width = n > width ? n : width;
     }
-    for (size_t i = 0; i < count && !r->failed; i++) {
+    for (size_t i = 0; i < count && !r->failed;) {
         const entry *e = entry_at(r, i);
+        if ((columns = list_extent(r, i, &end)) != 0) {
+            make_list(r, i, end, columns);
+            i = end;
+            continue;
+        }
         size_t n = strlen(e->name);
         table_text(r, "  ", 2);
         table_text(r, e->name, n);
         table_pad(r, width - n + 2);
-        if (e->text != NULL) {
-            /* long texts (a licence) are shown by their beginning; the JSON has the whole */
-            n = format_text(text, sizeof text, "%.*s", (int)(e->length < 90 ? e->length : 90), e->text);
-            table_text(r, text, n);
-            if (e->length > 90)
-                table_text(r, "...", 3);
-        } else if (e->number == floor(e->number) && fabs(e->number) < 1e15) {
-            table_text(r, text, format_text(text, sizeof text, "%.0f", e->number));
-        } else if (fabs(e->number) >= 1e-3 && fabs(e->number) < 1e6) {
-            table_text(r, text, format_text(text, sizeof text, "%.5f", e->number));
-        } else {
-            table_text(r, text, format_text(text, sizeof text, "%g", e->number));
-        }
+        table_text(r, text, value_text(e, text, sizeof text));
         table_text(r, "\n", 1);
+        i++;
     }
     table_text(r, "", 1);
 }

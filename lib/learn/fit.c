@@ -7,8 +7,8 @@
 #include "base/random.h"
 #include "base/report.h"
 #include "learn/checkpoint.h"
+#include "learn/labels.h"
 #include "learn/losses.h"
-#include "learn/metrics.h"
 #include "learn/optimiser.h"
 #include "learn/trainer.h"
 
@@ -32,7 +32,8 @@ typedef struct fitter {
     checkpoint saved; /* where it stands: epoch, best loss, history, best tensors */
     size_t rows, heads, *learned, learned_count, *held, held_count, *order, list_bytes;
     double *logits; /* of all rows */
-    scored *items;
+    uint64_t *groups; /* of the rows that are told about, when they are held out by a key */
+    const float *thresholds; /* of the ordinal labels, of the weights that are kept */
     ecrec_error *err;
 } fitter;
 
@@ -77,6 +78,11 @@ static int32_t read_options(fitter *f)
 
 /* ---- which rows ---- */
 
+static uint64_t key_of(const fitter *f, size_t row)
+{
+    return record_category(f->state.now, f->o.holdout_field, f->call->batch, row);
+}
+
 static int held_out(const fitter *f, size_t row)
 {
     const ecrec_fit_options *o = &f->o;
@@ -85,20 +91,19 @@ static int held_out(const fitter *f, size_t row)
     if (o->holdout_by == ECREC_HOLDOUT_LAST)
         return (double)row >= (double)f->rows * (1 - o->holdout);
     random_stream random;
-    const ranker *r = f->state.now;
-    const uint64_t key = o->holdout_by == ECREC_HOLDOUT_KEY ? record_category(r, o->holdout_field, f->call->batch, row) : row;
+    const uint64_t key = o->holdout_by == ECREC_HOLDOUT_KEY ? key_of(f, row) : row;
     random_init(&random, o->seed ^ key, HOLDOUT_STREAM);
     return random_float(&random) < o->holdout;
 }
 
 static int32_t split(fitter *f)
 {
-    f->list_bytes = memory_product(f->rows, 3 * sizeof(size_t) + f->heads * sizeof(double) + sizeof(scored));
+    f->list_bytes = memory_product(f->rows, 3 * sizeof(size_t) + f->heads * sizeof(double) + sizeof(uint64_t));
     f->logits = memory_allocate(f->m, f->list_bytes);
     if (f->logits == NULL)
         return error_nomem(f->err, "the order of the rows", f->list_bytes);
-    f->items = (scored *)(void *)(f->logits + f->rows * f->heads);
-    f->learned = (size_t *)(void *)(f->items + f->rows);
+    f->groups = (uint64_t *)(void *)(f->logits + f->rows * f->heads);
+    f->learned = (size_t *)(void *)(f->groups + f->rows);
     f->held = f->learned + f->rows;
     f->order = f->held + f->rows;
     for (size_t row = 0; row < f->rows; row++) {
@@ -278,7 +283,6 @@ static int32_t run_epochs(fitter *f)
 static int32_t tell(fitter *f, ecrec_report **out)
 {
     const checkpoint *c = &f->saved;
-    const ecrec_schema *s = f->call->schema;
     ecrec_report *r = NULL;
     int32_t status = report_create(f->call->source.context, "fit", &r, f->err);
     if (status != ECREC_OK)
@@ -293,13 +297,13 @@ static int32_t tell(fitter *f, ecrec_report **out)
         if (f->held_count != 0)
             report_numberf(r, c->history[2 * e + 1], "history.%u.holdout_loss", e + 1);
     }
-    uint32_t head = 0;
-    for (uint32_t l = 0; l < s->label_count; l++) {
-        metrics_tell_list(r, s, l, f->call->batch, f->held_count != 0 ? f->held : f->learned, f->held_count != 0 ? f->held_count : f->learned_count,
-                          f->logits + head, f->heads, f->items);
-        head += label_outputs(&s->labels[l]);
-    }
-    if ((status = report_finish(r, f->err)) == ECREC_OK)
+    const size_t *list = f->held_count != 0 ? f->held : f->learned;
+    const size_t n = f->held_count != 0 ? f->held_count : f->learned_count;
+    const int by_key = f->o.holdout > 0 && f->o.holdout_by == ECREC_HOLDOUT_KEY;
+    for (size_t i = 0; by_key && i < n; i++)
+        f->groups[i] = key_of(f, list[i]);
+    status = labels_tell(f->m, r, f->call->batch, list, n, f->logits, f->thresholds, by_key ? f->groups : NULL, f->err);
+    if (status == ECREC_OK && (status = report_finish(r, f->err)) == ECREC_OK)
         *out = r;
     else
         ecrec_report_release(r);
@@ -318,6 +322,9 @@ static int32_t score_result(fitter *f)
         if (status != ECREC_OK)
             return status;
     }
+    const ranker *r = best != NULL ? best : f->state.now;
+    if (r->network != NULL)
+        f->thresholds = (const float *)r->network->data + r->net.thresholds; /* the tensor is the state's or the checkpoint's too */
     trainer_score(f->trainer, best, &f->data, list, 0, n, f->logits);
     ranker_release(best);
     return ECREC_OK;

@@ -3,14 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/context.h"
-#include "base/error.h"
-#include "base/report.h"
 #include "base/sort.h"
-#include "ecrec/learn.h"
 #include "rank/features.h"
-
-enum { CALIBRATION_BINS = 15 };
 
 double log_loss_of(double probability, double label)
 {
@@ -70,67 +64,40 @@ static double entropy(double mean)
     return mean > 0 && mean < 1 ? -mean * log(mean) - (1 - mean) * log1p(-mean) : 0;
 }
 
-void metrics_compute(scored *items, size_t n, metrics *out)
+void metrics_compute(scored *items, size_t n, double threshold, calibration_bin *bins, uint32_t bin_count, metrics *out)
 {
-    double bin_weight[CALIBRATION_BINS] = { 0 }, bin_label[CALIBRATION_BINS] = { 0 }, bin_probability[CALIBRATION_BINS] = { 0 };
     memset(out, 0, sizeof *out);
+    memset(bins, 0, bin_count * sizeof *bins);
     sort_items(items, n, sizeof *items, by_probability, NULL);
     for (size_t i = 0; i < n; i++) {
         const double p = items[i].probability, y = items[i].label, w = items[i].weight;
-        const int said = p >= 0.5, is = y > 0.5;
-        int bin = (int)(p * CALIBRATION_BINS);
-        bin = bin < 0 ? 0 : bin >= CALIBRATION_BINS ? CALIBRATION_BINS - 1 : bin;
+        const int said = p >= threshold, is = y > 0.5, bin = (int)(p * bin_count);
+        calibration_bin *b = &bins[bin < 0 ? 0 : bin >= (int)bin_count ? (int)bin_count - 1 : bin];
         out->weight += w;
-        out->positives += is ? w : 0;
         out->log_loss += w * log_loss_of(p, y);
         out->predicted[said] += w;
         out->support[is] += w;
+        out->mean_probability += w * p;
         if (said == is)
             out->right[is] += w;
-        bin_weight[bin] += w;
-        bin_label[bin] += w * y;
-        bin_probability[bin] += w * p;
+        b->weight += w;
+        b->label += w * y;
+        b->probability += w * p;
     }
     out->rows = (double)n;
-    for (int b = 0; b < CALIBRATION_BINS; b++)
-        out->ece += fabs(bin_label[b] - bin_probability[b]);
+    for (uint32_t b = 0; b < bin_count; b++)
+        out->ece += fabs(bins[b].label - bins[b].probability);
     out->log_loss /= out->weight;
     out->ece /= out->weight;
+    out->mean_probability /= out->weight;
     out->accuracy = (out->right[0] + out->right[1]) / out->weight;
-    out->pr_auc = out->positives > 0 ? average_precision(items, n, out->positives) : NAN;
-    const double unknown = entropy(out->positives / out->weight);
+    out->pr_auc = out->support[1] > 0 ? average_precision(items, n, out->support[1]) : NAN;
+    const double unknown = entropy(out->support[1] / out->weight);
     out->normalised_entropy = unknown > 0 ? out->log_loss / unknown : NAN;
     out->auc = out->support[0] > 0 && out->support[1] > 0 ? area(items, n, out->support[1], out->support[0]) : NAN;
 }
 
-static double ratio(double a, double b)
-{
-    return b > 0 ? a / b : 0;
-}
-
-static void tell_classes(ecrec_report *r, const metrics *m)
-{
-    static const char *const names[] = { "0", "1" };
-    double f1[2], precision[2], recall[2];
-    for (int c = 0; c < 2; c++) {
-        precision[c] = ratio(m->right[c], m->predicted[c]);
-        recall[c] = ratio(m->right[c], m->support[c]);
-        f1[c] = ratio(2 * precision[c] * recall[c], precision[c] + recall[c]);
-        report_numberf(r, precision[c], "class_%s.precision", names[c]);
-        report_numberf(r, recall[c], "class_%s.recall", names[c]);
-        report_numberf(r, f1[c], "class_%s.f1", names[c]);
-        report_numberf(r, m->support[c], "class_%s.support", names[c]);
-    }
-    const double *const columns[] = { precision, recall, f1 };
-    static const char *const labels[] = { "precision", "recall", "f1" };
-    for (int i = 0; i < 3; i++)
-        report_numberf(r, (columns[i][0] + columns[i][1]) / 2, "macro.%s", labels[i]);
-    for (int i = 0; i < 3; i++)
-        report_numberf(r, ratio(columns[i][0] * m->support[0] + columns[i][1] * m->support[1], m->weight), "weighted.%s", labels[i]);
-}
-
-/* A dot in a label's name would nest the report. */
-static void label_key(const char *name, char out[256])
+void metrics_label_key(const char *name, char out[256])
 {
     size_t n = 0;
     for (; name[n] != 0; n++)
@@ -156,12 +123,13 @@ static void tell_binary(ecrec_report *r, const char *name, const listed *l, scor
 {
     size_t n = 0;
     metrics m;
+    calibration_bin bins[CALIBRATION_BINS];
     for (size_t i = 0; i < l->n; i++) {
         const size_t row = listed_row(l, i);
         if (column_has(l->y, row))
             items[n++] = (scored){ (float)logistic(l->logits[i * l->stride]), column_float(l->y, row), batch_weight(l->batch, row), 0 };
     }
-    metrics_compute(items, n, &m);
+    metrics_compute(items, n, 0.5, bins, CALIBRATION_BINS, &m);
     report_numberf(r, (double)n, "labels.%s.rows", name);
     report_numberf(r, m.log_loss, "labels.%s.log_loss", name);
     report_numberf(r, m.auc, "labels.%s.auc", name);
@@ -220,7 +188,7 @@ void metrics_tell_list(ecrec_report *r, const ecrec_schema *schema, uint32_t lab
     const schema_label *kind = &schema->labels[label];
     const listed l = { batch, batch_label(batch, label), list, n, stride, logits };
     char name[256];
-    label_key(kind->name, name);
+    metrics_label_key(kind->name, name);
     if (kind->kind == ECREC_LABEL_BINARY)
         tell_binary(r, name, &l, items);
     else if (kind->kind == ECREC_LABEL_CLASSES)
@@ -229,45 +197,4 @@ void metrics_tell_list(ecrec_report *r, const ecrec_schema *schema, uint32_t lab
         tell_values(r, name, &l);
     else
         report_numberf(r, (double)n, "labels.%s.rows", name);
-}
-
-int32_t ecrec_evaluate(ecrec_context *context, const float *probabilities, const float *labels, const float *weights, size_t n,
-                       ecrec_report **report, ecrec_error *err)
-{
-    if (context == NULL || report == NULL || ((probabilities == NULL || labels == NULL) && n != 0))
-        return error_set(err, ECREC_ERR_INVALID, "ecrec_evaluate: an argument is NULL");
-    for (size_t i = 0; i < n; i++) {
-        if (!(probabilities[i] >= 0 && probabilities[i] <= 1))
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the probability %g is not within 0 .. 1", i, (double)probabilities[i]);
-        if (labels[i] != 0.0f && labels[i] != 1.0f)
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the label %g is neither 0 nor 1", i, (double)labels[i]);
-        if (weights != NULL && !(weights[i] >= 0 && isfinite(weights[i])))
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the weight %g is not a finite number >= 0", i, (double)weights[i]);
-    }
-    const size_t bytes = memory_product(n != 0 ? n : 1, sizeof(scored));
-    scored *items = memory_allocate(&context->m, bytes);
-    ecrec_report *r = NULL;
-    metrics m;
-    if (items == NULL)
-        return error_nomem(err, "the rows to evaluate", bytes);
-    for (size_t i = 0; i < n; i++)
-        items[i] = (scored){ probabilities[i], labels[i], weights != NULL ? weights[i] : 1.0f, 0 };
-    metrics_compute(items, n, &m);
-    memory_release(&context->m, items, bytes);
-    int32_t status = report_create(context, "evaluation", &r, err);
-    if (status != ECREC_OK)
-        return status;
-    report_number(r, "rows", m.rows);
-    report_number(r, "auc", m.auc);
-    report_number(r, "log_loss", m.log_loss);
-    report_number(r, "accuracy", m.accuracy);
-    report_number(r, "ece", m.ece);
-    report_number(r, "pr_auc", m.pr_auc);
-    report_number(r, "normalised_entropy", m.normalised_entropy);
-    tell_classes(r, &m);
-    if ((status = report_finish(r, err)) == ECREC_OK)
-        *report = r;
-    else
-        ecrec_report_release(r);
-    return status;
 }

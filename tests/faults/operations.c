@@ -312,6 +312,36 @@ static int32_t evaluate(world *w)
     return s;
 }
 
+static int32_t evaluate_rows(world *w)
+{
+    static const float p[4] = { 0.1f, 0.4f, 0.35f, 0.8f }, y[4] = { 0, 1, 1, 0 }, classes[8] = { 0.2f, 0.8f, 0.6f, 0.4f, 0.5f, 0.5f, 1, 0 };
+    static const uint64_t groups[4] = { 7, 7, 1, 1 };
+    static const uint32_t slices[4] = { 0, 1, UINT32_MAX, 1 };
+    static const char *const names[2] = { "a", "b" };
+    ecrec_evaluation e;
+    ecrec_evaluation_init(&e);
+    e.rows = 4;
+    e.scores = p;
+    e.labels = y;
+    e.groups = groups;
+    e.slices = slices;
+    e.slice_names = names;
+    e.slice_count = 2;
+    e.curve_points = 5;
+    ecrec_report *r = NULL;
+    int32_t s = ecrec_evaluate_rows(w->context, &e, &r, &w->err);
+    ecrec_report_release(r);
+    if (s != ECREC_OK)
+        return s;
+    e.kind = ECREC_LABEL_CLASSES;
+    e.classes = 2;
+    e.scores = classes;
+    r = NULL;
+    s = ecrec_evaluate_rows(w->context, &e, &r, &w->err);
+    ecrec_report_release(r);
+    return s;
+}
+
 static int32_t prune_by(world *w, int32_t importance)
 {
     ecrec_prune_options o = ECREC_PRUNE_OPTIONS_INIT;
@@ -668,6 +698,7 @@ const operation operations[] = {
                              "ecrec_schema_parts ecrec_schema_part_name ecrec_update ecrec_fit" },
     { "update", update, 1, "ecrec_update ecrec_model_snapshot ecrec_rollback" },
     { "evaluate", evaluate, 1, "ecrec_evaluate" },
+    { "evaluate rows", evaluate_rows, 1, "ecrec_evaluate_rows ecrec_evaluation_init" },
     { "prune", prune, 1, "ecrec_prune" },
     { "prune by activation", prune_activation, 1, "ecrec_prune" },
     { "quantise", quantize, 1, "ecrec_quantize" },
