@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "charts.h"
 
 /* Lines of a file: room for its records. */
 static size_t count_lines(const char *path)
@@ -69,11 +70,36 @@ static int read_options(const arguments *a, const ecrec_schema *schema, ecrec_fi
     return code != 0 ? code : one_of(a, "schedule", schedules, &o->schedule);
 }
 
+/* Losses, then how each binary label is calibrated. */
+static int draw(const char *path, const ecrec_schema *schema, const ecrec_report *report)
+{
+    int panels = 1;
+    for (uint32_t l = 0; l < ecrec_schema_labels(schema); l++)
+        panels += ecrec_schema_label_kind(schema, l, NULL) == ECREC_LABEL_BINARY;
+    FILE *f = charts_open(path, panels, 1);
+    if (f == NULL)
+        return EXIT_FAILED;
+    chart_losses(f, 0, 0, report);
+    panels = 1;
+    for (uint32_t l = 0; l < ecrec_schema_labels(schema); l++) {
+        char prefix[300], title[300];
+        if (ecrec_schema_label_kind(schema, l, NULL) != ECREC_LABEL_BINARY)
+            continue;
+        snprintf(prefix, sizeof prefix, "labels.%s", ecrec_schema_label_name(schema, l));
+        for (char *c = prefix + 7; *c != 0; c++)
+            *c = *c == '.' ? '_' : *c;
+        snprintf(prefix + strlen(prefix), 2, ".");
+        snprintf(title, sizeof title, "%s: calibration", ecrec_schema_label_name(schema, l));
+        chart_reliability(f, panels++, 0, title, report, prefix);
+    }
+    return charts_close(f, path);
+}
+
 int command_fit(int argc, char **argv)
 {
     static const char *const known[] = { "input=", "output=", "epochs=", "batch=", "patience=", "seed=", "holdout=", "holdout-by=", "rate=", "embedding-rate=",
         "network-rate=", "decay=", "embedding-decay=", "network-decay=", "l1=", "clip=", "dropout=", "warmup=", "checkpoint=", "resume=", "optimiser=",
-        "schedule=", "json", "threads=", NULL };
+        "schedule=", "svg=", "json", "threads=", NULL };
     arguments a;
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_fit_options options = ECREC_FIT_OPTIONS_INIT;
@@ -118,7 +144,10 @@ int command_fit(int argc, char **argv)
     progress_end(&p);
     if (status == ECREC_OK)
         status = ecrec_model_save(model, to, &err);
-    code = status == ECREC_OK ? print_report(&a, report) : failed_with(&err);
+    if (status == ECREC_OK && has(&a, "svg") && draw(argument(&a, "svg", NULL), schema, report) != 0)
+        ecrec_report_release(report);
+    else
+        code = status == ECREC_OK ? print_report(&a, report) : failed_with(&err);
     if (status != ECREC_OK)
         ecrec_report_release(report);
 done:

@@ -64,12 +64,19 @@ static const command commands[] = {
       "          [--holdout-by time|random|FIELD] [--patience EPOCHS] [--optimiser adagrad|ftrl|adam] [--rate ETA]\n"
       "          [--embedding-rate ETA] [--network-rate ETA] [--schedule constant|linear|cosine] [--warmup SHARE]\n"
       "          [--decay LAMBDA] [--embedding-decay LAMBDA] [--network-decay LAMBDA] [--l1 L] [--dropout SHARE]\n"
-      "          [--clip NORM] [--checkpoint FILE] [--resume FILE] [--json]\n"
+      "          [--clip NORM] [--checkpoint FILE] [--resume FILE] [--svg FILE] [--json]\n"
       "  --holdout     rows that are not learned from: the last ones (time), any, or all rows of some values of a field;\n"
       "                the epoch with the lowest loss on them is kept\n"
-      "  --checkpoint  written after each epoch; --resume goes on from it, to the same bits\n" },
-    { "eval", command_eval, "AUC, log loss, accuracy, calibration, precision, recall, F1 on labelled records",
-      "ecrec eval RANKER.ecrec -i ROWS [--plot CALIBRATION.svg] [--json]\n"
+      "  --checkpoint  written after each epoch; --resume goes on from it, to the same bits\n"
+      "  --svg         the losses by epoch, and how well the binary labels are calibrated\n" },
+    { "eval", command_eval, "AUC, log loss, calibration, classes, ranking on labelled records; charts",
+      "ecrec eval RANKER.ecrec -i ROWS [--report text|json] [--svg FILE] [--group FIELD [--at K,K...]] [--by FIELD]\n"
+      "           [--threshold P] [--bins N]\n"
+      "  --svg         calibration, ROC, precision and recall of each binary label; --json is --report json\n"
+      "  --group       a category field (user, impression): AUC within groups, and its rows ranked: hit rate, NDCG at each K, MRR\n"
+      "  --by          a category field: a table by its values\n"
+      "  --threshold   from which probability on a row is said to be 1 (default 0.5)\n"
+      "  --bins        rows of the calibration table (default 15)\n"
       "ecrec eval SEQUENCES.ecrec -i HISTORIES [--json]\n"
       "  HISTORIES     of a sequence encoder: a user and then item ids a line, oldest first; the last item is ranked among\n"
       "                all items by those before it: hit rate and NDCG at 5, 10, 20\n" },

@@ -594,3 +594,9 @@ const float *records_label(const records *r, uint32_t label)
 {
     return r->columns[r->labels_at + label].floats;
 }
+
+const char *records_text(const records *r, uint32_t field, size_t row, size_t *length)
+{
+    *length = r->columns[field].lengths[row];
+    return r->columns[field].texts[row];
+}

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 
 TOOL = os.path.abspath(sys.argv[1])
 PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../doc/tool.md")
@@ -153,6 +154,19 @@ def records():
     text = run("eval", "r2.ecrec", "-i", "rows.jsonl")[0].decode()
     check("eval: for people", all(word in text for word in ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "support")))
     check("eval --plot", open("plot.svg").read().startswith("<svg"))
+    told = json.loads(run("eval", "r2.ecrec", "-i", "rows.jsonl", "--report", "json", "--svg", "eval.svg", "--group", "shop", "--by", "shop", "--at", "1,3", "--bins", "5", "--threshold", "0.4")[0])["click"]
+    check("eval: a report without a table by slice is the same", all(told[k] == report[k] for k in ("auc", "log_loss", "pr_auc", "calibration")))
+    check("eval --by: every row is in a slice", sum(s["rows"] for s in told["slices"]) == sum(r.get("shop") is not None for r in rows) and told["slices_left_out"] == 0, told["slices"])
+    check("eval --group", 0 < told["grouped"]["auc"] <= 1 and set(told["ranking"]) == {"groups", "mrr", "hit_rate_at_1", "ndcg_at_1", "hit_rate_at_3", "ndcg_at_3"}, told["ranking"])
+    check("eval --threshold", told["class_1"]["recall"] >= report["class_1"]["recall"] and len(told["reliability"]) == 5)
+    for file in ("eval.svg", "plot.svg"):
+        tree = xml.etree.ElementTree.parse(file).getroot()
+        check(f"{file}: three charts with lines", len([e for e in tree if e.tag.endswith("polyline") and len(e.get("points").split()) > 3]) == 3)
+    run("fit", "r1.ecrec", "-i", "rows.jsonl", "-o", "f.ecrec", "--epochs", "4", "--holdout", "0.3", "--svg", "fit.svg")
+    lines_drawn = [e for e in xml.etree.ElementTree.parse("fit.svg").getroot() if e.tag.endswith("polyline")]
+    check("fit --svg: a point an epoch, learned and held out", [len(e.get("points").split()) for e in lines_drawn[:2]] == [4, 4])
+    refused("--group must be a category", "eval", "r2.ecrec", "-i", "rows.jsonl", "--group", "price", code=2)
+    refused("--at is", "eval", "r2.ecrec", "-i", "rows.jsonl", "--at", "0", code=2)
     half = "".join(json.dumps({**r, "weight": 0 if i % 2 else 1}) + "\n" for i, r in enumerate(rows))
     whole = json.loads(run("eval", "r2.ecrec", "--json", stdin="".join(half.splitlines(True)[::2]))[0])["click"]
     weighted = json.loads(run("eval", "r2.ecrec", "--json", stdin=half)[0])["click"]
