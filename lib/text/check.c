@@ -185,6 +185,15 @@ static int32_t check_patterns(const tokenizer *t, ecrec_error *err)
             wrong |= tables[p->index + k] >= p->page_count;
         for (size_t k = 0; k < (size_t)p->page_count * 256; k++)
             wrong |= tables[p->pages + k] >= p->classes;
+        if (p->more != 0) {
+            const size_t contexts = p->more & 0xFF;
+            if (contexts < 2 || (p->more >> 16 & 0x7FFF) > p->classes || !fits(p->context, contexts, columns, total))
+                return bad(err, "a pattern's contexts lie outside");
+            for (size_t k = 0; k < contexts * p->classes; k++)
+                wrong |= tables[p->context + k] >= contexts;
+            for (size_t k = contexts * p->classes; k < contexts * columns; k++)
+                wrong |= tables[p->context + k] >= p->states;
+        }
         if (wrong)
             return bad(err, "a pattern points outside");
     }

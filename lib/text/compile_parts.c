@@ -48,7 +48,7 @@ static int32_t pattern_of(draft *d, const char *what, const json *part, image_op
     if (pattern != NULL ? !json_is(pattern, JSON_STRING) : !json_is(text, JSON_STRING))
         return wrong(d, what, part, "pattern", "{\"String\": ...} or {\"Regex\": ...}");
     if (pattern != NULL)
-        return draft_pattern(d, d->name, pattern->text, pattern->length, &op->pattern);
+        return draft_pattern(d, d->name, pattern->text, pattern->length, strcmp(what, "pre_tokenizer") == 0, &op->pattern);
     if (text->length == 0 || text->length > 256)
         return wrong(d, what, part, "pattern", "1 .. 256 bytes");
     return draft_text(d, text->text, text->length, &op->text, &op->text_length);
@@ -243,7 +243,7 @@ static int32_t whitespace(draft *d)
     static const char words[] = "[\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}\\x{200C}\\x{200D}]+"
                                 "|[^\\s\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}\\x{200C}\\x{200D}]+";
     image_op op = { .kind = OP_SPLIT_PATTERN, .value = BEHAVE_REMOVED, .flags = 1 };
-    const int32_t status = draft_pattern(d, d->name, words, sizeof words - 1, &op.pattern);
+    const int32_t status = draft_pattern(d, d->name, words, sizeof words - 1, 0, &op.pattern);
     return status == ECREC_OK ? draft_op(d, 1, op) : status;
 }
 

@@ -145,10 +145,10 @@ static int32_t clip_steps(draft *d)
     static const char pattern[] = "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
     image_op blanks = { .kind = OP_REPLACE_PATTERN }, split = { .kind = OP_SPLIT_PATTERN, .value = BEHAVE_REMOVED, .flags = 1 };
     int32_t status = draft_op(d, 0, (image_op){ .kind = OP_NFC });
-    if (status != ECREC_OK || (status = draft_pattern(d, d->name, "\\s+", 3, &blanks.pattern)) != ECREC_OK ||
+    if (status != ECREC_OK || (status = draft_pattern(d, d->name, "\\s+", 3, 0, &blanks.pattern)) != ECREC_OK ||
         (status = draft_text(d, " ", 1, &blanks.other, &blanks.other_length)) != ECREC_OK || (status = draft_op(d, 0, blanks)) != ECREC_OK ||
         (status = draft_op(d, 0, (image_op){ .kind = OP_LOWERCASE })) != ECREC_OK ||
-        (status = draft_pattern(d, d->name, pattern, sizeof pattern - 1, &split.pattern)) != ECREC_OK || (status = draft_op(d, 1, split)) != ECREC_OK)
+        (status = draft_pattern(d, d->name, pattern, sizeof pattern - 1, 0, &split.pattern)) != ECREC_OK || (status = draft_op(d, 1, split)) != ECREC_OK)
         return status;
     return draft_byte_level(d, 0, 0);
 }

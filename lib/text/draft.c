@@ -117,11 +117,11 @@ int32_t draft_text(draft *d, const char *text, size_t length, uint32_t *offset, 
     return buffer_append(&d->data, text, length) == ECREC_OK ? ECREC_OK : error_nomem(d->err, "the tokenizer's texts", length);
 }
 
-int32_t draft_pattern(draft *d, const char *where, const char *text, size_t length, uint32_t *pattern)
+int32_t draft_pattern(draft *d, const char *where, const char *text, size_t length, int empty, uint32_t *pattern)
 {
     image_pattern own;
     *pattern = (uint32_t)(d->patterns.length / sizeof own);
-    const int32_t status = pattern_compile(d->m, where, text, length, &d->tables, &own, d->err);
+    const int32_t status = pattern_compile(d->m, where, text, length, empty, &d->tables, &own, d->err);
     if (status != ECREC_OK)
         return status;
     return buffer_append(&d->patterns, &own, sizeof own) == ECREC_OK ? ECREC_OK : error_nomem(d->err, "a pattern", sizeof own);
@@ -166,7 +166,7 @@ int32_t draft_byte_level(draft *d, int prefix_space, int split)
     int32_t status = ECREC_OK;
     if (prefix_space)
         status = draft_op(d, 1, (image_op){ .kind = OP_PREFIX_SPACE });
-    if (split && status == ECREC_OK && (status = draft_pattern(d, d->name, gpt2, sizeof gpt2 - 1, &op.pattern)) == ECREC_OK)
+    if (split && status == ECREC_OK && (status = draft_pattern(d, d->name, gpt2, sizeof gpt2 - 1, 0, &op.pattern)) == ECREC_OK)
         status = draft_op(d, 1, op);
     return status == ECREC_OK ? draft_op(d, 1, (image_op){ .kind = OP_BYTES }) : status;
 }

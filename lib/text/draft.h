@@ -49,7 +49,7 @@ int32_t draft_slot(draft *d, int pair, uint32_t kind, uint32_t id, uint64_t type
 /* Operations: which: 0 normalizer, 1 pre-tokenizer, 2 decoder. */
 int32_t draft_op(draft *d, int which, image_op op);
 int32_t draft_text(draft *d, const char *text, size_t length, uint32_t *offset, uint32_t *length_out);
-int32_t draft_pattern(draft *d, const char *where, const char *text, size_t length, uint32_t *pattern);
+int32_t draft_pattern(draft *d, const char *where, const char *text, size_t length, int empty, uint32_t *pattern); /* empty 1: it may match nothing */
 /* The usual templates. */
 int32_t draft_bert(draft *d, uint32_t cls, uint32_t sep);
 int32_t draft_roberta(draft *d, uint32_t cls, uint32_t sep);

@@ -389,7 +389,11 @@ static int32_t write_parts(writer *w)
     if (buffer_zeros(w->image, (8 - w->image->length % 8) % 8) != ECREC_OK)
         return error_nomem(d->err, "the tokenizer", w->image->length);
     memcpy(w->image->data + w->offset[PART_SETTINGS], &d->settings, sizeof d->settings);
-    const uint32_t header[4] = { IMAGE_MAGIC, IMAGE_VERSION, PART_COUNT, 0 };
+    const image_pattern *patterns = (const image_pattern *)(const void *)d->patterns.data;
+    uint32_t more = 0;
+    for (size_t i = 0; i < d->patterns.length / sizeof *patterns; i++)
+        more |= patterns[i].more;
+    const uint32_t header[4] = { IMAGE_MAGIC, more != 0 ? IMAGE_VERSION_MORE : IMAGE_VERSION, PART_COUNT, 0 };
     memcpy(w->image->data, header, sizeof header);
     for (int i = 0; i < PART_COUNT; i++) {
         const uint64_t entry[2] = { w->offset[i], w->length[i] };

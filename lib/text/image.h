@@ -10,7 +10,8 @@
 #include "text/tokenizer.h"
 
 #define IMAGE_MAGIC 0x4B544345u /* "ECTK" */
-#define IMAGE_VERSION 2u
+#define IMAGE_VERSION 2u     /* what is written where no pattern has `more`; those before 3 have none */
+#define IMAGE_VERSION_MORE 3u
 #define IMAGE_HEADER 16u
 
 enum {
@@ -110,10 +111,14 @@ typedef struct image_op { uint32_t kind, flags, value, pattern, text, text_lengt
 /* A matcher: a deterministic automaton over classes of characters. Offsets count u16 of PART_TABLES.
  * moves [states][classes + 1]: the next state (0: none) and PATTERN_MATCH when a match ends in front of the
  * character; the last column is the end of the text. State 1 begins. index [0x1100]: the page of 256 characters,
- * pages [page_count][256]: the class of each. */
+ * pages [page_count][256]: the class of each.
+ * more, where it is not 0: what stands in front of a place counts. Bits 0..7: how many contexts there are (0: at the beginning, 1: nothing
+ * known), 8..15: after how many characters a context is known, 16..30: the class of a line feed that is the last character, + 1 (0: as any
+ * other), PATTERN_EMPTY: it may match nothing. context [contexts][classes]: the next context; then [contexts]: the state that begins. */
 #define PATTERN_MATCH 0x8000u
+#define PATTERN_EMPTY 0x80000000u
 enum { PATTERN_INDEX = 0x1100 };
-typedef struct image_pattern { uint32_t states, classes, page_count, moves, index, pages, reserved[2]; } image_pattern;
+typedef struct image_pattern { uint32_t states, classes, page_count, moves, index, pages, context, more; } image_pattern;
 
 typedef struct image_merge { uint32_t left, right, rank, id; } image_merge; /* left NO_ID: empty */
 static inline size_t merge_slot(uint32_t left, uint32_t right)

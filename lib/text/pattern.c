@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "text/pattern_context.h"
 #include "text/utf8.h"
 
 /* Where an attempt that found nothing stood after two characters: the next one, a character later, finds nothing either when it stands
@@ -76,6 +77,8 @@ int pattern_find(const tokenizer *t, uint32_t pattern, const unsigned char *text
 {
     const image_pattern *p = (const image_pattern *)image_part(t, PART_PATTERNS) + pattern;
     const uint16_t *tables = image_part(t, PART_TABLES);
+    if (p->more != 0)
+        return pattern_find_context(t, p, text, length, from, begin, end);
     const uint16_t *first = tables + p->moves + (size_t)p->classes + 1, *ascii = tables + p->pages + (size_t)tables[p->index] * 256;
     const int letter = pattern < sizeof t->pattern_letter / sizeof *t->pattern_letter ? t->pattern_letter[pattern] : -1;
     failure last = { 0, 0 };

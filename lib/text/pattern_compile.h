@@ -5,8 +5,8 @@
 #include "base/memory.h"
 #include "text/image.h"
 
-/* `where` names the part in messages. Appends to `tables` (u16). What is not supported (or could match nothing, would take too many
+/* `where` names the part in messages; empty 1: it may match nothing. Appends to `tables` (u16). What is not supported (would take too many
  * states, or more than linear time) is refused by UNSUPPORTED with the pattern in the message. */
-int32_t pattern_compile(memory *m, const char *where, const char *text, size_t length, buffer *tables, image_pattern *out, ecrec_error *err);
+int32_t pattern_compile(memory *m, const char *where, const char *text, size_t length, int empty, buffer *tables, image_pattern *out, ecrec_error *err);
 
 #endif

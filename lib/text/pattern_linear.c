@@ -20,17 +20,21 @@ static uint32_t character(int shape, uint32_t a, uint32_t b, size_t i)
 }
 
 /* Steps that finding all matches takes; more than MOST_STEPS: stopped. */
-static size_t steps(const uint16_t *moves, uint32_t classes, int shape, uint32_t a, uint32_t b)
+static size_t steps(const automaton *m, int shape, uint32_t a, uint32_t b)
 {
-    const size_t columns = (size_t)classes + 1;
+    const size_t columns = (size_t)m->classes + 1;
+    size_t context = 0; /* at from */
     size_t taken = 0, from = 0, last_at = 0, last_state = 0; /* as pattern.c does it */
     while (from < LENGTH && taken <= MOST_STEPS) {
-        size_t at = from, end = from, state = 1, before = 0, own_at = 0, own_state = 0;
+        size_t at = from, end = from, state = m->begins[context], before = 0, own_at = 0, own_state = 0;
+        int found = 0;
         for (;;) {
-            const uint32_t column = at < LENGTH ? character(shape, a, b, at) : classes;
-            const unsigned move = moves[state * columns + column];
-            if (move & PATTERN_MATCH)
+            const uint32_t column = at < LENGTH ? character(shape, a, b, at) : m->classes;
+            const unsigned move = m->moves[state * columns + column];
+            if (move & PATTERN_MATCH) {
                 end = at;
+                found = 1;
+            }
             state = move & ~PATTERN_MATCH;
             taken++;
             if (state == 0 || at == LENGTH)
@@ -39,24 +43,25 @@ static size_t steps(const uint16_t *moves, uint32_t classes, int shape, uint32_t
             if (at == from + 2) {
                 own_at = at;
                 own_state = state;
-                if (end == from && last_state != 0 && last_at == at - 1 && last_state == before)
+                if (!found && last_state != 0 && last_at == at - 1 && last_state == before)
                     break;
             }
             before = state;
         }
-        last_at = end == from ? own_at : 0;
-        last_state = end == from ? own_state : 0;
-        from = end > from ? end : from + 1;
+        last_at = !found ? own_at : 0;
+        last_state = !found ? own_state : 0;
+        for (end = end > from ? end : from + 1; from < end; from++)
+            context = m->between[context * m->classes + (from < LENGTH ? character(shape, a, b, from) : 0)];
     }
     return taken;
 }
 
-int pattern_is_linear(const uint16_t *moves, uint32_t classes)
+int pattern_is_linear(const automaton *m)
 {
-    for (uint32_t a = 0; a < classes; a++)
-        for (uint32_t b = 0; b < classes; b++)
+    for (uint32_t a = 0; a < m->classes; a++)
+        for (uint32_t b = 0; b < m->classes; b++)
             for (int shape = 0; shape < SHAPES; shape++)
-                if (steps(moves, classes, shape, a, b) > MOST_STEPS)
+                if (steps(m, shape, a, b) > MOST_STEPS)
                     return 0;
     return 1;
 }

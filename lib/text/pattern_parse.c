@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "text/pattern_look.h"
+#include "text/pattern_properties.h"
 #include "text/utf8.h"
 
 int pattern_fail(compiler *c, const char *what)
@@ -15,12 +17,12 @@ int pattern_fail(compiler *c, const char *what)
     return 0;
 }
 
-static int peek(const compiler *c, char what)
+int pattern_peek(const compiler *c, char what)
 {
     return c->at < c->length && c->text[c->at] == what;
 }
 
-static int take(compiler *c, const char *what)
+int pattern_take(compiler *c, const char *what)
 {
     const size_t n = strlen(what);
     if (c->length - c->at < n || memcmp(c->text + c->at, what, n) != 0)
@@ -29,7 +31,7 @@ static int take(compiler *c, const char *what)
     return 1;
 }
 
-static int32_t add(compiler *c, uint32_t kind, uint32_t set)
+int32_t pattern_add(compiler *c, uint32_t kind, uint32_t set)
 {
     if (c->node_count == MOST_NODES) {
         pattern_fail(c, "it is too long");
@@ -39,14 +41,14 @@ static int32_t add(compiler *c, uint32_t kind, uint32_t set)
     return c->node_count++;
 }
 
-static fragment single(compiler *c, uint32_t kind, uint32_t set)
+fragment pattern_single(compiler *c, uint32_t kind, uint32_t set)
 {
-    const int32_t n = add(c, kind, set), last = add(c, NODE_SPLIT, 0);
+    const int32_t n = pattern_add(c, kind, set), last = pattern_add(c, NODE_SPLIT, 0);
     c->nodes[n].next = last;
     return (fragment){ n, last };
 }
 
-static fragment chain(compiler *c, fragment a, fragment b)
+fragment pattern_chain(compiler *c, fragment a, fragment b)
 {
     c->nodes[a.last].next = b.first;
     return (fragment){ a.first, b.last };
@@ -78,7 +80,7 @@ static int escape(compiler *c, uint32_t set, int inside, uint32_t *character)
     const char e = c->text[c->at++];
     *character = UINT32_MAX;
     if (e == 'p' || e == 'P') {
-        const char *name = c->text + c->at + 1, *close = peek(c, '{') ? memchr(name, '}', c->length - c->at - 1) : NULL;
+        const char *name = c->text + c->at + 1, *close = pattern_peek(c, '{') ? memchr(name, '}', c->length - c->at - 1) : NULL;
         if (close == NULL)
             return pattern_fail(c, "a property without a name in braces");
         size_t n = (size_t)(close - name);
@@ -90,7 +92,7 @@ static int escape(compiler *c, uint32_t set, int inside, uint32_t *character)
     }
     if (memchr("sSdDwWhH", e, 8) != NULL) {
         const char name[1] = { inside && (e | 32) == 'w' ? 'b' : (char)(e | 32) };
-        (void)set_add_property(&c->sets, set, name, 1, (e & 32) == 0);
+        set_add_escape(&c->sets, set, name[0], (e & 32) == 0);
         return 1;
     }
     for (size_t i = 0; i + 1 < sizeof controls; i += 2)
@@ -98,10 +100,14 @@ static int escape(compiler *c, uint32_t set, int inside, uint32_t *character)
             *character = (unsigned char)controls[i + 1];
             return 1;
         }
+    if (inside && e == 'b') {
+        *character = '\b';
+        return 1;
+    }
     if (e == 'u')
         return hexadecimal(c, 4, 4, character);
-    if (e == 'x' && take(c, "{"))
-        return hexadecimal(c, 1, 8, character) && (take(c, "}") || pattern_fail(c, "a character's number"));
+    if (e == 'x' && pattern_take(c, "{"))
+        return hexadecimal(c, 1, 8, character) && (pattern_take(c, "}") || pattern_fail(c, "a character's number"));
     if (e == 'x')
         return hexadecimal(c, 1, 2, character);
     if ((e | 32) >= 'a' && (e | 32) <= 'z')
@@ -116,28 +122,53 @@ static int escape(compiler *c, uint32_t set, int inside, uint32_t *character)
 /* One character or escape, inside a bracket or not. */
 static int bracket_item(compiler *c, uint32_t set, int inside, uint32_t *character)
 {
-    if (take(c, "\\"))
+    if (pattern_take(c, "\\"))
         return escape(c, set, inside, character);
     c->at += utf8_next((const unsigned char *)c->text + c->at, c->length - c->at, character);
     return 1;
 }
 
+/* [:alpha:], after its first two bytes. */
+static int posix_class(compiler *c, uint32_t set)
+{
+    const int negated = pattern_take(c, "^");
+    const char *name = c->text + c->at;
+    size_t n = 0;
+    while (n < c->length - c->at && name[n] >= 'a' && name[n] <= 'z')
+        n++;
+    c->at += n;
+    return (pattern_take(c, ":]") && set_add_posix(&c->sets, set, name, n, negated)) || pattern_fail(c, "an unknown POSIX class");
+}
+
 static int bracket(compiler *c, uint32_t set)
 {
-    const int negated = take(c, "^");
-    int first = 1;
+    const int negated = pattern_take(c, "^");
+    int first = 1, meets = 0;
+    uint32_t meet = 0; /* what stands in front of a "&&" */
     if (++c->depth > MOST_DEPTH)
         return pattern_fail(c, "too many brackets");
-    while (!peek(c, ']') || first) {
+    while (!pattern_peek(c, ']') || first) {
         uint32_t from, to;
         first = 0;
         if (c->at >= c->length)
             return pattern_fail(c, "a bracket that is not closed");
-        if (c->length - c->at >= 2 && memcmp(c->text + c->at, "&&", 2) == 0)
-            return pattern_fail(c, "an intersection");
-        if (c->length - c->at >= 2 && memcmp(c->text + c->at, "[:", 2) == 0)
-            return pattern_fail(c, "a POSIX class");
-        if (take(c, "[")) {
+        if (pattern_take(c, "&&")) {
+            if (!meets && !set_new(&c->sets, &meet))
+                return pattern_fail(c, "too many sets");
+            if (meets)
+                set_intersect(&c->sets, meet, set);
+            else
+                set_unite(&c->sets, meet, set);
+            meets = 1;
+            set_clear(&c->sets, set);
+            continue;
+        }
+        if (pattern_take(c, "[:")) {
+            if (!posix_class(c, set))
+                return 0;
+            continue;
+        }
+        if (pattern_take(c, "[")) {
             uint32_t inner;
             if (!set_new(&c->sets, &inner) || !bracket(c, inner))
                 return c->status != ECREC_OK ? 0 : pattern_fail(c, "too many sets");
@@ -150,7 +181,7 @@ static int bracket(compiler *c, uint32_t set)
         if (from == UINT32_MAX)
             continue;
         to = from;
-        if (peek(c, '-') && c->at + 1 < c->length && c->text[c->at + 1] != ']') {
+        if (pattern_peek(c, '-') && c->at + 1 < c->length && c->text[c->at + 1] != ']') {
             c->at++;
             if (!bracket_item(c, set, 1, &to))
                 return 0;
@@ -161,6 +192,10 @@ static int bracket(compiler *c, uint32_t set)
     }
     c->at++;
     c->depth--;
+    if (meets) {
+        set_intersect(&c->sets, set, meet);
+        set_drop(&c->sets, meet);
+    }
     if (c->fold)
         set_fold(&c->sets, set);
     if (negated)
@@ -169,15 +204,15 @@ static int bracket(compiler *c, uint32_t set)
 }
 
 /* The set of the class or character that begins here. */
-static int class_atom(compiler *c, uint32_t *set)
+int pattern_class(compiler *c, uint32_t *set)
 {
     uint32_t character = UINT32_MAX;
     if (!set_new(&c->sets, set))
         return pattern_fail(c, "too many sets");
-    if (take(c, "[")) {
+    if (pattern_take(c, "[")) {
         if (!bracket(c, *set))
             return 0;
-    } else if (take(c, ".")) {
+    } else if (pattern_take(c, ".")) {
         set_add_range(&c->sets, *set, '\n', '\n');
         set_invert(&c->sets, *set);
     } else {
@@ -200,29 +235,22 @@ static fragment group(compiler *c)
 {
     const fragment none = { 0, 0 };
     const int fold = c->fold;
-    if (take(c, "?!") || take(c, "?=")) {
-        const int negated = c->text[c->at - 1] == '!';
-        uint32_t set;
-        if (peek(c, ')') || c->at == c->length || !class_atom(c, &set))
-            return c->status != ECREC_OK ? none : (pattern_fail(c, "an empty look ahead"), none);
-        if (!take(c, ")"))
-            return pattern_fail(c, "a look ahead at more than one character"), none;
-        const fragment f = single(c, NODE_LOOK, set);
-        c->nodes[f.first].negated = (uint32_t)negated;
-        return f;
-    }
-    if (take(c, "?i:"))
+    if (pattern_take(c, "?!") || pattern_take(c, "?="))
+        return pattern_look_ahead(c, c->text[c->at - 1] == '!');
+    if (pattern_take(c, "?<!") || pattern_take(c, "?<="))
+        return pattern_look_behind(c, c->text[c->at - 1] == '!');
+    if (pattern_take(c, "?i:"))
         c->fold = 1;
-    else if (take(c, "?-i:"))
+    else if (pattern_take(c, "?-i:"))
         c->fold = 0;
-    else if (!take(c, "?:") && peek(c, '?'))
+    else if (!pattern_take(c, "?:") && pattern_peek(c, '?'))
         return pattern_fail(c, "this kind of group"), none;
     if (++c->depth > MOST_DEPTH)
         return pattern_fail(c, "too many groups"), none;
     const fragment f = alternation(c);
     c->depth--;
     c->fold = fold;
-    if (c->status == ECREC_OK && !take(c, ")"))
+    if (c->status == ECREC_OK && !pattern_take(c, ")"))
         pattern_fail(c, "a group that is not closed");
     return f;
 }
@@ -231,20 +259,14 @@ static fragment atom(compiler *c)
 {
     const fragment none = { 0, 0 };
     uint32_t set = 0;
-    if (take(c, "("))
+    if (pattern_take(c, "("))
         return group(c);
-    if (take(c, "$")) { /* the end of a line: nothing but a line feed follows */
-        if (!set_new(&c->sets, &set))
-            return pattern_fail(c, "too many sets"), none;
-        set_add_range(&c->sets, set, '\n', '\n');
-        set_invert(&c->sets, set);
-        const fragment f = single(c, NODE_LOOK, set_intern(&c->sets, set));
-        c->nodes[f.first].negated = 1;
+    fragment f;
+    if (pattern_anchor(c, &f))
         return f;
-    }
-    if (c->at < c->length && memchr("*+?{^", c->text[c->at], 5) != NULL)
-        return pattern_fail(c, peek(c, '^') ? "an anchor" : "a repetition of nothing"), none;
-    return class_atom(c, &set) ? single(c, NODE_CLASS, set) : none;
+    if (c->at < c->length && memchr("*+?{", c->text[c->at], 4) != NULL)
+        return pattern_fail(c, "a repetition of nothing"), none;
+    return pattern_class(c, &set) ? pattern_single(c, NODE_CLASS, set) : none;
 }
 
 typedef struct repetition { uint32_t least, most; int lazy, possessive; } repetition; /* most UINT32_MAX: no end */
@@ -262,26 +284,26 @@ static int quantifier(compiler *c, repetition *r)
 {
     int braces = 0;
     r->lazy = r->possessive = 0;
-    if (take(c, "*")) {
+    if (pattern_take(c, "*")) {
         *r = (repetition){ 0, UINT32_MAX, 0, 0 };
-    } else if (take(c, "+")) {
+    } else if (pattern_take(c, "+")) {
         *r = (repetition){ 1, UINT32_MAX, 0, 0 };
-    } else if (take(c, "?")) {
+    } else if (pattern_take(c, "?")) {
         *r = (repetition){ 0, 1, 0, 0 };
-    } else if (take(c, "{")) {
+    } else if (pattern_take(c, "{")) {
         const int low = number(c, &r->least);
         r->most = r->least;
-        if (take(c, ",") && !number(c, &r->most))
+        if (pattern_take(c, ",") && !number(c, &r->most))
             r->most = UINT32_MAX;
-        if (!take(c, "}") || (!low && r->most == UINT32_MAX) || r->most < r->least || r->least > MOST_REPEAT || (r->most != UINT32_MAX && r->most > MOST_REPEAT))
+        if (!pattern_take(c, "}") || (!low && r->most == UINT32_MAX) || r->most < r->least || r->least > MOST_REPEAT || (r->most != UINT32_MAX && r->most > MOST_REPEAT))
             return pattern_fail(c, "a repetition"), 0;
         braces = 1;
     } else {
         return 0;
     }
-    if (take(c, "?"))
+    if (pattern_take(c, "?"))
         r->lazy = 1;
-    else if (!braces && take(c, "+")) /* behind braces a plus repeats once more */
+    else if (!braces && pattern_take(c, "+")) /* behind braces a plus repeats once more */
         r->possessive = 1;
     return 1;
 }
@@ -297,7 +319,7 @@ static void choose(compiler *c, int32_t split, int32_t on, int32_t leave, int la
 static fragment repeated(compiler *c, size_t from, const repetition *r)
 {
     const size_t end = c->at;
-    const int32_t exit = add(c, NODE_SPLIT, 0), enter = add(c, NODE_SPLIT, 0);
+    const int32_t exit = pattern_add(c, NODE_SPLIT, 0), enter = pattern_add(c, NODE_SPLIT, 0);
     fragment all = { enter, enter };
     const uint32_t copies = r->most == UINT32_MAX ? r->least + (r->least == 0) : r->most;
     for (uint32_t i = 0; i < copies && c->status == ECREC_OK; i++) {
@@ -306,14 +328,14 @@ static fragment repeated(compiler *c, size_t from, const repetition *r)
         if (c->status != ECREC_OK)
             break;
         if (i >= r->least) { /* may be left out */
-            const int32_t skip = add(c, NODE_SPLIT, 0);
+            const int32_t skip = pattern_add(c, NODE_SPLIT, 0);
             choose(c, skip, one.first, exit, r->lazy);
-            all = chain(c, all, (fragment){ skip, one.last });
+            all = pattern_chain(c, all, (fragment){ skip, one.last });
         } else {
-            all = chain(c, all, one);
+            all = pattern_chain(c, all, one);
         }
         if (r->most == UINT32_MAX && i + 1 == copies) {
-            const int32_t again = add(c, NODE_SPLIT, 0);
+            const int32_t again = pattern_add(c, NODE_SPLIT, 0);
             choose(c, again, one.first, exit, r->lazy);
             c->nodes[all.last].next = again;
             all.last = exit;
@@ -346,7 +368,7 @@ static fragment item(compiler *c)
     while (c->status == ECREC_OK && quantifier(c, &r)) {
         if (r.least > 1 || (r.most != UINT32_MAX && r.most > 1) || r.possessive)
             return pattern_fail(c, "a repetition of a repetition"), f;
-        const int32_t exit = add(c, NODE_SPLIT, 0), again = add(c, NODE_SPLIT, 0);
+        const int32_t exit = pattern_add(c, NODE_SPLIT, 0), again = pattern_add(c, NODE_SPLIT, 0);
         if (r.most == UINT32_MAX) {
             choose(c, again, f.first, exit, r.lazy);
             c->nodes[f.last].next = again;
@@ -354,7 +376,7 @@ static fragment item(compiler *c)
             c->nodes[f.last].next = exit;
         }
         if (r.least == 0) {
-            const int32_t skip = add(c, NODE_SPLIT, 0);
+            const int32_t skip = pattern_add(c, NODE_SPLIT, 0);
             choose(c, skip, f.first, exit, r.lazy);
             f.first = skip;
         }
@@ -365,14 +387,14 @@ static fragment item(compiler *c)
 
 static fragment sequence(compiler *c)
 {
-    const int32_t start = add(c, NODE_SPLIT, 0);
+    const int32_t start = pattern_add(c, NODE_SPLIT, 0);
     fragment all = { start, start };
-    while (c->status == ECREC_OK && c->at < c->length && !peek(c, '|') && !peek(c, ')')) {
-        if (take(c, "(?i)")) {
+    while (c->status == ECREC_OK && c->at < c->length && !pattern_peek(c, '|') && !pattern_peek(c, ')')) {
+        if (pattern_take(c, "(?i)")) {
             c->fold = 1;
             continue;
         }
-        all = chain(c, all, item(c));
+        all = pattern_chain(c, all, item(c));
     }
     return all;
 }
@@ -380,15 +402,15 @@ static fragment sequence(compiler *c)
 static fragment alternation(compiler *c)
 {
     fragment all = sequence(c);
-    if (!peek(c, '|'))
+    if (!pattern_peek(c, '|'))
         return all;
-    const int32_t exit = add(c, NODE_SPLIT, 0);
-    int32_t first = add(c, NODE_SPLIT, 0), here = first;
+    const int32_t exit = pattern_add(c, NODE_SPLIT, 0);
+    int32_t first = pattern_add(c, NODE_SPLIT, 0), here = first;
     c->nodes[here].next = all.first;
     c->nodes[all.last].next = exit;
-    while (c->status == ECREC_OK && take(c, "|")) {
+    while (c->status == ECREC_OK && pattern_take(c, "|")) {
         all = sequence(c);
-        const int32_t more = add(c, NODE_SPLIT, 0);
+        const int32_t more = pattern_add(c, NODE_SPLIT, 0);
         c->nodes[here].other = more;
         here = more;
         c->nodes[here].next = all.first;
@@ -402,7 +424,7 @@ int32_t pattern_parse(compiler *c)
     const fragment all = alternation(c);
     if (c->status == ECREC_OK && c->at != c->length)
         pattern_fail(c, "a closing bracket");
-    const int32_t end = add(c, NODE_MATCH, 0);
+    const int32_t end = pattern_add(c, NODE_MATCH, 0);
     c->nodes[all.last].next = end;
     return all.first;
 }

@@ -56,85 +56,32 @@ static void put(set_builder *s, uint32_t set, uint32_t c)
     s->bits[set][c / 64] |= (uint64_t)1 << c % 64;
 }
 
+void set_add(set_builder *s, uint32_t set, uint32_t c)
+{
+    put(s, set, c);
+}
+
 void set_add_range(set_builder *s, uint32_t set, uint32_t from, uint32_t to)
 {
     for (uint32_t c = from; c <= to && c < CHARACTERS; c++)
         put(s, set, c);
 }
 
-typedef struct category { const char *name, *full; uint32_t first, last; } category;
-#define K(name) UTF8PROC_CATEGORY_##name
-static const category categories[] = {
-    { "L", "Letter", K(LU), K(LO) }, { "Lu", "Uppercase_Letter", K(LU), K(LU) }, { "Ll", "Lowercase_Letter", K(LL), K(LL) },
-    { "Lt", "Titlecase_Letter", K(LT), K(LT) }, { "Lm", "Modifier_Letter", K(LM), K(LM) }, { "Lo", "Other_Letter", K(LO), K(LO) },
-    { "M", "Mark", K(MN), K(ME) }, { "Mn", "Nonspacing_Mark", K(MN), K(MN) }, { "Mc", "Spacing_Mark", K(MC), K(MC) },
-    { "Me", "Enclosing_Mark", K(ME), K(ME) }, { "N", "Number", K(ND), K(NO) }, { "Nd", "Decimal_Number", K(ND), K(ND) },
-    { "Nl", "Letter_Number", K(NL), K(NL) }, { "No", "Other_Number", K(NO), K(NO) }, { "P", "Punctuation", K(PC), K(PO) },
-    { "Pc", "Connector_Punctuation", K(PC), K(PC) }, { "Pd", "Dash_Punctuation", K(PD), K(PD) }, { "Ps", "Open_Punctuation", K(PS), K(PS) },
-    { "Pe", "Close_Punctuation", K(PE), K(PE) }, { "Pi", "Initial_Punctuation", K(PI), K(PI) }, { "Pf", "Final_Punctuation", K(PF), K(PF) },
-    { "Po", "Other_Punctuation", K(PO), K(PO) }, { "S", "Symbol", K(SM), K(SO) }, { "Sm", "Math_Symbol", K(SM), K(SM) },
-    { "Sc", "Currency_Symbol", K(SC), K(SC) }, { "Sk", "Modifier_Symbol", K(SK), K(SK) }, { "So", "Other_Symbol", K(SO), K(SO) },
-    { "Z", "Separator", K(ZS), K(ZP) }, { "Zs", "Space_Separator", K(ZS), K(ZS) }, { "Zl", "Line_Separator", K(ZL), K(ZL) },
-    { "Zp", "Paragraph_Separator", K(ZP), K(ZP) }, { "Cc", "Control", K(CC), K(CC) }, { "Cf", "Format", K(CF), K(CF) },
-    { "Co", "Private_Use", K(CO), K(CO) }, { "Cn", "Unassigned", K(CN), K(CN) },
-};
-#undef K
-
-static int named(const char *own, const char *name, size_t length)
-{
-    return strlen(own) == length && memcmp(own, name, length) == 0;
-}
-
-/* \w of Oniguruma: letters, marks, decimal and letter numbers, connectors, circled letters; outside of brackets the Latin-1
- * numbers too. */
-static int is_word(uint32_t c)
-{
-    return unicode_is_word(c) && c != 0x200C && c != 0x200D;
-}
-
-static int is_latin_number(uint32_t c)
-{
-    return c == 0xB2 || c == 0xB3 || c == 0xB9 || (c >= 0xBC && c <= 0xBE);
-}
-
-static int is_short(char name, uint32_t c, uint32_t kind)
-{
-    switch (name) {
-    case 's':
-        return unicode_is_space(c);
-    case 'd':
-        return kind == UTF8PROC_CATEGORY_ND;
-    case 'w':
-        return is_word(c) || is_latin_number(c);
-    case 'b':
-        return is_word(c);
-    default: /* h */
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-    }
-}
-
-int set_add_property(set_builder *s, uint32_t set, const char *name, size_t length, int negated)
-{
-    const category *found = NULL;
-    const int is = length == 1 && memchr("sdwhb", name[0], 5) != NULL;
-    for (size_t i = 0; i < sizeof categories / sizeof *categories && found == NULL; i++)
-        if (named(categories[i].name, name, length) || named(categories[i].full, name, length))
-            found = &categories[i];
-    if (!is && found == NULL)
-        return 0;
-    for (uint32_t c = 0; c < CHARACTERS; c++) {
-        const uint32_t kind = s->categories[c];
-        const int in = is ? is_short(name[0], c, kind) : kind >= found->first && kind <= found->last;
-        if (in != negated)
-            put(s, set, c);
-    }
-    return 1;
-}
-
 void set_unite(set_builder *s, uint32_t to, uint32_t from)
 {
     for (size_t i = 0; i < WORDS; i++)
         s->bits[to][i] |= s->bits[from][i];
+}
+
+void set_intersect(set_builder *s, uint32_t to, uint32_t with)
+{
+    for (size_t i = 0; i < WORDS; i++)
+        s->bits[to][i] &= s->bits[with][i];
+}
+
+void set_clear(set_builder *s, uint32_t set)
+{
+    memset(s->bits[set], 0, WORDS * sizeof(uint64_t));
 }
 
 void set_invert(set_builder *s, uint32_t set)

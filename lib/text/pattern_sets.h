@@ -16,10 +16,11 @@ int sets_open(set_builder *s, arena *a);
 int set_new(set_builder *s, uint32_t *set); /* empty; 0: too many (or no memory: failed) */
 void set_drop(set_builder *s, uint32_t set); /* the last one */
 uint32_t set_intern(set_builder *s, uint32_t set); /* the last one, or an equal one before it */
+void set_add(set_builder *s, uint32_t set, uint32_t c); /* below 0x110000 */
 void set_add_range(set_builder *s, uint32_t set, uint32_t from, uint32_t to);
-/* A general category ("L", "Lu", "Letter") or one of s d w h, or b: w as it is within brackets. 0: unknown. */
-int set_add_property(set_builder *s, uint32_t set, const char *name, size_t length, int negated);
 void set_unite(set_builder *s, uint32_t to, uint32_t from);
+void set_intersect(set_builder *s, uint32_t to, uint32_t with);
+void set_clear(set_builder *s, uint32_t set);
 void set_invert(set_builder *s, uint32_t set);
 void set_fold(set_builder *s, uint32_t set); /* both cases of what is in it */
 int set_meets(const set_builder *s, uint32_t a, uint32_t b);

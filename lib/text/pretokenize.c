@@ -129,10 +129,19 @@ static int by_pattern(const tokenizer *t, token_work *w, const image_op *op, spl
     const unsigned char *text = w->now.bytes + s.begin, *data = image_part(t, PART_DATA);
     const size_t length = s.end - s.begin;
     const int inverted = (op->flags & 1) != 0;
-    size_t done = 0, begin, end;
+    size_t done = 0, from = 0, last = SIZE_MAX, begin, end;
     w->match_count = 0;
-    while (op->kind == OP_SPLIT_PATTERN ? pattern_find(t, op->pattern, text, length, done, &begin, &end)
-                                        : text_find(text, length, done, data + op->text, op->text_length, &begin, &end)) {
+    while (op->kind == OP_SPLIT_PATTERN ? pattern_find(t, op->pattern, text, length, from, &begin, &end)
+                                        : text_find(text, length, from, data + op->text, op->text_length, &begin, &end)) {
+        from = end;
+        if (begin == end && end == last) { /* a match of nothing behind a match is none */
+            uint32_t c;
+            if (end == length)
+                break;
+            from += utf8_next(text + end, length - end, &c);
+            continue;
+        }
+        last = end;
         if ((done < begin && !match_add(w, s.begin + done, s.begin + begin, inverted)) || !match_add(w, s.begin + begin, s.begin + end, !inverted))
             return 0;
         done = end;

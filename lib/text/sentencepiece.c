@@ -261,7 +261,7 @@ static int32_t replace_blanks(draft *d, int which, const char *pattern, const ch
     image_op op = { .kind = OP_REPLACE_PATTERN };
     int32_t status = draft_text(d, by, strlen(by), &op.other, &op.other_length);
     if (status == ECREC_OK)
-        status = draft_pattern(d, d->name, pattern, strlen(pattern), &op.pattern);
+        status = draft_pattern(d, d->name, pattern, strlen(pattern), 0, &op.pattern);
     return status == ECREC_OK ? draft_op(d, which, op) : status;
 }
 

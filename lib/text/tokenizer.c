@@ -31,9 +31,9 @@ static int32_t open_parts(tokenizer *t, ecrec_error *err)
     (void)read_u32(&r);
     if (r.failed || magic != IMAGE_MAGIC)
         return bad(err, "it does not begin as one");
-    if (version != IMAGE_VERSION)
-        return error_set(err, ECREC_ERR_UNSUPPORTED, "the tokenizer has version %u, this library reads %u (import the model again)", version,
-                         IMAGE_VERSION);
+    if (version != IMAGE_VERSION && version != IMAGE_VERSION_MORE)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "the tokenizer has version %u, this library reads %u and %u (import the model again)", version,
+                         IMAGE_VERSION, IMAGE_VERSION_MORE);
     if (count != PART_COUNT)
         return bad(err, "number of parts");
     for (int i = 0; i < PART_COUNT; i++) {

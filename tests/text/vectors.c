@@ -369,6 +369,11 @@ static void linear_time(void **state)
             check_linear(&w, folders[i]);
             machine_close(&w);
         }
+    static const char looking[] = "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(?<=a)b|\\\\b\\\\w+\\\\b|(?<!x)1*\"},\"behavior\":\"Isolated\","
+                                  "\"invert\":false},\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":0}}}";
+    assert_true(open_json_text(&w, strdup(looking), sizeof looking - 1));
+    check_linear(&w, "a pattern that looks behind");
+    machine_close(&w);
     const bpe_settings settings = { 0, 0, 0, NULL, NULL, NULL, NULL, NULL };
     if (open_merges(&w, "gpt2", &settings)) {
         check_linear(&w, "gpt2");
@@ -384,10 +389,10 @@ static void linear_time(void **state)
 static void patterns(void **state)
 {
     static const struct { const char *pattern, *why; } refused[] = {
-        { "x[^y]*y", "quadratic" }, { "a|b*", "nothing" }, { "^a", "anchor" }, { "(?<=a)b", "group" }, { "(a)b{2,1}", "repetition" }, { "[a", "not closed" },
+        { "x[^y]*y", "quadratic" }, { "(?<=a*)b", "fixed length" }, { "(?<=aaaaaaaaa)b", "8 characters" }, { "(a)\\\\1", "back reference" }, { "(a)b{2,1}", "repetition" }, { "[a", "not closed" },
         { "(?!ab)c", "more than one" }, { "a++a", "possessive" },
     };
-    static const char *const taken[] = { "a|b+", "[^a-c]{2,3}?", "(?i:ab|c)?d", " +$", "a++b", "(?:x(?!y)|z)+" };
+    static const char *const taken[] = { "a|b+", "[^a-c]{2,3}?", "(?i:ab|c)?d", " +$", "a++b", "(?:x(?!y)|z)+", "a|b*", "^a", "(?<=ab|c)d", "\\\\bx\\\\Z", "[[:alpha:]&&[^a]]" };
     char text[512];
     memory m;
     buffer image;
@@ -403,7 +408,7 @@ static void patterns(void **state)
         const int32_t status = tokenizer_compile_json(&m, text, (size_t)length, &image, &err);
         if (i >= n && status != ECREC_OK)
             fail_msg("%s: %s", pattern, err.message);
-        if (i < n && (status != ECREC_ERR_UNSUPPORTED || strstr(err.message, pattern) == NULL || strstr(err.message, refused[i].why) == NULL))
+        if (i < n && (status != ECREC_ERR_UNSUPPORTED || (strchr(pattern, '\\') == NULL && strstr(err.message, pattern) == NULL) || strstr(err.message, refused[i].why) == NULL))
             fail_msg("%s: status %d, \"%s\"", pattern, status, err.message);
     }
     buffer_release(&image);
