@@ -18,7 +18,7 @@ import threading
 
 import numpy as np
 
-__all__ = ["Context", "Model", "Schema", "Batch", "Error", "evaluate", "version"]
+__all__ = ["Context", "Index", "Model", "Schema", "Batch", "Error", "evaluate", "version"]
 
 _lib = c.CDLL(os.environ.get("ECREC_LIBRARY", "libecrec.so.0"))
 _NONE = 2 ** 64 - 1
@@ -43,6 +43,8 @@ _ContextOptions = _options("_ContextOptions", ("threads", _u32), ("allocator", _
                            ("memory_limit", _u64), ("cpu_mask", _u32), ("reserved", _u32))
 _EncodeOptions = _options("_EncodeOptions", ("pooling", _u32), ("normalize", _u32), ("max_length", _u32), ("prompt", _s), ("progress", _PROGRESS),
                           ("progress_opaque", _p))
+_IndexOptions = _options("_IndexOptions", ("type", _u32), ("similarity", _u32), ("dimension", _u32), ("vectors", _p), ("count", c.c_size_t),
+                         ("stride", c.c_size_t), ("scales", _p), ("borrow", _u32), ("reserved", _u32), ("release", _p), ("opaque", _p))
 _TokenizeOptions = _options("_TokenizeOptions", ("max_length", _u32), ("no_special", _u32), ("reserved", _u32), ("pair", _s), ("pair_length", c.c_size_t))
 _ScoreOptions = _options("_ScoreOptions", ("logits", _u32), ("snapshot", _u64), ("contributions", _p), ("contributions_capacity", c.c_size_t))
 _UpdateOptions = _options("_UpdateOptions", ("passes", _u32), ("learning_rate", _f64), ("decay", _f64), ("max_loss_growth", _f64), ("seed", _u64),
@@ -91,7 +93,7 @@ for _name, _result in {"ecrec_status_name": _s, "ecrec_version": _u32, "ecrec_mo
                        "ecrec_schema_field_name": _s, "ecrec_schema_label_name": _s, "ecrec_schema_field_kind": c.c_int32,
                        "ecrec_schema_find_field": _u32, "ecrec_report_json": _s, "ecrec_context_cpu_text": _s, "ecrec_context_threads": _u32}.items():
     getattr(_lib, _name).restype = _result
-for _name in ("context", "model", "session", "schema", "batch", "report"):
+for _name in ("context", "model", "session", "schema", "batch", "report", "index", "searcher"):
     getattr(_lib, f"ecrec_{_name}_release").restype = None
     getattr(_lib, f"ecrec_{_name}_release").argtypes = [_p]
 
@@ -190,6 +192,45 @@ class Context(_Handle):
         values = [_u64() for _ in range(3)]
         _lib.ecrec_context_memory(self._h, *[c.byref(v) for v in values])
         return dict(zip(("live", "peak", "allocations"), (v.value for v in values)))
+
+
+class Index(_Handle):
+    """Vectors to search exactly, used where they lie: an n x d array of float32, float16, or int8 with n scales. A numpy.memmap will do."""
+
+    _release = _lib.ecrec_index_release
+
+    def __init__(self, context, vectors, scales=None, cosine=False):
+        kind = {"float32": 1, "float16": 2, "int8": 4}.get(str(vectors.dtype))
+        if vectors.ndim != 2 or kind is None or vectors.strides[1] != vectors.itemsize or vectors.strides[0] < 0 or vectors.strides[0] % vectors.itemsize:
+            raise TypeError("an n x d array of float32, float16 or int8, its rows without gaps, is needed")
+        scales = None if scales is None else np.ascontiguousarray(scales, np.float32)
+        if scales is not None and scales.shape != (len(vectors),):
+            raise ValueError(f"there are {scales.size} scales for {len(vectors)} vectors")
+        options, handle = _fill(_IndexOptions, type=kind, similarity=1 + bool(cosine), dimension=vectors.shape[1], vectors=vectors.ctypes.data, count=len(vectors),
+                                stride=max(vectors.strides[0] // vectors.itemsize, vectors.shape[1]), scales=None if scales is None else scales.ctypes.data,
+                                borrow=1), _p()
+        _call(_lib.ecrec_index_create, context._h, c.byref(options), c.byref(handle))
+        super().__init__(handle)
+        self._borrowed, self._local = (vectors, scales, context), threading.local()
+
+    def close(self):
+        """Free the index and this thread's scratch."""
+        self.__dict__.pop("_local", None)
+        super().close()
+
+    def search(self, queries, k=10):
+        """The k best for each query: (n x k uint64 indices, n x k float32 scores), best first; where there are fewer, 2^64 - 1 and -infinity."""
+        queries = np.ascontiguousarray(queries, np.float32)
+        if queries.ndim != 2:
+            raise ValueError("an n x d array of queries is needed")
+        if getattr(self._local, "most", 0) < k:
+            handle = _p()
+            _call(_lib.ecrec_searcher_create, self._h, c.c_size_t(k), c.byref(handle))
+            self._local.searcher, self._local.most = type("Searcher", (_Handle,), {"_release": _lib.ecrec_searcher_release})(handle), k
+        indices, scores = np.empty((len(queries), k), np.uint64), np.empty((len(queries), k), np.float32)
+        _call(_lib.ecrec_search, self._local.searcher._h, _p(queries.ctypes.data), c.c_size_t(len(queries)), _u32(queries.shape[1]), c.c_size_t(k),
+              _p(indices.ctypes.data), _p(scores.ctypes.data), c.c_size_t(indices.size))
+        return indices, scores
 
 
 class Schema(_Handle):

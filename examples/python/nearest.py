@@ -4,8 +4,6 @@
 """
 import sys
 
-import numpy as np
-
 import ecrec
 
 
@@ -15,12 +13,15 @@ def main():
     texts = sys.stdin.read().splitlines()
     try:
         with ecrec.Context(threads=2) as context, ecrec.Model.load(context, sys.argv[1]) as model:
-            vectors, query = model.encode(texts), model.encode([sys.argv[2]])[0]
+            if not texts:
+                return
+            vectors, query = model.encode(texts), model.encode([sys.argv[2]])
+            with ecrec.Index(context, vectors, cosine=True) as index:
+                indices, cosines = index.search(query, k=len(texts))
     except ecrec.Error as error:
         raise SystemExit(f"nearest.py: {error}")
-    cosines = vectors @ query  # unit length: the dot product is the cosine
-    for i in np.argsort(-cosines, kind="stable"):
-        print(f"{cosines[i]:.3f}  {texts[i]}")
+    for i, cosine in zip(indices[0], cosines[0]):
+        print(f"{cosine:.3f}  {texts[i]}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@
 #include "ecrec/learn.h"
 #include "ecrec/model.h"
 #include "ecrec/rank.h"
+#include "ecrec/search.h"
 #include "ecrec/text.h"
 
 #endif

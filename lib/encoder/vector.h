@@ -1,4 +1,4 @@
-/* Vectors as they are handed out: cut, to unit length, in the type that the caller stores. Inside the encoder room only. */
+/* Vectors as they are handed out: cut, to unit length, in the type that the caller stores. Of the encoder room; the catalogue stores queries the same way. */
 #ifndef ECREC_LIB_ENCODER_VECTOR_H
 #define ECREC_LIB_ENCODER_VECTOR_H
 

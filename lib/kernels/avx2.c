@@ -19,4 +19,5 @@ static inline __m256i vi_four(const uint8_t *q)
 }
 #include "kernels/simd_madd.h"
 
+#include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

@@ -27,6 +27,10 @@ typedef __m256i vi;
 #define vf_unpack_low2(a, b) _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)))
 #define vf_unpack_high2(a, b) _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)))
 #define vi_set _mm256_set1_epi32
+#define vi_xor _mm256_xor_si256
+#define SEARCH_QUERIES 2
+#define vf_load_half(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define vf_load_brain(p) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))), 16))
 #define vi_sub _mm256_sub_epi32
 #define vi_mul _mm256_mullo_epi32
 #define vi_load(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
@@ -47,6 +51,13 @@ static inline vf vf_scale(vf x, vf n)
     vf a = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
     vf b = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
     return _mm256_mul_ps(_mm256_mul_ps(x, a), b);
+}
+
+static inline int vi_total(__m256i v)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
 static inline float vf_sum(vf v)
@@ -101,10 +112,7 @@ static int32_t dot_s8(size_t n, const int8_t *a, const int8_t *b)
         __m256i y = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(b + i)));
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(x, y));
     }
-    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
-    int32_t total = _mm_cvtsi128_si32(s);
+    int32_t total = vi_total(sum);
     for (; i < n; i++)
         total += (int32_t)a[i] * b[i];
     return total;

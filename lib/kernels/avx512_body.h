@@ -30,6 +30,11 @@ typedef __m512i vi;
 #define vf_unpack_high2(a, b) _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)))
 #define vf_pick(table, v) _mm512_permutexvar_ps(_mm512_castps_si512(v), _mm512_loadu_ps(table))
 #define vi_set _mm512_set1_epi32
+#define vi_xor _mm512_xor_si512
+#define vi_total _mm512_reduce_add_epi32
+#define SEARCH_QUERIES 4
+#define vf_load_half(p) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
+#define vf_load_brain(p) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(p))), 16))
 #define vi_sub _mm512_sub_epi32
 #define vi_mul _mm512_mullo_epi32
 #define vi_load(p) _mm512_loadu_si512((const void *)(p))

@@ -11,4 +11,5 @@
 #define vi_zero _mm512_setzero_si512
 #include "kernels/simd_dot4.h"
 
+#include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

@@ -59,6 +59,20 @@ typedef struct attention_call {
     float *scratch;    /* attention_scratch(tokens, head_size) floats */
 } attention_call;
 
+/* Similarities of vectors as they are stored, out[row * out_stride + query] = sum_i vector[row][i] * query[query][i]. The sum over i
+ * has one order for a pair, whatever else is asked for: bits do not depend on the other rows and queries. */
+typedef struct dots_call {
+    int32_t type;              /* VECTORS_* */
+    size_t rows, queries, dimension;
+    const void *vectors;
+    size_t stride;             /* elements from one vector to the next */
+    const float *query;        /* query_stride floats from one to the next */
+    size_t query_stride;
+    float *out;
+    size_t out_stride;
+} dots_call;
+enum { VECTORS_F32 = 1, VECTORS_F16 = 2, VECTORS_BF16 = 3, VECTORS_S8 = 4 /* dots_s8 */ };
+
 typedef struct kernels {
     const char *name; /* "portable", "avx2", ... */
     uint32_t level;   /* ECREC_CPU_* */
@@ -87,6 +101,11 @@ typedef struct kernels {
      * a[r * row + i * step] and b is packed, k x tile_n */
     uint32_t tile_m, tile_n;
     void (*tile_f32)(size_t k, const float *a, size_t row, size_t step, const float *b, float *c, size_t c_stride, int32_t accumulate);
+    void (*dots)(const dots_call *call);
+    /* out[row] = sum_i vectors[row][i] * query[i], exactly; dimension <= 65536, query never -128. */
+    void (*dots_s8)(size_t rows, size_t dimension, const int8_t *vectors, size_t stride, const int8_t *query, int32_t *out);
+    /* out[column] = the highest of x[row * stride + column], rows of `columns`; NaN is passed over, nothing left gives -infinity. */
+    void (*column_peaks)(size_t rows, size_t columns, const float *x, size_t stride, float *out);
     void *blis; /* what BLIS knows of this processor, where its tile runs the large products instead (matmul_ask_blis); else NULL */
 } kernels;
 
@@ -98,6 +117,9 @@ const kernels *kernels_portable(void);
 const kernels *const *kernels_all(void);
 
 size_t attention_scratch(size_t tokens, size_t head_size); /* floats */
+
+/* Number i of a stored vector. */
+float vector_value(int32_t type, const void *vector, size_t i);
 
 /* Scalar functions that all levels' tails use: error bounds are tested. */
 float scalar_exp(float x);      /* <= 2 ulp over its whole range */

@@ -23,4 +23,5 @@ static inline vi vi_four(const uint8_t *q)
 }
 #include "kernels/simd_madd.h"
 
+#include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

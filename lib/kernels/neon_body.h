@@ -24,6 +24,11 @@ typedef int32x4_t vi;
 #define vf_sum vaddvq_f32
 #define vf_highest vmaxvq_f32
 #define vi_set vdupq_n_s32
+#define vi_xor veorq_s32
+#define vi_total vaddvq_s32
+#define SEARCH_QUERIES 4
+#define vf_load_half(p) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))
+#define vf_load_brain(p) vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16))
 #define vi_add vaddq_s32
 #define vi_sub vsubq_s32
 #define vi_mul vmulq_s32

@@ -207,9 +207,49 @@ static void tile_f32(size_t k, const float *a, size_t row, size_t step, const fl
             c[r * c_stride + j] = acc[r][j] + (accumulate ? c[r * c_stride + j] : 0);
 }
 
+float vector_value(int32_t type, const void *vector, size_t i)
+{
+    switch (type) {
+    case VECTORS_F16: return float_of_half(((const uint16_t *)vector)[i]);
+    case VECTORS_S8: return ((const int8_t *)vector)[i];
+    case VECTORS_BF16: return float_of_bits((uint32_t)((const uint16_t *)vector)[i] << 16);
+    default: return ((const float *)vector)[i];
+    }
+}
+
+static void dots(const dots_call *c)
+{
+    const size_t bytes = c->type == VECTORS_F32 ? 4 : 2;
+    for (size_t r = 0; r < c->rows; r++) {
+        const void *vector = (const char *)c->vectors + r * c->stride * bytes;
+        for (size_t q = 0; q < c->queries; q++) {
+            float sum = 0;
+            for (size_t i = 0; i < c->dimension; i++)
+                sum += vector_value(c->type, vector, i) * c->query[q * c->query_stride + i];
+            c->out[r * c->out_stride + q] = sum;
+        }
+    }
+}
+
+static void dots_s8(size_t rows, size_t dimension, const int8_t *vectors, size_t stride, const int8_t *query, int32_t *out)
+{
+    for (size_t r = 0; r < rows; r++)
+        out[r] = dot_s8(dimension, vectors + r * stride, query);
+}
+
+static void column_peaks(size_t rows, size_t columns, const float *x, size_t stride, float *out)
+{
+    for (size_t c = 0; c < columns; c++)
+        out[c] = -INFINITY;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++)
+            out[c] = x[r * stride + c] > out[c] ? x[r * stride + c] : out[c];
+}
+
 const kernels *kernels_portable(void)
 {
     static const kernels table = { "portable", ECREC_CPU_PORTABLE, gemm_f32, gemm_s8, quantize_rows, attention, layer_norm,
-                                   rms_norm, activate, exponential, softmax, dot_f32, dot_s8, axpy_f32, 4, PANEL, tile_f32, NULL };
+                                   rms_norm, activate, exponential, softmax, dot_f32, dot_s8, axpy_f32, 4, PANEL, tile_f32,
+                                   dots, dots_s8, column_peaks, NULL };
     return &table;
 }

@@ -27,6 +27,18 @@ static inline float float_of_bits(uint32_t bits)
     return f;
 }
 
+/* IEEE 754 binary16 to binary32, exact. */
+static inline float float_of_half(uint16_t half)
+{
+    const uint32_t sign = (uint32_t)(half & 0x8000) << 16, rest = half & 0x7FFF;
+    if (rest >= 0x7C00) /* infinity, NaN */
+        return float_of_bits(sign | 0x7F800000 | (rest & 0x3FF) << 13);
+    if (rest >= 0x400)
+        return float_of_bits(sign | ((rest << 13) + (112u << 23)));
+    const float small = (float)rest * 5.9604644775390625e-8f; /* 2^-24 */
+    return sign != 0 ? -small : small;
+}
+
 /* Constants of exp: Cody and Waite's split of ln 2, and Taylor-like minimax coefficients on |r| <= ln(2)/2. */
 #define EXP_LOG2E 1.44269504088896341f
 #define EXP_LN2_HIGH 0.693359375f

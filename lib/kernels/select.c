@@ -78,6 +78,24 @@ static void attend(const kernels *table, tile_data *t, int which)
     table->attention(&a);
 }
 
+/* Similarities: the float ones as near as products are, the 8-bit ones to the bit. */
+static int similar(const kernels *table, const kernels *reference, tile_data *t)
+{
+    int32_t sums[2][M];
+    const int8_t *bytes = (const int8_t *)t->q[0];
+    int8_t query[K];
+    const dots_call c = { VECTORS_F32, M, 1, K, t->x, STRIDE, t->bias, N, t->out[0], 1 };
+    dots_call again = c;
+    again.out = t->out[1];
+    reference->dots(&c);
+    table->dots(&again);
+    for (size_t i = 0; i < K; i++)
+        query[i] = (int8_t)((int32_t)(t->bias[i] * 50));
+    reference->dots_s8(M, K, bytes, STRIDE, query, sums[0]);
+    table->dots_s8(M, K, bytes, STRIDE, query, sums[1]);
+    return close_to(t->out[1], t->out[0], M, 1e-5f) && memcmp(sums[0], sums[1], sizeof sums[0]) == 0;
+}
+
 int kernels_verify(const kernels *table)
 {
     const kernels *reference = kernels_portable();
@@ -103,7 +121,7 @@ int kernels_verify(const kernels *table)
         return 0;
     attend(reference, &t, 0);
     attend(table, &t, 1);
-    return close_to(t.out[1], t.out[0], M * STRIDE, 1e-5f);
+    return close_to(t.out[1], t.out[0], M * STRIDE, 1e-5f) && similar(table, reference, &t);
 }
 
 const kernels *kernels_choose(const kernels *const *tables, uint32_t available, uint32_t *rejected)

@@ -24,6 +24,7 @@ typedef __m128i vi;
 #define vf_min _mm_min_ps
 #define vf_first _mm_cvtss_f32
 #define vi_set _mm_set1_epi32
+#define SEARCH_QUERIES 2
 #define vi_sub _mm_sub_epi32
 #define vi_load(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
 #define vi_to_vf _mm_cvtepi32_ps
@@ -40,6 +41,27 @@ static inline __m128 vf_round(__m128 x)
 {
     const __m128 magic = _mm_set1_ps(12582912.0f);
     return _mm_sub_ps(_mm_add_ps(x, magic), magic);
+}
+
+/* Halves as the exponent and fraction of floats that are 2^-112 times too large; what was infinite or NaN gets its exponent back. */
+static inline __m128 vf_load_half(const unsigned short *p)
+{
+    const __m128i h = _mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i *)(const void *)p), _mm_setzero_si128());
+    const __m128i rest = _mm_slli_epi32(_mm_and_si128(h, _mm_set1_epi32(0x7FFF)), 13), sign = _mm_slli_epi32(_mm_and_si128(h, _mm_set1_epi32(0x8000)), 16);
+    const __m128i special = _mm_and_si128(_mm_cmpgt_epi32(rest, _mm_set1_epi32(0x0F7FFFFF)), _mm_set1_epi32(0x7F800000));
+    const __m128 scaled = _mm_mul_ps(_mm_castsi128_ps(rest), _mm_castsi128_ps(_mm_set1_epi32(0x77800000)));
+    return _mm_or_ps(_mm_or_ps(scaled, _mm_castsi128_ps(special)), _mm_castsi128_ps(sign));
+}
+
+static inline __m128 vf_load_brain(const unsigned short *p)
+{
+    return _mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+
+static inline int vi_total(__m128i v)
+{
+    const __m128i s = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
 static inline __m128i vi_mul(__m128i a, __m128i b)
@@ -120,8 +142,7 @@ static int32_t dot_s8(size_t n, const int8_t *a, const int8_t *b)
         const __m128i x = _mm_loadl_epi64((const __m128i *)(const void *)(a + i)), y = _mm_loadl_epi64((const __m128i *)(const void *)(b + i));
         sum = _mm_add_epi32(sum, _mm_madd_epi16(_mm_unpacklo_epi8(x, _mm_cmpgt_epi8(none, x)), _mm_unpacklo_epi8(y, _mm_cmpgt_epi8(none, y))));
     }
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-    int32_t total = _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
+    int32_t total = vi_total(sum);
     for (; i < n; i++)
         total += (int32_t)a[i] * b[i];
     return total;
@@ -153,4 +174,5 @@ static inline __m128i vi_pairs(__m128i a, __m128i b)
 }
 #include "kernels/simd_madd.h"
 
+#include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

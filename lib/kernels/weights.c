@@ -135,6 +135,24 @@ void weights_pack(int32_t type, size_t n, size_t k, const float *source, size_t 
         pack_s8(n, k, source, stride, block);
 }
 
+void weights_pack_s8(size_t n, size_t k, const int8_t *source, const float *scales, void *block)
+{
+    const size_t padded = weights_k_padded(WEIGHTS_S8, k), rows = panels_of(n) * PANEL, bytes = panel_bytes(WEIGHTS_S8, n, k);
+    int8_t *panels = block;
+    float *scale = (float *)(void *)((unsigned char *)block + bytes);
+    int32_t *sums = (int32_t *)(void *)(scale + rows);
+    memset(panels, 0, bytes);
+    for (size_t c = 0; c < rows; c++) {
+        int8_t *to = panels + (c / PANEL) * padded * PANEL + (c % PANEL) * 4;
+        scale[c] = c < n ? scales[c] : 0;
+        sums[c] = 0;
+        for (size_t i = 0; c < n && i < k; i++) {
+            to[(i / 4) * (4 * PANEL) + i % 4] = source[c * k + i];
+            sums[c] += source[c * k + i];
+        }
+    }
+}
+
 void weights_unpack(const weights *w, float *out, size_t stride)
 {
     size_t padded = weights_k_padded(w->type, w->k);

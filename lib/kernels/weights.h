@@ -30,6 +30,8 @@ void weights_view(weights *w, int32_t type, size_t n, size_t k, const void *bloc
 float weights_clip(const float *row, size_t k);
 /* From row-major n x k float32 (row stride in floats). S8: symmetric, scale per channel chosen as doc/quantisation.md says. */
 void weights_pack(int32_t type, size_t n, size_t k, const float *source, size_t stride, void *block);
+/* From bytes that are quantised already, n x k without gaps, and a scale a row. */
+void weights_pack_s8(size_t n, size_t k, const int8_t *source, const float *scales, void *block);
 /* Back to row-major float32 (S8: dequantised). */
 void weights_unpack(const weights *w, float *out, size_t stride);
 

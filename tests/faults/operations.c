@@ -437,6 +437,40 @@ static int32_t items(world *w)
     return s ? s : ecrec_score_items(w->shop, w->shopping, vectors, 2, TINY_HIDDEN, scores, 2 * TINY_ITEMS, &w->err);
 }
 
+static int32_t search(world *w)
+{
+    static const float vectors[4 * 3] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 0, 0 };
+    static const int8_t bytes[4 * 3] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 0, 0 };
+    static const float scales[4] = { 1, 2, 3, 4 };
+    for (int i = 0; i < 3; i++) {
+        ecrec_index_options o = ECREC_INDEX_OPTIONS_INIT;
+        ecrec_index *index = NULL;
+        ecrec_searcher *searcher = NULL;
+        uint64_t indices[6];
+        float scores[6];
+        o.type = i == 1 ? ECREC_TYPE_S8 : ECREC_TYPE_F32;
+        o.vectors = i == 1 ? (const void *)bytes : vectors;
+        o.scales = scales;
+        o.similarity = i == 2 ? ECREC_SIMILARITY_COSINE : ECREC_SIMILARITY_DOT;
+        o.dimension = 3;
+        o.count = 4;
+        int32_t s = ecrec_index_create(w->context, &o, &index, &w->err);
+        s = s ? s : ecrec_searcher_create(index, 3, &searcher, &w->err);
+        s = s ? s : ecrec_search(searcher, vectors, 2, 3, 3, indices, scores, 6, &w->err);
+        if (s == ECREC_OK) {
+            ecrec_index_release(ecrec_index_reference(index));
+            assert_int_equal(indices[0], i == 1 ? 2 : i == 2 ? 0 : 2);
+            assert_int_equal(ecrec_index_count(index), 4);
+            assert_int_equal(ecrec_index_dimension(index), 3);
+        }
+        ecrec_searcher_release(searcher);
+        ecrec_index_release(index);
+        if (s != ECREC_OK)
+            return s;
+    }
+    return ECREC_OK;
+}
+
 static int32_t import_images(world *w)
 {
     ecrec_model *m = NULL;
@@ -513,7 +547,7 @@ static int32_t options(world *w)
     union {
         ecrec_context_options context; ecrec_import_options import; ecrec_load_options load; ecrec_session_options session;
         ecrec_tokenize_options tokenize; ecrec_encode_options encode; ecrec_field_options field; ecrec_score_options score;
-        ecrec_label_options label; ecrec_network_options network; ecrec_fit_options fit; ecrec_update_options update; ecrec_prune_options prune; ecrec_quantize_options quantize;
+        ecrec_label_options label; ecrec_network_options network; ecrec_fit_options fit; ecrec_update_options update; ecrec_prune_options prune; ecrec_quantize_options quantize; ecrec_index_options index;
     } o;
     (void)w;
 #define INIT(kind)                                           \
@@ -522,7 +556,7 @@ static int32_t options(world *w)
         assert_int_equal(o.kind.size, sizeof o.kind);        \
     } while (0)
     INIT(context); INIT(import); INIT(load); INIT(session); INIT(tokenize); INIT(encode);
-    INIT(field); INIT(label); INIT(network); INIT(fit); INIT(score); INIT(update); INIT(prune); INIT(quantize);
+    INIT(field); INIT(label); INIT(network); INIT(fit); INIT(score); INIT(update); INIT(prune); INIT(quantize); INIT(index);
 #undef INIT
     ecrec_classify_options classifying;
     ecrec_classify_options_init(&classifying);
@@ -706,6 +740,8 @@ const operation operations[] = {
     { "classify", classify, 0, "ecrec_classify ecrec_model_labels ecrec_model_label" },
     { "images", images, 0, "ecrec_encode_images ecrec_prepare_images" },
     { "items", items, 0, "ecrec_model_items ecrec_score_items" },
+    { "search", search, 1, "ecrec_index_create ecrec_index_reference ecrec_index_release ecrec_index_count ecrec_index_dimension "
+                           "ecrec_searcher_create ecrec_searcher_release ecrec_search" },
     { "import images", import_images, 1, "ecrec_model_import" },
     { "tokenise", tokenize, 0, "ecrec_tokenize ecrec_token_text ecrec_vocabulary_size" },
     { "detokenise", detokenize, 0, "ecrec_detokenize" },
@@ -717,6 +753,6 @@ const operation operations[] = {
                              "ecrec_model_max_length ecrec_model_hidden_size ecrec_model_image ecrec_model_space ecrec_model_variant ecrec_status_name ecrec_version ecrec_id_hash" },
     { "options", options, 0, "ecrec_context_options_init ecrec_import_options_init ecrec_load_options_init ecrec_session_options_init "
                              "ecrec_tokenize_options_init ecrec_encode_options_init ecrec_encode_input_init ecrec_encode_output_init ecrec_classify_options_init ecrec_field_options_init ecrec_label_options_init ecrec_network_options_init ecrec_score_options_init "
-                             "ecrec_update_options_init ecrec_fit_options_init ecrec_prune_options_init ecrec_quantize_options_init ecrec_error_init" },
+                             "ecrec_update_options_init ecrec_fit_options_init ecrec_prune_options_init ecrec_quantize_options_init ecrec_index_options_init ecrec_error_init" },
 };
 const size_t operation_count = sizeof operations / sizeof *operations;

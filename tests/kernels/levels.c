@@ -401,6 +401,93 @@ static void vectors(void **state)
     }
 }
 
+static double stored_number(int32_t type, uint16_t bits)
+{
+    uint32_t wide = (uint32_t)bits << 16;
+    float f;
+    memcpy(&f, &wide, 4);
+    if (type == VECTORS_BF16)
+        return f;
+    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    const double size = exponent == 31 ? (fraction != 0 ? NAN : INFINITY) : exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
+    return (bits & 0x8000) != 0 ? -size : size;
+}
+
+/* Rows and queries of every number, stored every way; a pair alone has the same bits. */
+static void similarities(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 150; round++) {
+        const int32_t type = round % 3 + 1;
+        const size_t rows = draw_size(1, 21), queries = draw_size(1, 11), n = draw_size(1, 90), stride = n + draw_size(0, 4), q_stride = n + draw_size(0, 4);
+        const size_t count = (rows - 1) * stride + n;
+        float *x = draw_floats(count), *query = draw_floats((queries - 1) * q_stride + n);
+        uint16_t *half = guarded(count * 2);
+        for (size_t i = 0; i < count; i++) /* every pattern that is finite; of bfloat16 those that floats of -2 .. 2 round to */
+            half[i] = type == VECTORS_F16 ? (uint16_t)(draw() % 5 == 0 ? draw() & 0x83FF : draw() & 0xBFFF) : (uint16_t)(0x3F00 | (draw() & 0x80FF));
+        if (round % 10 == 1)
+            half[draw_size(0, count - 1)] = type == VECTORS_F16 ? 0x7C00 : 0x7F80;
+        if (round % 10 == 2)
+            half[draw_size(0, count - 1)] = type == VECTORS_F16 ? 0xFE01 : 0xFFC1;
+        EACH_LEVEL(t) {
+            float *out = guarded(rows * queries * sizeof(float)), *alone = guarded(sizeof(float)), *peaks = guarded(queries * sizeof(float));
+            const dots_call c = { type, rows, queries, n, type == VECTORS_F32 ? (void *)x : half, stride, query, q_stride, out, queries };
+            t->dots(&c);
+            for (size_t r = 0; r < rows; r++)
+                for (size_t q = 0; q < queries; q++) {
+                    double sum = 0, size = 0;
+                    for (size_t i = 0; i < n; i++) {
+                        const double v = type == VECTORS_F32 ? (double)x[r * stride + i] : stored_number(type, half[r * stride + i]);
+                        sum += v * query[q * q_stride + i];
+                        size += fabs(v * query[q * q_stride + i]);
+                    }
+                    const float got = out[r * queries + q];
+                    if (!isfinite(sum) ? !(isnan(sum) ? isnan(got) : (double)got == sum) : !(fabs(got - sum) <= FLT_EPSILON * ((double)n + 1) * size + 1e-37))
+                        fail_msg("%s: similarity of type %d, row %zu, query %zu: %.9g, exactly %.9g", t->name, (int)type, r, q, (double)got, sum);
+                }
+            const size_t row = draw_size(0, rows - 1), q = draw_size(0, queries - 1);
+            const dots_call one = { type, 1, 1, n, (const char *)c.vectors + row * stride * (type == VECTORS_F32 ? 4 : 2), stride, query + q * q_stride, q_stride, alone, 1 };
+            t->dots(&one);
+            if (!same_bits(alone, out + row * queries + q, sizeof(float)) && !isnan(*alone))
+                fail_msg("%s: row %zu of %zu and query %zu of %zu have other bits alone", t->name, row, rows, q, queries);
+            out[draw_size(0, rows * queries - 1)] = NAN;
+            t->column_peaks(rows, queries, out, queries, peaks);
+            for (size_t j = 0; j < queries; j++) {
+                float most = -INFINITY;
+                for (size_t r = 0; r < rows; r++)
+                    most = out[r * queries + j] > most ? out[r * queries + j] : most;
+                assert_true(peaks[j] == most);
+            }
+        }
+        guarded_release();
+    }
+}
+
+static void similarities_s8(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++) {
+        const size_t rows = draw_size(1, 21), n = round == 0 ? 65536 : draw_size(1, 300), stride = n + draw_size(0, 4);
+        int8_t *x = guarded((rows - 1) * stride + n), *query = guarded(n);
+        for (size_t i = 0; i < (rows - 1) * stride + n; i++)
+            x[i] = round % 5 == 0 ? -128 : (int8_t)draw();
+        for (size_t i = 0; i < n; i++)
+            query[i] = round % 5 == 0 ? 127 : (int8_t)(draw() % 255 - 127);
+        EACH_LEVEL(t) {
+            int32_t *out = guarded(rows * sizeof(int32_t));
+            t->dots_s8(rows, n, x, stride, query, out);
+            for (size_t r = 0; r < rows; r++) {
+                int64_t sum = 0;
+                for (size_t i = 0; i < n; i++)
+                    sum += (int32_t)x[r * stride + i] * query[i];
+                if (out[r] != sum)
+                    fail_msg("%s: 8-bit similarity of row %zu of %zu, %zu numbers: %d, exactly %lld", t->name, r, rows, n, (int)out[r], (long long)sum);
+            }
+        }
+        guarded_release();
+    }
+}
+
 static void large_product(void **state)
 {
     (void)state;
@@ -474,7 +561,8 @@ int main(void)
         print_message("level %s\n", levels[i]->name);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(product_f32), cmocka_unit_test(product_s8), cmocka_unit_test(attention), cmocka_unit_test(norms),
-        cmocka_unit_test(activations), cmocka_unit_test(exponential), cmocka_unit_test(softmax), cmocka_unit_test(vectors), cmocka_unit_test(large_product),
+        cmocka_unit_test(activations), cmocka_unit_test(exponential), cmocka_unit_test(softmax), cmocka_unit_test(vectors), cmocka_unit_test(similarities), cmocka_unit_test(similarities_s8),
+        cmocka_unit_test(large_product),
         cmocka_unit_test(self_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
