@@ -1,6 +1,7 @@
 /* Sessions, and the views that models bind to their parts and snapshots. */
 #include "session.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -152,12 +153,14 @@ static int32_t session_fill(ecrec_session *s, const ecrec_session_options *optio
     const snapshot *now = snapshot_read(model, &s->reading, 0);
     const encoder *e = now->encoder;
     uint32_t most = context_threads(model->context);
+    const size_t text_bytes = options != NULL && options->size >= sizeof *options ? (size_t)options->max_text_bytes : 0;
     uint32_t threads = options != NULL && options->threads != 0 && options->threads < most ? options->threads : most;
     int32_t status = ECREC_OK;
     if (e != NULL)
-        status = embed_create(m, e, model->tokenizer, model->pictures, threads, options != NULL ? options->max_tokens : 0, &s->embed, err);
+        status = embed_create(m, e, model->tokenizer, model->pictures, threads, options != NULL ? options->max_tokens : 0, text_bytes, &s->embed,
+                              err);
     else if (model->tokenizer != NULL)
-        status = token_work_create(m, model->tokenizer, &s->words, err);
+        status = token_work_create_for(m, model->tokenizer, text_bytes, &s->words, err);
     if (status == ECREC_OK && model->schema != NULL)
         status = score_scratch_create(m, model->schema, e != NULL ? e->dimension : 0, threads, &s->score, err);
     snapshot_done(&s->reading);
@@ -169,9 +172,10 @@ int32_t ecrec_session_create(ecrec_model *model, const ecrec_session_options *op
 {
     if (model == NULL || session == NULL)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_session_create: %s is NULL", model == NULL ? "model" : "session");
-    if (options != NULL && options->size < sizeof *options)
-        return error_set(err, ECREC_ERR_INVALID, "ecrec_session_options: size is %u, expected %zu or more",
-                         options->size, sizeof *options);
+    CHECK_OPTIONS_SINCE(ecrec_session_options, options, offsetof(ecrec_session_options, max_text_bytes));
+    if (options != NULL && options->size >= sizeof *options && options->max_text_bytes >= UINT32_MAX)
+        return error_set(err, ECREC_ERR_LIMIT, "ecrec_session_options: max_text_bytes is %llu, a text has less than 4 GiB",
+                         (unsigned long long)options->max_text_bytes);
     ecrec_session *s = memory_zero(&model->context->m, sizeof *s);
     if (s == NULL)
         return error_nomem(err, "a session", sizeof *s);

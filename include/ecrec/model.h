@@ -102,12 +102,18 @@ typedef struct ecrec_session_options {
     uint32_t threads;    /* tasks in parallel at most; 0: as many as the context has */
     uint32_t max_tokens; /* packed tokens that a task works on at a time; 0: chosen (at least the model's max length) */
     uint32_t reserved;
+    /* Bytes, less than 4 GiB: texts of up to so many, their prompt included, are tokenised, encoded and scored without an allocation, whatever
+     * is in them. The worst text counts (compatibility forms make 33 bytes of 3), so that each task's memory is some hundred times this.
+     * 0: room for texts of 16 KiB that normalising does not lengthen (and any that a BERT pipeline reads without offsets). A longer text
+     * is read all the same: it makes the session grow, once. */
+    uint64_t max_text_bytes;
 } ecrec_session_options;
-#define ECREC_SESSION_OPTIONS_INIT { (uint32_t)sizeof(ecrec_session_options), 0, 0, 0 }
+#define ECREC_SESSION_OPTIONS_INIT { (uint32_t)sizeof(ecrec_session_options), 0, 0, 0, 0 }
 ECREC_API void ecrec_session_options_init(ecrec_session_options *options);
 
 /* Scratch memory for one caller: used by one thread at a time. All that encode and score will need is allocated
- * here. Keeps its model alive. Errors: NOMEM. Since 0.1. */
+ * here (of texts longer than options foresee: when they come). Keeps its model alive.
+ * Errors: INVALID (a NULL, options of unknown size), LIMIT (max_text_bytes of 4 GiB or more), NOMEM. Since 0.1. */
 ECREC_API int32_t ecrec_session_create(ecrec_model *model, const ecrec_session_options *options,
                                        ecrec_session **session, ecrec_error *err);
 ECREC_API void ecrec_session_release(ecrec_session *session);

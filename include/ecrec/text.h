@@ -23,8 +23,8 @@ ECREC_API void ecrec_tokenize_options_init(ecrec_tokenize_options *options);
  * the source (of the text, or of the pair where types is 1; 0,0 for special tokens). types (may be NULL): capacity
  * segment numbers (0 or 1; what the tokenizer's template says). *count becomes the number of tokens that the text has; when that is above capacity the
  * first `capacity` are written and the call returns TOO_SMALL. capacity 0 (ids NULL) asks for the count.
- * Invalid UTF-8 is read as U+FFFD. Linear in the text. Allocates nothing, but that a
- * text above 16 KiB, longer than any before, may make a session grow whose tokenizer is no BERT's.
+ * Invalid UTF-8 is read as U+FFFD. Linear in the text. Allocates nothing for a text of up to the
+ * session's max_text_bytes; a longer one may make the session grow (NOMEM).
  * Errors: INVALID (a pair too short to cut as its tokenizer says, too), UNSUPPORTED (the model has no tokenizer), TOO_SMALL, LIMIT
  * (4 GiB), NOMEM. One thread a session. Since 0.1. */
 ECREC_API int32_t ecrec_tokenize(ecrec_model *model, ecrec_session *session, const char *text, size_t length,

@@ -45,7 +45,7 @@ int32_t sample_encode(ecrec_context *context, const sample *s, const encoder *e,
     float *out = memory_allocate(m, bytes);
     if (out == NULL)
         return error_nomem(err, "the sample's vectors", bytes);
-    int32_t status = embed_create(m, e, &s->tokens, NULL, context_threads(context), 0, &scratch, err);
+    int32_t status = embed_create(m, e, &s->tokens, NULL, context_threads(context), 0, 0, &scratch, err);
     if (status == ECREC_OK) {
         embed_call call = { .encoder = e, .tokenizer = &s->tokens, .context = context, .texts = s->texts,
                             .lengths = s->lengths, .n = s->count, .prompt = s->prompt,

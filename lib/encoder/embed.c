@@ -53,7 +53,7 @@ static size_t block_tokens(const encoder *e)
 }
 
 int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, const picture_settings *pictures, uint32_t threads,
-                     uint32_t max_tokens, embed **out, ecrec_error *err)
+                     uint32_t max_tokens, size_t max_text_bytes, embed **out, ecrec_error *err)
 {
     const uint32_t lanes = threads == 0 ? 1 : threads < MOST_TASKS ? threads : MOST_TASKS;
     size_t tokens = max_tokens != 0 ? max_tokens : (size_t)e->max_length + 512;
@@ -76,7 +76,7 @@ int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, const pict
     atomic_init(&s->failed, ECREC_OK);
     (void)carve(s, s, head, e, t, pictures, lanes, tokens, longs);
     for (uint32_t i = 0; i < lanes && t != NULL; i++) {
-        const int32_t status = token_work_create(m, t, &s->lane[i].words, err);
+        const int32_t status = token_work_create_for(m, t, max_text_bytes, &s->lane[i].words, err);
         if (status != ECREC_OK) {
             embed_destroy(s);
             return status;

@@ -11,9 +11,9 @@
 typedef struct embed embed;
 
 /* Scratch for `threads` parallel tasks of at most `max_tokens` packed tokens each (0: chosen; at least max_length). The
- * tokenizer may be NULL: ids only. One block from `m`; keeps nothing else alive. */
+ * tokenizer may be NULL: ids only. max_text_bytes as token_work_create_for. One block from `m`; keeps nothing else alive. */
 int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, const picture_settings *pictures, uint32_t threads,
-                     uint32_t max_tokens, embed **out, ecrec_error *err);
+                     uint32_t max_tokens, size_t max_text_bytes, embed **out, ecrec_error *err);
 void embed_destroy(embed *s);
 
 /* Texts in one of three layouts; what is not used is NULL. */

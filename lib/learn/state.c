@@ -209,7 +209,7 @@ static int32_t encode(learn_rows *rows, const learn_source *source, const ranker
         return error_nomem(err, "the texts' vectors", rows->bytes[4]);
     }
     (void)text_block_take(&rows->texts, r, rows->rows, memory);
-    int32_t status = embed_create(rows->m, source->encoder, source->tokenizer, NULL, context_threads(source->context), 0, &e, err);
+    int32_t status = embed_create(rows->m, source->encoder, source->tokenizer, NULL, context_threads(source->context), 0, 0, &e, err);
     if (status != ECREC_OK)
         return status;
     const score_call call = { .context = source->context, .encoder = source->encoder, .tokenizer = source->tokenizer, .embed = e, .prompt = source->prompt,

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "text/utf8.h"
+
 static uint32_t unit(const charsmap *map, size_t index)
 {
     const unsigned char *b = map->units + 4 * index;
@@ -51,4 +53,68 @@ int charsmap_find(const charsmap *map, const unsigned char *text, size_t length,
         }
     }
     return 0;
+}
+
+/* A walk over all keys of at most KEY_BYTES, which is what clusters and characters have. */
+enum { KEY_BYTES = 5, MOST_STEPS = 1 << 23 };
+typedef struct walk {
+    const charsmap *map;
+    charsmap_growth *out;
+    unsigned char key[KEY_BYTES];
+    size_t steps;
+} walk;
+
+static void widen(uint32_t *value, size_t n, size_t source)
+{
+    const size_t quarters = (4 * n + source - 1) / source;
+    if (quarters > *value)
+        *value = quarters < UINT32_MAX ? (uint32_t)quarters : UINT32_MAX;
+}
+
+static void measure_key(walk *w, size_t length, const unsigned char *to)
+{
+    const size_t n = strlen((const char *)to);
+    size_t bytes = 0, characters = 0, blanks = 0, source = length;
+    for (size_t i = 0; i < n;) {
+        unsigned char out[4];
+        uint32_t c;
+        i += utf8_next(to + i, n - i, &c);
+        bytes += utf8_put(c, out);
+        characters++;
+        blanks += c == ' ';
+    }
+    for (size_t i = 0; i + 3 <= length; i++)
+        if (memcmp(w->key + i, "\xEF\xBF\xBD", 3) == 0)
+            source -= 2;
+    widen(&w->out->bytes, bytes, source);
+    widen(&w->out->characters, characters, source);
+    widen(&w->out->blanks, blanks, source);
+}
+
+static void walk_from(walk *w, size_t from, size_t depth)
+{
+    for (unsigned c = 1; c < 256 && w->steps < MOST_STEPS; c++) {
+        size_t at = from ^ c;
+        w->steps++;
+        if (at >= w->map->unit_count)
+            continue;
+        const uint32_t u = unit(w->map, at);
+        if ((u & 0x800000FFu) != c || (at ^= offset_of(u)) >= w->map->unit_count)
+            continue;
+        w->key[depth] = (unsigned char)c;
+        if (u & 256) {
+            const size_t begin = unit(w->map, at) & 0x7FFFFFFFu;
+            if (begin < w->map->text_length)
+                measure_key(w, depth + 1, w->map->texts + begin);
+        } else if (depth + 1 < KEY_BYTES) {
+            walk_from(w, at, depth + 1);
+        }
+    }
+}
+
+void charsmap_measure(const charsmap *map, charsmap_growth *out)
+{
+    walk w = { map, out, { 0 }, 0 };
+    *out = (charsmap_growth){ 4, 4, 4 };
+    walk_from(&w, offset_of(unit(map, 0)), 0);
 }

@@ -15,4 +15,9 @@ int charsmap_open(charsmap *map, const unsigned char *bytes, size_t length); /* 
 /* What the shortest key that text begins with stands for; 0: no key does. */
 int charsmap_find(const charsmap *map, const unsigned char *text, size_t length, const unsigned char **to, size_t *to_length);
 
+/* By how much at most a text grows, in quarters: bytes and characters of what a key stands for, and blanks in it, to bytes of the key, where
+ * U+FFFD counts as the one byte that it may stand for. */
+typedef struct charsmap_growth { uint32_t bytes, characters, blanks; } charsmap_growth;
+void charsmap_measure(const charsmap *map, charsmap_growth *out);
+
 #endif

@@ -48,6 +48,8 @@ static size_t match_at(const image_pattern *p, const uint16_t *tables, const uns
 /* The only byte that matches of p begin with, or -1. */
 static int only_letter(const image_pattern *p, const uint16_t *tables)
 {
+    if (p->more != 0) /* it begins in several states */
+        return -1;
     const uint16_t *first = tables + p->moves + (size_t)p->classes + 1, *index = tables + p->index, *pages = tables + p->pages;
     int letter = -1, shared = 0;
     for (size_t k = 1; k < PATTERN_INDEX; k++)

@@ -29,10 +29,12 @@ typedef struct tokenizer {
  * linear in the image; allocates nothing. */
 int32_t tokenizer_open(tokenizer *t, const void *image, size_t length, ecrec_error *err);
 
-/* The memory that tokenizing works in: one for each thread. Texts of up to 16 KiB, and longer ones in BERT's pipeline, never make it
- * grow. NOMEM. */
+/* The memory that tokenizing works in: one for each thread. Texts of up to 16 KiB that normalising does not lengthen, and longer ones in
+ * BERT's pipeline, never make it grow. NOMEM. */
 typedef struct token_work token_work;
 int32_t token_work_create(memory *m, const tokenizer *t, token_work **out, ecrec_error *err);
+/* The same with room for any text of up to `length` bytes, what stands in front of it included; 0: as above. */
+int32_t token_work_create_for(memory *m, const tokenizer *t, size_t length, token_work **out, ecrec_error *err);
 void token_work_destroy(token_work *w); /* NULL is fine */
 
 typedef struct token_output {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "text/bounds.h"
 #include "text/wordpiece.h"
 
 enum { FIRST_BYTES = 16384, DECODED_BYTES = 4096 };
@@ -72,40 +73,64 @@ static int remember_plain(const tokenizer *t, token_work *w)
     return 1;
 }
 
-int32_t token_work_create(memory *m, const tokenizer *t, token_work **out, ecrec_error *err)
+/* What is held from the beginning: for any text of `length` bytes, or, where that is 0, for texts of FIRST_BYTES that become no longer;
+ * BERT's pipeline, which has memory of its own, then needs the rest for decoding alone. */
+static text_bounds first_sizes(const tokenizer *t, size_t length)
 {
     const image_settings *s = image_of(t);
+    text_bounds b = { 0 };
+    if (length != 0) {
+        text_bounds_of(t, length, &b);
+    } else if (!(s->flags & TOKENIZER_BERT)) {
+        b = (text_bounds){ FIRST_BYTES, FIRST_BYTES / 2, FIRST_BYTES / 2, FIRST_BYTES, 0, 0, 0 };
+        if (s->model == MODEL_BPE)
+            b.symbols = b.heap = FIRST_BYTES;
+        if (s->model == MODEL_UNIGRAM)
+            b.nodes = FIRST_BYTES + 1;
+    }
+    b.bytes = b.bytes > DECODED_BYTES ? b.bytes : DECODED_BYTES;
+    b.splits = b.splits > DECODED_BYTES / 4 ? b.splits : DECODED_BYTES / 4;
+    return b;
+}
+
+static int fill(token_work *w, const tokenizer *t, const text_bounds *b)
+{
+    const image_settings *s = image_of(t);
+    if (s->flags & TOKENIZER_BERT) {
+        w->word_bytes = wordpiece_scratch(s);
+        if ((w->word = memory_allocate(w->m, w->word_bytes)) == NULL)
+            return 0;
+    } else if (s->model != MODEL_WORDLEVEL && (w->cache = memory_zero(w->m, CACHE_ENTRIES * sizeof *w->cache)) == NULL) {
+        return 0;
+    }
+    return remember_plain(t, w) && text_reserve(w, &w->now, b->bytes) && text_reserve(w, &w->next, b->bytes) &&
+           work_grow(w, &w->splits.items, &w->splits.capacity, b->splits, sizeof *w->splits.items) &&
+           work_grow(w, &w->more.items, &w->more.capacity, b->splits, sizeof *w->more.items) &&
+           work_grow(w, &w->matches, &w->match_capacity, b->matches, sizeof *w->matches) &&
+           work_grow(w, &w->wide, &w->wide_capacity, b->wide, sizeof *w->wide) &&
+           work_grow(w, &w->symbols, &w->symbol_capacity, b->symbols, sizeof *w->symbols) &&
+           work_grow(w, &w->heap, &w->heap_capacity, b->heap, sizeof *w->heap) &&
+           work_grow(w, &w->nodes, &w->node_capacity, b->nodes, sizeof *w->nodes);
+}
+
+int32_t token_work_create_for(memory *m, const tokenizer *t, size_t length, token_work **out, ecrec_error *err)
+{
+    const text_bounds b = first_sizes(t, length);
     token_work *w = memory_zero(m, sizeof *w);
     if (w == NULL)
         return error_nomem(err, "a tokenizer's scratch", sizeof *w);
     w->m = m;
-    int good = remember_plain(t, w);
-    if (s->flags & TOKENIZER_BERT) {
-        w->word_bytes = wordpiece_scratch(s);
-        /* the rest is for decoding */
-        good = good && (w->word = memory_allocate(m, w->word_bytes)) != NULL && text_reserve(w, &w->now, DECODED_BYTES) && text_reserve(w, &w->next, DECODED_BYTES) &&
-               work_grow(w, &w->splits.items, &w->splits.capacity, DECODED_BYTES / 4, sizeof *w->splits.items) &&
-               work_grow(w, &w->more.items, &w->more.capacity, DECODED_BYTES / 4, sizeof *w->more.items);
-    } else {
-        good = good && text_reserve(w, &w->now, FIRST_BYTES) && text_reserve(w, &w->next, FIRST_BYTES) &&
-               work_grow(w, &w->splits.items, &w->splits.capacity, FIRST_BYTES / 2, sizeof *w->splits.items) &&
-               work_grow(w, &w->more.items, &w->more.capacity, FIRST_BYTES / 2, sizeof *w->more.items) &&
-               work_grow(w, &w->matches, &w->match_capacity, FIRST_BYTES / 2, sizeof *w->matches) &&
-               work_grow(w, &w->wide, &w->wide_capacity, FIRST_BYTES, sizeof *w->wide);
-        if (good && s->model == MODEL_BPE)
-            good = work_grow(w, &w->symbols, &w->symbol_capacity, FIRST_BYTES, sizeof *w->symbols) &&
-                   work_grow(w, &w->heap, &w->heap_capacity, FIRST_BYTES, sizeof *w->heap);
-        if (good && s->model == MODEL_UNIGRAM)
-            good = work_grow(w, &w->nodes, &w->node_capacity, FIRST_BYTES + 1, sizeof *w->nodes);
-        if (good && s->model != MODEL_WORDLEVEL)
-            good = (w->cache = memory_zero(m, CACHE_ENTRIES * sizeof *w->cache)) != NULL;
-    }
-    if (!good) {
+    if (!fill(w, t, &b)) {
         token_work_destroy(w);
-        return error_nomem(err, "a tokenizer's scratch", FIRST_BYTES);
+        return error_nomem(err, "a tokenizer's scratch", b.bytes);
     }
     *out = w;
     return ECREC_OK;
+}
+
+int32_t token_work_create(memory *m, const tokenizer *t, token_work **out, ecrec_error *err)
+{
+    return token_work_create_for(m, t, 0, out, err);
 }
 
 void token_work_destroy(token_work *w)

@@ -12,7 +12,7 @@ typedef struct world {
     fault_allocator f;
     ecrec_context *context;
     ecrec_model *base, *ranker, *classifier, *seer, *shop;
-    ecrec_session *session, *ranking, *classifying, *seeing, *shopping;
+    ecrec_session *session, *ranking, *classifying, *seeing, *shopping, *reading;
     ecrec_schema *schema;
     ecrec_batch *batch;
     ecrec_error err;
