@@ -123,7 +123,9 @@ static int op_is_good(const tokenizer *t, int part, const image_op *op)
         return op->flags <= 15;
     case OP_CHARSMAP:
         return charsmap_open(&map, (const unsigned char *)image_part(t, PART_DATA) + op->text, op->text_length);
-    case OP_REPLACE_PATTERN:
+    case OP_REPLACE_PATTERN: /* a match of nothing would be replaced for ever */
+        return op->pattern < image_count(t, PART_PATTERNS, sizeof(image_pattern)) &&
+               !(((const image_pattern *)image_part(t, PART_PATTERNS))[op->pattern].more & PATTERN_EMPTY);
     case OP_SPLIT_PATTERN:
         return op->pattern < image_count(t, PART_PATTERNS, sizeof(image_pattern)) && op->value < BEHAVIOURS;
     case OP_REPLACE:
