@@ -17,7 +17,7 @@ enum {
     ECREC_FIELD_CATEGORY = 3, /* a string, hashed */
     ECREC_FIELD_NUMBER = 4,   /* a double, standardised */
     ECREC_FIELD_MULTI = 5,    /* several strings with a weight each, hashed: tags, words, what was clicked */
-    /* 6 is kept for histories */
+    ECREC_FIELD_HISTORY = 6,  /* what a user did before: events, each with an item, a type and a time; the candidate is held against them */
     ECREC_FIELD_TIME = 7,     /* int64 microseconds since 1970 UTC; its hour of the day and day of the week are hashed */
     ECREC_FIELD_USER = 8,     /* a category that says whose row it is */
     ECREC_FIELD_ITEM = 9,     /* a category that says what the row's candidate is */
@@ -26,18 +26,20 @@ enum {
 
 typedef struct ecrec_field_options {
     uint32_t size;
-    uint32_t dimension;     /* VECTOR and IMAGE: length, 1..65536 */
+    uint32_t dimension;     /* VECTOR and IMAGE: length, 1..65536; HISTORY: the most events kept, the newest, 1..1024 */
     uint32_t required;      /* 1: a row without it is an error; 0: it may be missing */
     uint32_t no_encoding;   /* TEXT: 1 = do not run the encoder on it (n-grams only); TIME, USER and ITEM: 1 = no weights of its own:
                                the column says when, whose or what (to hold out, to group, to join), and is no feature */
     uint32_t word_ngrams;   /* TEXT: hashed word 1..k-grams, lower-cased; 0: none; at most 4 */
     uint32_t char_ngrams;   /* TEXT: hashed character 3..k-grams within words, lower-cased; 0: none; at most 8 */
-    const char *compare;    /* TEXT, VECTOR and IMAGE: an earlier field of the same kind; the cosine of the two is a feature */
+    const char *compare;    /* TEXT, VECTOR and IMAGE: an earlier field of the same kind; the cosine of the two is a feature.
+                               HISTORY: the earlier ITEM, USER or CATEGORY field that says what the candidate is: the events' items are
+                               values of that field and share its embeddings; needs a network with a width */
     uint32_t compare_only;  /* 1: the cosine alone, not this field's own dimensions */
     uint32_t reserved;
     const char *space;      /* VECTOR and IMAGE: fingerprint of the space its vectors live in (ecrec_model_space), or NULL */
     int32_t utc_offset;     /* TIME: minutes that the hours and days meant are ahead of UTC, -840 .. 840; 0: UTC */
-    uint32_t reserved_2;
+    uint32_t event_types;   /* HISTORY: how many types of event there are, at most 64; 0: 1 */
 } ecrec_field_options;
 #define ECREC_FIELD_OPTIONS_INIT { (uint32_t)sizeof(ecrec_field_options), 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0 }
 ECREC_API void ecrec_field_options_init(ecrec_field_options *options);
@@ -75,7 +77,7 @@ ECREC_API int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *na
 
 /* What a ranker has beyond the first order, which is always there: each part that is switched on adds to the logit.
  * In JSON: "network": {"pairs": "all" or [["a", "b"], ...], "width": 16, "fm": true or "weighted", "cross_layers": 3, "cross_rank": 32,
- * "hidden": [128, 64], "unmet": true}. */
+ * "hidden": [128, 64], "unmet": true, "attention": 16}. */
 #define ECREC_MOST_HIDDEN 8
 typedef struct ecrec_network_options {
     uint32_t size;
@@ -88,8 +90,10 @@ typedef struct ecrec_network_options {
     uint32_t hidden[ECREC_MOST_HIDDEN]; /* units of each layer of the perceptron (ReLU); 0 ends the list */
     uint32_t unmet;          /* 1: a weight for each category field and each pair of fields that counts when the value was never
                                 learned from (a new user, a user's first time with an item) */
+    uint32_t attention;      /* hidden units of the target attention that each HISTORY field has, 1..256; 0: 16 */
+    uint32_t reserved;
 } ecrec_network_options;
-#define ECREC_NETWORK_OPTIONS_INIT { (uint32_t)sizeof(ecrec_network_options), 0, 0, 0, 0, 0, 0, { 0 }, 0 }
+#define ECREC_NETWORK_OPTIONS_INIT { (uint32_t)sizeof(ecrec_network_options), 0, 0, 0, 0, 0, 0, { 0 }, 0, 0, 0 }
 ECREC_API void ecrec_network_options_init(ecrec_network_options *options);
 /* Switch parts on (once the last call counts). Errors: INVALID (which member). One thread. Since 0.1. */
 ECREC_API int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_options *options, ecrec_error *err);
@@ -142,6 +146,25 @@ ECREC_API int32_t ecrec_batch_set_time(ecrec_batch *batch, uint32_t field, const
  * Errors: INVALID (row named: items fall, a value is NULL, a weight is not finite), LIMIT, NOMEM. Since 0.1. */
 ECREC_API int32_t ecrec_batch_set_multi(ecrec_batch *batch, uint32_t field, const size_t *items, const char *const *values,
                                         const size_t *lengths, const float *weights, const uint8_t *valid, ecrec_error *err);
+/* Events of users, oldest first. What is NULL is not said. */
+typedef struct ecrec_history {
+    uint32_t size;
+    uint32_t reserved;
+    const size_t *events;      /* rows + 1 numbers that do not fall, the first 0: row i has the events events[i] .. events[i + 1] - 1 */
+    const char *const *items;  /* of each event, spelt as the candidate's field spells it; or */
+    const size_t *lengths;     /*   (bytes of each) */
+    const uint64_t *items_u64; /* as whole numbers: "17" and 17 are the same */
+    const uint32_t *types;     /* of each event, below the field's event_types; NULL: 0 */
+    const int64_t *times;      /* of each event, microseconds since 1970 UTC, not falling within a row; NULL: ages are not known */
+    const int64_t *now;        /* of each row: the time at which it is scored; NULL: that of its newest event */
+    const uint8_t *valid;      /* rows bytes, 0 = the history is not known; NULL: all are. A history without events is known to be empty */
+} ecrec_history;
+#define ECREC_HISTORY_INIT { (uint32_t)sizeof(ecrec_history), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+ECREC_API void ecrec_history_init(ecrec_history *history);
+/* HISTORY. Of more events than the field keeps, the newest are taken. An event after `now` counts as of now.
+ * Errors: INVALID (row named: events fall, an item is NULL, a type or time is out of range), LIMIT, NOMEM; a failed call leaves the
+ * column as it was. One thread. Allocates. Since 0.1. */
+ECREC_API int32_t ecrec_batch_set_history(ecrec_batch *batch, uint32_t field, const ecrec_history *history, ecrec_error *err);
 /* VECTOR and IMAGE: rows x dimension float32, row i at vectors + i * stride (in floats; 0: dimension). */
 ECREC_API int32_t ecrec_batch_set_vector(ecrec_batch *batch, uint32_t field, const float *vectors, size_t stride,
                                          const uint8_t *valid, ecrec_error *err);

@@ -31,6 +31,7 @@ static dense_layer turned(dense_layer l)
 static void turn_plan(const network_plan *p, network_plan *out)
 {
     *out = *p;
+    out->histories = 0; /* their matrices are small and used as they are */
     for (uint32_t l = 0; l < p->crosses; l++) {
         out->cross_v[l] = turned(p->cross_v[l]);
         out->cross_u[l] = turned(p->cross_u[l]);
@@ -168,6 +169,11 @@ void network_backward(const network_plan *p, const network_packed *t, const floa
         backward_cross(p, t, flat, table, pass, g, first, n);
     if (p->hiddens != 0)
         backward_hidden(p, t, flat, table, pass, g, first, n, dropout);
+    for (uint32_t a = 0; a < p->histories; a++)
+        for (size_t i = first; i < first + n; i++)
+            for (uint32_t h = 0; h < p->heads; h++)
+                table->axpy_f32(p->width, g->heads[i * p->heads + h], flat + p->attention[a].head.w + (size_t)h * p->width,
+                                g->x0 + i * p->inputs + (size_t)p->attention[a].to * p->width);
 }
 
 /* ---- weights ---- */
@@ -205,7 +211,7 @@ uint32_t network_weight_tasks(const network_plan *p)
     static const network_gradients g;
     product list[MOST_PRODUCTS];
     const uint32_t n = list_products(p, &pass, &g, list);
-    uint32_t tasks = p->fm == 2;
+    uint32_t tasks = 1; /* fm_weights, attention_heads */
     for (uint32_t i = 0; i < n; i++)
         tasks += tasks_of(list[i].layer);
     return tasks;
@@ -242,6 +248,18 @@ static void fm_weights(const network_plan *p, const kernels *table, const networ
     }
 }
 
+static void attention_heads(const network_plan *p, const kernels *table, const network_pass *pass, network_gradients *g, size_t rows)
+{
+    for (uint32_t a = 0; a < p->histories; a++) {
+        float *out = g->flat + p->attention[a].head.w;
+        memset(out, 0, (size_t)p->heads * p->width * sizeof *out);
+        for (size_t row = 0; row < rows; row++)
+            for (uint32_t h = 0; h < p->heads; h++)
+                table->axpy_f32(p->width, g->heads[row * p->heads + h], pass->x0 + row * p->inputs + (size_t)p->attention[a].to * p->width,
+                                out + (size_t)h * p->width);
+    }
+}
+
 void network_weight_gradient(const network_plan *p, const kernels *table, const network_pass *pass, network_gradients *g, size_t rows,
                              uint32_t task, void *scratch)
 {
@@ -251,7 +269,9 @@ void network_weight_gradient(const network_plan *p, const kernels *table, const 
     while (i < n && task >= tasks_of(list[i].layer))
         task -= tasks_of(list[i++].layer);
     if (i == n) {
-        fm_weights(p, table, pass, g, rows);
+        if (p->fm == 2)
+            fm_weights(p, table, pass, g, rows);
+        attention_heads(p, table, pass, g, rows);
         return;
     }
     const dense_layer *l = list[i].layer;

@@ -21,18 +21,21 @@ static size_t take_all(embedding_steps *e, void *memory)
     e->vs = scratch_take(&s, pointers);
     e->index = scratch_take(&s, e->entries * sizeof *e->index);
     e->multi_at = scratch_take(&s, (e->most + 1) * sizeof *e->multi_at);
+    e->event_at = scratch_take(&s, (e->most + 1) * sizeof *e->event_at);
+    e->event_gradients = scratch_take(&s, memory_product(e->events * e->state->now->net.width, sizeof(float)));
     e->gradients = scratch_take(&s, memory_product(e->entries * e->state->now->net.width, sizeof(float)));
     return s.used;
 }
 
-/* Room for so many values; what is there is lost. */
-static int32_t make_room(embedding_steps *e, size_t entries, ecrec_error *err)
+/* Room for so many values, events among them; what is there is lost. */
+static int32_t make_room(embedding_steps *e, size_t entries, size_t events, ecrec_error *err)
 {
-    if (e->block != NULL && entries <= e->entries)
+    if (e->block != NULL && entries <= e->entries && events <= e->events)
         return ECREC_OK;
     memory_release(e->m, e->block, e->bytes);
     e->block = NULL;
-    e->entries = entries;
+    e->entries = entries > e->entries ? entries : e->entries;
+    e->events = events > e->events ? events : e->events;
     e->map_size = 16;
     while (e->map_size < 2 * e->entries)
         e->map_size *= 2;
@@ -53,7 +56,7 @@ int32_t embedding_steps_create(embedding_steps *e, memory *m, learn_state *state
     e->most = most;
     if (state->embeddings == NULL)
         return ECREC_OK;
-    const int32_t status = make_room(e, most * state->now->categories + 1, err);
+    const int32_t status = make_room(e, most * state->now->categories + 1, 0, err);
     if (status != ECREC_OK)
         return status;
     tensor **const more[] = { &e->z, &e->v };
@@ -127,7 +130,12 @@ int32_t embedding_steps_resolve(embedding_steps *e, const learn_rows *rows, cons
     size_t total = n * r->categories;
     for (size_t i = 0; i < n && r->multis != 0; i++)
         total += rows->multi_starts[(row_of(e, i) + 1) * r->multis] - rows->multi_starts[row_of(e, i) * r->multis];
-    int32_t status = make_room(e, total, err);
+    size_t events = 0;
+    for (size_t i = 0; i < n && r->histories != 0; i++)
+        events += rows->event_starts[(row_of(e, i) + 1) * r->histories] - rows->event_starts[row_of(e, i) * r->histories];
+    e->first_event = total;
+    total += events;
+    int32_t status = make_room(e, total, events, err);
     if (status != ECREC_OK)
         return status;
     size_t size = 16, at = n * r->categories; /* of the map: no more than these rows need */
@@ -144,6 +152,12 @@ int32_t embedding_steps_resolve(embedding_steps *e, const learn_rows *rows, cons
             continue;
         for (size_t k = rows->multi_starts[row * r->multis]; k < rows->multi_starts[(row + 1) * r->multis] && status == ECREC_OK; k++)
             status = find_row(e, rows->multi_hashes[k], size, &e->index[at++]);
+    }
+    for (size_t i = 0; i < n && r->histories != 0 && status == ECREC_OK; i++) {
+        const size_t row = row_of(e, i);
+        e->event_at[i] = at;
+        for (size_t k = rows->event_starts[row * r->histories]; k < rows->event_starts[(row + 1) * r->histories] && status == ECREC_OK; k++)
+            status = find_row(e, rows->event_hashes[k], size, &e->index[at++]);
     }
     return status == ECREC_OK ? ECREC_OK : error_nomem(err, "the touched embeddings", EMBEDDING_CHUNK * r->net.width * sizeof(float));
 }
@@ -168,6 +182,26 @@ void embedding_multi(const embedding_steps *e, size_t i, uint32_t multi, float *
     }
 }
 
+/* The number of the first event of a row's history, in index; *count of them. */
+static size_t events_of(const embedding_steps *e, size_t i, uint32_t history, size_t *count)
+{
+    const size_t *starts = e->rows->event_starts + row_of(e, i) * e->state->now->histories;
+    *count = starts[history + 1] - starts[history];
+    return e->event_at[i] + starts[history] - starts[0];
+}
+
+const float *embedding_event(const embedding_steps *e, size_t i, uint32_t history, uint32_t j)
+{
+    size_t count = 0;
+    return e->weights[e->index[events_of(e, i, history, &count) + j]];
+}
+
+float *embedding_event_gradients(embedding_steps *e, size_t i, uint32_t history)
+{
+    size_t count = 0;
+    return e->event_gradients + (events_of(e, i, history, &count) - e->first_event) * e->state->now->net.width;
+}
+
 static void add_gradient(embedding_steps *e, uint32_t index, float value, const float *from)
 {
     const uint32_t width = e->state->now->net.width;
@@ -190,6 +224,12 @@ void embedding_steps_learn(embedding_steps *e, const float *dx0, size_t n, doubl
                 continue;
             if (p->category != NO_INDEX)
                 add_gradient(e, e->index[i * r->categories + p->category], 1, from);
+            if (p->history != NO_INDEX) {
+                size_t count = 0;
+                const size_t at = events_of(e, i, p->history, &count);
+                for (size_t k = at; k < at + count; k++)
+                    add_gradient(e, e->index[k], 1, e->event_gradients + (k - e->first_event) * width);
+            }
             if (p->multi == NO_INDEX)
                 continue;
             const multi_span s = span_of(e, i, p->multi);

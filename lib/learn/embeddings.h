@@ -19,7 +19,10 @@ typedef struct embedding_steps {
     float **weights, **sums, **zs, **vs;
     uint32_t *index;  /* of each value: rows x categories, then the multi fields' */
     size_t *multi_at; /* most + 1: where each row's values of multi fields begin in index */
+    size_t *event_at; /* most + 1: where each row's events begin in index */
     float *gradients; /* entries x width */
+    float *event_gradients; /* events x width: set by who goes backward through the histories, before the step */
+    size_t events, first_event; /* room; where they begin in index */
     memory *m;
     void *block;
     size_t bytes;
@@ -36,6 +39,9 @@ static inline const float *embedding_of(const embedding_steps *e, size_t i, uint
 }
 /* The weighted sum of the embeddings of row i's values of a multi field. */
 void embedding_multi(const embedding_steps *e, size_t i, uint32_t multi, float *out);
+/* The embedding of event j of row i's history, and where the gradients of that history's events go. */
+const float *embedding_event(const embedding_steps *e, size_t i, uint32_t history, uint32_t j);
+float *embedding_event_gradients(embedding_steps *e, size_t i, uint32_t history);
 /* Sum the gradients of the joined embeddings, dx0 [n x inputs], and make the steps. step: Adam's. */
 void embedding_steps_learn(embedding_steps *e, const float *dx0, size_t n, double step);
 

@@ -200,6 +200,36 @@ static int32_t open_multis(learn_rows *rows, const ranker *r, ecrec_error *err)
     return ECREC_OK;
 }
 
+static size_t walk_events(learn_rows *rows, const ranker *r)
+{
+    size_t n = 0;
+    for (size_t row = 0; row < rows->rows; row++)
+        for (uint32_t f = 0; f < r->fields; f++) {
+            const record rec = { rows->batch, row, NULL };
+            uint64_t first = 0;
+            if (r->plan[f].history == NO_INDEX)
+                continue;
+            rows->event_starts[row * r->histories + r->plan[f].history] = n;
+            const uint32_t events = record_events(&rec, f, &first);
+            for (uint32_t j = 0; j < events && rows->event_hashes != NULL; j++)
+                rows->event_hashes[n + j] = record_event(r, f, &rows->batch->columns[f], first + j);
+            n += events;
+        }
+    rows->event_starts[rows->rows * r->histories] = n;
+    return n;
+}
+
+static int32_t open_events(learn_rows *rows, const ranker *r, ecrec_error *err)
+{
+    if ((rows->event_starts = take(rows, 8, memory_product(rows->rows * r->histories + 1, sizeof(size_t)))) == NULL)
+        return error_nomem(err, "the rows' histories", rows->bytes[8]);
+    const size_t n = walk_events(rows, r);
+    if ((rows->event_hashes = take(rows, 9, memory_product(n + 1, sizeof(uint64_t)))) == NULL)
+        return error_nomem(err, "the rows' histories", rows->bytes[9]);
+    (void)walk_events(rows, r);
+    return ECREC_OK;
+}
+
 static int32_t encode(learn_rows *rows, const learn_source *source, const ranker *r, ecrec_error *err)
 {
     embed *e = NULL;
@@ -247,14 +277,19 @@ int32_t rows_open(learn_rows *rows, const learn_source *source, const ranker *r,
         if (status != ECREC_OK)
             return status;
     }
+    if (r->histories != 0) {
+        const int32_t status = open_events(rows, r, err);
+        if (status != ECREC_OK)
+            return status;
+    }
     return r->slots != 0 ? encode(rows, source, r, err) : ECREC_OK;
 }
 
 void rows_close(learn_rows *rows)
 {
     void *const blocks[] = { rows->categories, rows->extra_starts, rows->extra_slots, rows->extra_values, (void *)(uintptr_t)rows->texts.texts,
-                             rows->multi_starts, rows->multi_hashes, rows->multi_values };
-    for (int i = 0; i < 8; i++)
+                             rows->multi_starts, rows->multi_hashes, rows->multi_values, rows->event_starts, rows->event_hashes };
+    for (int i = 0; i < 10; i++)
         if (blocks[i] != NULL)
             memory_release(rows->m, blocks[i], rows->bytes[i]);
     memset(rows, 0, sizeof *rows);

@@ -37,9 +37,11 @@ typedef struct learn_rows {
     size_t *multi_starts; /* rows x multi fields + 1: hashes of their values, for the embeddings: */
     uint64_t *multi_hashes;
     float *multi_values;
+    size_t *event_starts; /* rows x histories + 1: hashes of their events' items: */
+    uint64_t *event_hashes;
     text_block texts;
     memory *m;
-    size_t bytes[8];
+    size_t bytes[10];
 } learn_rows;
 typedef struct learn_source {
     ecrec_context *context;

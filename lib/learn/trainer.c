@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "learn/attention_steps.h"
 #include "learn/embeddings.h"
 #include "learn/first_order.h"
 #include "learn/losses.h"
 #include "learn/optimiser.h"
 
-enum { FLAT_TASK = 16384, SCORE_TASK = 64 };
+enum { FLAT_TASK = 16384 };
 
 struct trainer {
     ecrec_context *context;
@@ -20,6 +21,7 @@ struct trainer {
     size_t most, mini;
     first_order first;
     embedding_steps embeddings;
+    attention_steps attention;
     network_pass pass;
     network_gradients gradients;
     network_packed *transposed;
@@ -77,6 +79,8 @@ int32_t trainer_create(ecrec_context *context, learn_state *state, const trainer
     }
     if (status == ECREC_OK)
         status = embedding_steps_create(&t->embeddings, t->m, state, t->table, &t->options, mini, err);
+    if (status == ECREC_OK)
+        status = attention_steps_create(&t->attention, t->m, state->now, t->table, most, err);
     if (status == ECREC_OK && p->inputs != 0 && network_transposed_create(t->m, p, &t->transposed) != ECREC_OK)
         status = error_nomem(err, "the network's matrices", p->size * sizeof(float));
     if (status == ECREC_OK)
@@ -94,6 +98,8 @@ void trainer_destroy(trainer *t)
         first_order_destroy(&t->first);
     if (t->embeddings.m != NULL)
         embedding_steps_destroy(&t->embeddings);
+    if (t->attention.m != NULL)
+        attention_steps_destroy(&t->attention);
     network_packed_release(t->transposed);
     memory_release(t->m, t->met, t->met_bytes);
     memory_release(t->m, t->block, t->bytes);
@@ -125,6 +131,14 @@ static void refresh(trainer *t)
     t->stale = 0;
 }
 
+/* Tasks side by side; where there are histories no more at once than there are rooms for them. first: number of the first task. */
+static void run_tasks(trainer *t, void (*run)(void *argument, uint32_t index), void *argument, uint32_t *first, size_t rows)
+{
+    const uint32_t tasks = (uint32_t)((rows + NETWORK_ROWS - 1) / NETWORK_ROWS), most = t->attention.rooms != 0 ? t->attention.rooms : tasks;
+    for (*first = 0; *first < tasks; *first += most)
+        context_run(t->context, run, argument, tasks - *first < most ? tasks - *first : most);
+}
+
 /* ---- scoring ---- */
 
 typedef struct score_task {
@@ -134,13 +148,13 @@ typedef struct score_task {
     const size_t *order;
     size_t first, n;
     double *logits;
+    uint32_t first_task;
 } score_task;
 
 static void add_shares(const network_plan *p, const network_pass *pass, size_t i, double *logits)
 {
-    const int there[NETWORK_PARTS] = { p->fm != 0, p->crosses != 0, p->hiddens != 0 };
     for (int part = 0; part < NETWORK_PARTS; part++)
-        for (uint32_t h = 0; there[part] && h < p->heads; h++)
+        for (uint32_t h = 0; network_has(p, part) && h < p->heads; h++)
             logits[h] += pass->shares[((size_t)part * pass->rows + i) * p->heads + h];
 }
 
@@ -149,7 +163,8 @@ static void score_rows(void *argument, uint32_t index)
     const score_task *s = argument;
     const ranker *r = s->r;
     network_pass *pass = &s->t->pass;
-    const size_t from = (size_t)index * SCORE_TASK, to = from + SCORE_TASK < s->n ? from + SCORE_TASK : s->n;
+    attention_room *room = &s->t->attention.room[s->t->attention.rooms != 0 ? index : 0];
+    const size_t from = (size_t)(s->first_task + index) * NETWORK_ROWS, to = from + NETWORK_ROWS < s->n ? from + NETWORK_ROWS : s->n;
     for (size_t i = from; i < to; i++) {
         const size_t row = s->order != NULL ? s->order[s->first + i] : s->first + i;
         const record rec = rows_record(s->rows, r, row);
@@ -157,7 +172,7 @@ static void score_rows(void *argument, uint32_t index)
         for (uint32_t h = 0; h < r->heads; h++)
             s->logits[i * r->heads + h] = record_logit(r, s->t->table, &rec, c, h, NULL);
         if (r->net.inputs != 0)
-            network_gather(r, s->t->table, &rec, c, pass->x0 + i * r->net.inputs);
+            network_gather(r, s->t->table, &rec, c, room, pass->x0 + i * r->net.inputs);
     }
     if (r->net.inputs == 0)
         return;
@@ -172,8 +187,8 @@ void trainer_score(trainer *t, const ranker *r, const learn_rows *rows, const si
     if (r == NULL)
         r = t->state->now;
     for (size_t at = 0; at < n; at += t->most) {
-        const score_task task = { t, r, rows, order, first + at, n - at < t->most ? n - at : t->most, logits + at * r->heads };
-        context_run(t->context, score_rows, (void *)(uintptr_t)&task, (uint32_t)((task.n + SCORE_TASK - 1) / SCORE_TASK));
+        score_task task = { t, r, rows, order, first + at, n - at < t->most ? n - at : t->most, logits + at * r->heads, 0 };
+        run_tasks(t, score_rows, &task, &task.first_task, task.n);
     }
 }
 
@@ -185,6 +200,7 @@ typedef struct mini_batch {
     const size_t *order;
     size_t first, n, offset; /* rows first .. first + n of the order; offset: the first one's number within the step */
     network_dropout dropout;
+    uint32_t first_task;
 } mini_batch;
 
 static size_t mini_row(const mini_batch *b, size_t i)
@@ -197,7 +213,7 @@ static void forward_rows(void *argument, uint32_t index)
     const mini_batch *b = argument;
     trainer *t = b->t;
     const ranker *r = t->state->now;
-    const size_t from = (size_t)index * NETWORK_ROWS, to = from + NETWORK_ROWS < b->n ? from + NETWORK_ROWS : b->n;
+    const size_t from = (size_t)(b->first_task + index) * NETWORK_ROWS, to = from + NETWORK_ROWS < b->n ? from + NETWORK_ROWS : b->n;
     const float *flat = tensor_floats(t->state->network);
     for (size_t i = from; i < to; i++) {
         const record rec = rows_record(b->rows, r, mini_row(b, i));
@@ -206,7 +222,9 @@ static void forward_rows(void *argument, uint32_t index)
             float *x = t->pass.x0 + i * r->net.inputs + (size_t)p->embedded * r->net.width;
             if (p->embedded == NO_INDEX)
                 continue;
-            if (p->multi != NO_INDEX)
+            if (p->history != NO_INDEX)
+                attention_steps_forward(&t->attention, index, &t->embeddings, &rec, i, f, t->pass.x0 + i * r->net.inputs);
+            else if (p->multi != NO_INDEX)
                 embedding_multi(&t->embeddings, i, p->multi, x);
             else if (p->category != NO_INDEX)
                 memcpy(x, embedding_of(&t->embeddings, i, p->category), r->net.width * sizeof *x);
@@ -221,14 +239,21 @@ static void backward_rows(void *argument, uint32_t index)
 {
     const mini_batch *b = argument;
     trainer *t = b->t;
-    const size_t from = (size_t)index * NETWORK_ROWS, n = b->n - from < NETWORK_ROWS ? b->n - from : NETWORK_ROWS;
-    network_backward(&t->state->now->net, t->transposed, tensor_floats(t->state->network), t->table, &t->pass, &t->gradients, from, n, b->dropout.rate);
+    const ranker *r = t->state->now;
+    const size_t from = (size_t)(b->first_task + index) * NETWORK_ROWS, n = b->n - from < NETWORK_ROWS ? b->n - from : NETWORK_ROWS;
+    network_backward(&r->net, t->transposed, tensor_floats(t->state->network), t->table, &t->pass, &t->gradients, from, n, b->dropout.rate);
+    for (size_t i = from; i < from + n && r->histories != 0; i++) {
+        const record rec = rows_record(b->rows, r, mini_row(b, i));
+        for (uint32_t f = 0; f < r->fields; f++)
+            if (r->plan[f].history != NO_INDEX)
+                attention_steps_backward(&t->attention, index, &t->embeddings, &rec, i, f, t->pass.x0 + i * r->net.inputs, t->gradients.x0 + i * r->net.inputs);
+    }
 }
 
 /* Embedded by weights of the network: a number or a vector. */
 static int dense_embedding(const field_plan *p)
 {
-    return p->embedded != NO_INDEX && p->category == NO_INDEX && p->multi == NO_INDEX;
+    return p->embedded != NO_INDEX && p->category == NO_INDEX && p->multi == NO_INDEX && p->history == NO_INDEX;
 }
 
 /* Gradients of the weights that embed a number or a vector. */
@@ -296,7 +321,15 @@ static void learn_network(mini_batch *b)
     for (uint32_t f = 0; f < r->fields; f++)
         dense_fields += dense_embedding(&r->plan[f]);
     network_transpose(t->transposed, &r->net, tensor_floats(t->state->network));
-    context_run(t->context, backward_rows, b, (uint32_t)((b->n + NETWORK_ROWS - 1) / NETWORK_ROWS));
+    const uint32_t tasks = (uint32_t)((b->n + NETWORK_ROWS - 1) / NETWORK_ROWS), most = t->attention.rooms != 0 ? t->attention.rooms : tasks;
+    for (b->first_task = 0; b->first_task < tasks; b->first_task += most) {
+        const uint32_t count = tasks - b->first_task < most ? tasks - b->first_task : most;
+        if (r->histories != 0)
+            attention_steps_clear(&t->attention, count);
+        context_run(t->context, backward_rows, b, count);
+        if (r->histories != 0)
+            attention_steps_collect(&t->attention, count, b->first_task == 0, t->gradients.flat);
+    }
     context_run(t->context, weight_task, b, t->weight_tasks + dense_fields);
 }
 
@@ -360,7 +393,7 @@ static void forward(mini_batch *b)
     const ranker *r = t->state->now;
     refresh(t);
     if (r->net.inputs != 0)
-        context_run(t->context, forward_rows, b, (uint32_t)((b->n + NETWORK_ROWS - 1) / NETWORK_ROWS));
+        run_tasks(t, forward_rows, b, &b->first_task, b->n);
     for (size_t i = 0; i < b->n; i++) {
         const record rec = rows_record(b->rows, r, mini_row(b, i));
         double *logits = t->logits + i * r->heads;
@@ -425,7 +458,7 @@ int32_t trainer_step(trainer *t, const learn_rows *rows, const size_t *order, si
 {
     int32_t status = first_order_resolve(&t->first, rows, order, first, n, err);
     for (size_t at = 0; at < n && status == ECREC_OK; at += t->mini) {
-        mini_batch b = { t, rows, order, first + at, n - at < t->mini ? n - at : t->mini, at, { 0, 0, 0 } };
+        mini_batch b = { t, rows, order, first + at, n - at < t->mini ? n - at : t->mini, at, { 0, 0, 0 }, 0 };
         t->first.step += 1;
         status = learn_mini(&b, logits != NULL ? logits + at * t->state->now->heads : NULL, class_weights, loss, weight, err);
     }

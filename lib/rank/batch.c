@@ -37,17 +37,19 @@ static void drop(memory *m, batch_block *block)
     *block = (batch_block){ NULL, 0 };
 }
 
+void batch_drop(ecrec_batch *b, batch_column *c)
+{
+    batch_block *const blocks[] = { &c->valid, &c->values, &c->starts, &c->items, &c->weights, &c->types };
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        drop(b->m, blocks[i]);
+}
+
 void ecrec_batch_release(ecrec_batch *b)
 {
     if (b == NULL)
         return;
-    for (uint32_t i = 0; i < b->column_count; i++) {
-        drop(b->m, &b->columns[i].valid);
-        drop(b->m, &b->columns[i].values);
-        drop(b->m, &b->columns[i].starts);
-        drop(b->m, &b->columns[i].items);
-        drop(b->m, &b->columns[i].weights);
-    }
+    for (uint32_t i = 0; i < b->column_count; i++)
+        batch_drop(b, &b->columns[i]);
     ecrec_schema *schema = b->schema;
     memory_release(b->m, b->columns, b->column_count * sizeof *b->columns);
     memory_release(b->m, b, sizeof *b);
@@ -74,7 +76,7 @@ size_t ecrec_batch_rows(const ecrec_batch *b)
 /* Room for a column's next content beside what it holds, so that a refused one leaves it as it was. */
 typedef struct room { batch_block valid, values, starts; } room;
 
-static int32_t reserve(ecrec_batch *b, batch_block *block, size_t bytes)
+int32_t batch_reserve(ecrec_batch *b, batch_block *block, size_t bytes)
 {
     block->data = memory_allocate(b->m, bytes != 0 ? bytes : 1);
     block->capacity = block->data != NULL ? (bytes != 0 ? bytes : 1) : 0;
@@ -85,9 +87,9 @@ static int32_t reserve(ecrec_batch *b, batch_block *block, size_t bytes)
 static int32_t make_room(ecrec_batch *b, const batch_column *c, room *fresh, size_t values, size_t starts, ecrec_error *err)
 {
     memset(fresh, 0, sizeof *fresh);
-    if ((c->valid.capacity >= b->rows && c->valid.data != NULL) || reserve(b, &fresh->valid, b->rows) == ECREC_OK)
-        if ((c->values.capacity >= values && c->values.data != NULL) || reserve(b, &fresh->values, values) == ECREC_OK)
-            if (starts == 0 || c->starts.capacity >= starts || reserve(b, &fresh->starts, starts) == ECREC_OK)
+    if ((c->valid.capacity >= b->rows && c->valid.data != NULL) || batch_reserve(b, &fresh->valid, b->rows) == ECREC_OK)
+        if ((c->values.capacity >= values && c->values.data != NULL) || batch_reserve(b, &fresh->values, values) == ECREC_OK)
+            if (starts == 0 || c->starts.capacity >= starts || batch_reserve(b, &fresh->starts, starts) == ECREC_OK)
                 return ECREC_OK;
     drop(b->m, &fresh->valid);
     drop(b->m, &fresh->values);
@@ -111,7 +113,7 @@ static void take_room(ecrec_batch *b, batch_column *c, room *fresh)
     c->set = 1;
 }
 
-static int32_t find(const ecrec_batch *b, uint32_t field, int32_t kind, const void *values, const char *call, ecrec_error *err)
+int32_t batch_find(const ecrec_batch *b, uint32_t field, int32_t kind, const void *values, const char *call, ecrec_error *err)
 {
     if (b == NULL)
         return error_set(err, ECREC_ERR_INVALID, "%s: batch is NULL", call);
@@ -155,20 +157,20 @@ static int32_t set_strings(ecrec_batch *b, uint32_t field, const char *const *te
 
 int32_t ecrec_batch_set_text(ecrec_batch *batch, uint32_t field, const char *const *texts, const size_t *lengths, ecrec_error *err)
 {
-    const int32_t status = find(batch, field, ECREC_FIELD_TEXT, texts, "ecrec_batch_set_text", err);
+    const int32_t status = batch_find(batch, field, ECREC_FIELD_TEXT, texts, "ecrec_batch_set_text", err);
     return status == ECREC_OK ? set_strings(batch, field, texts, lengths, err) : status;
 }
 
 int32_t ecrec_batch_set_category(ecrec_batch *batch, uint32_t field, const char *const *values, const size_t *lengths, ecrec_error *err)
 {
-    const int32_t status = find(batch, field, ECREC_FIELD_CATEGORY, values, "ecrec_batch_set_category", err);
+    const int32_t status = batch_find(batch, field, ECREC_FIELD_CATEGORY, values, "ecrec_batch_set_category", err);
     return status == ECREC_OK ? set_strings(batch, field, values, lengths, err) : status;
 }
 
 int32_t ecrec_batch_set_category_u64(ecrec_batch *batch, uint32_t field, const uint64_t *values, const uint8_t *valid, ecrec_error *err)
 {
     room fresh;
-    int32_t status = find(batch, field, ECREC_FIELD_CATEGORY, values, "ecrec_batch_set_category_u64", err);
+    int32_t status = batch_find(batch, field, ECREC_FIELD_CATEGORY, values, "ecrec_batch_set_category_u64", err);
     if (status != ECREC_OK)
         return status;
     batch_column *c = &batch->columns[field];
@@ -205,7 +207,7 @@ static void take_valid(ecrec_batch *b, batch_column *c, const uint8_t *valid)
 int32_t ecrec_batch_set_number(ecrec_batch *batch, uint32_t field, const double *values, const uint8_t *valid, ecrec_error *err)
 {
     room fresh;
-    int32_t status = find(batch, field, ECREC_FIELD_NUMBER, values, "ecrec_batch_set_number", err);
+    int32_t status = batch_find(batch, field, ECREC_FIELD_NUMBER, values, "ecrec_batch_set_number", err);
     if (status != ECREC_OK)
         return status;
     for (size_t i = 0; i < batch->rows; i++)
@@ -224,7 +226,7 @@ int32_t ecrec_batch_set_number(ecrec_batch *batch, uint32_t field, const double 
 int32_t ecrec_batch_set_time(ecrec_batch *batch, uint32_t field, const int64_t *microseconds, const uint8_t *valid, ecrec_error *err)
 {
     room fresh;
-    int32_t status = find(batch, field, ECREC_FIELD_TIME, microseconds, "ecrec_batch_set_time", err);
+    int32_t status = batch_find(batch, field, ECREC_FIELD_TIME, microseconds, "ecrec_batch_set_time", err);
     if (status != ECREC_OK)
         return status;
     for (size_t i = 0; i < batch->rows; i++)
@@ -245,7 +247,7 @@ int32_t ecrec_batch_set_vector(ecrec_batch *batch, uint32_t field, const float *
 {
     room fresh;
     size_t bytes = 0;
-    int32_t status = find(batch, field, ECREC_FIELD_VECTOR, vectors, "ecrec_batch_set_vector", err);
+    int32_t status = batch_find(batch, field, ECREC_FIELD_VECTOR, vectors, "ecrec_batch_set_vector", err);
     if (status != ECREC_OK)
         return status;
     const schema_field *f = &batch->schema->fields[field];
@@ -307,7 +309,7 @@ int32_t ecrec_batch_set_multi(ecrec_batch *batch, uint32_t field, const size_t *
     room fresh;
     batch_block items_block = { NULL, 0 }, weights_block = { NULL, 0 };
     size_t bytes = 0;
-    int32_t status = find(batch, field, ECREC_FIELD_MULTI, items, "ecrec_batch_set_multi", err);
+    int32_t status = batch_find(batch, field, ECREC_FIELD_MULTI, items, "ecrec_batch_set_multi", err);
     if (status != ECREC_OK)
         return status;
     const char *name = batch->schema->fields[field].name;
@@ -317,7 +319,7 @@ int32_t ecrec_batch_set_multi(ecrec_batch *batch, uint32_t field, const size_t *
     if ((status = check_items(batch, name, items, values, lengths, weights, &bytes, err)) != ECREC_OK)
         return status;
     batch_column *c = &batch->columns[field];
-    if (reserve(batch, &items_block, (batch->rows + 1) * sizeof(uint64_t)) != ECREC_OK || reserve(batch, &weights_block, memory_product(count, sizeof(float))) != ECREC_OK) {
+    if (batch_reserve(batch, &items_block, (batch->rows + 1) * sizeof(uint64_t)) != ECREC_OK || batch_reserve(batch, &weights_block, memory_product(count, sizeof(float))) != ECREC_OK) {
         drop(batch->m, &items_block);
         return error_nomem(err, "a column", count * sizeof(float));
     }

@@ -10,9 +10,10 @@ typedef struct batch_column {
     int set;           /* 0: missing in every row */
     batch_block valid; /* one byte a row */
     batch_block values; /* text, category: bytes; number: double; vector: float x dimension; time: int64_t; label: float */
-    batch_block starts; /* text, category: uint64_t [rows + 1] into values; multi: [items + 1] */
-    batch_block items;  /* multi: uint64_t [rows + 1] into starts and weights */
-    batch_block weights; /* multi: float an item, scaled */
+    batch_block starts; /* text, category: uint64_t [rows + 1] into values; multi, history: [items + 1] */
+    batch_block items;  /* multi, history: uint64_t [rows + 1] into starts and weights */
+    batch_block weights; /* multi: float an item, scaled; history: float an event, log(1 + age in hours) */
+    batch_block types;  /* history: a byte an event */
 } batch_column;
 
 /* What a row is beside fields and labels: float, uint32_t, float, uint64_t, uint64_t. */
@@ -83,6 +84,11 @@ static inline float batch_propensity(const ecrec_batch *b, size_t row) /* 1 wher
     const batch_column *c = batch_row(b, ROW_PROPENSITY);
     return column_has(c, row) ? column_float(c, row) : 1.0f;
 }
+
+/* For the setters. The field, if it is of this form: INVALID. Memory for a block (NOMEM without a sentence), and all of a column's given back. */
+int32_t batch_find(const ecrec_batch *b, uint32_t field, int32_t kind, const void *values, const char *call, ecrec_error *err);
+int32_t batch_reserve(ecrec_batch *b, batch_block *block, size_t bytes);
+void batch_drop(ecrec_batch *b, batch_column *c);
 
 /* The batch belongs to this schema, and required fields are there. MISMATCH, INVALID (row and field named). */
 int32_t batch_check(const ecrec_batch *b, const ecrec_schema *s, ecrec_error *err);

@@ -71,7 +71,29 @@ uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *bat
     if (!column_has(c, row))
         return hash64("", 0, seed ^ MISSING_SEED);
     const char *text = column_text(c, row, &n);
-    return hash64(text, n, seed);
+    return record_value(r, field, text, n);
+}
+
+uint64_t record_value(const ranker *r, uint32_t field, const char *text, size_t length)
+{
+    return hash64(text, length, r->plan[field].seed);
+}
+
+uint64_t record_event(const ranker *r, uint32_t field, const batch_column *c, uint64_t event)
+{
+    size_t n = 0;
+    const char *text = column_text(c, (size_t)event, &n);
+    return record_value(r, r->plan[field].compare, text, n);
+}
+
+uint32_t record_events(const record *rec, uint32_t field, uint64_t *first)
+{
+    const batch_column *c = &rec->batch->columns[field];
+    *first = 0;
+    if (!column_has(c, rec->row))
+        return 0;
+    *first = column_items(c, rec->row);
+    return (uint32_t)(column_items(c, rec->row + 1) - *first);
 }
 
 /* The hour of the day, "h0" .. "h23", and the day of the week, "d0" (Monday) .. "d6". */

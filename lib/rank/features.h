@@ -12,7 +12,7 @@
 
 #include "kernels/kernels.h"
 #include "rank/batch.h"
-#include "rank/network.h"
+#include "rank/attention.h"
 #include "rank/ranker.h"
 
 #define NO_INDEX UINT32_MAX
@@ -31,6 +31,7 @@ typedef struct field_plan {
     uint32_t number;   /* row of rank.numbers */
     uint32_t word_ngrams, char_ngrams;
     uint32_t multi;    /* number among the fields with several hashed values (multi, time), or NO_INDEX */
+    uint32_t history;  /* number among the histories, or NO_INDEX */
     uint32_t category; /* number among the category fields, or NO_INDEX */
     uint32_t embedded; /* which of the embeddings that the network joins, or NO_INDEX */
     size_t embed;      /* of an embedded number or vector: where its weights begin in "rank.network" */
@@ -41,7 +42,7 @@ typedef struct field_plan {
 struct ranker {
     memory *m;
     uint32_t fields, labels, heads /* logits of a row */, width /* dense weights of a head, bias last */, slots, numbers, dimension, hash_bits, hashed;
-    uint32_t categories, multis, pair_count;
+    uint32_t categories, multis, histories, pair_count;
     uint32_t unmet; /* where the weights of values never learned from begin, categories then pairs; or NO_INDEX */
     tensor *table_sums; /* "learn.hashed", referenced; NULL unless unmet: above 0 where a weight was learned */
     const tensor *met;  /* table_sums; or those of an older state: what had been learned from by then */
@@ -80,6 +81,19 @@ static inline uint64_t pair_hash(uint64_t a, uint64_t b)
     x *= 0xD6E8FEB86659FD93u;
     return x ^ x >> 32;
 }
+/* The hash of a value of a category field, and of each event's item of a history (by the candidate's field). */
+uint64_t record_value(const ranker *r, uint32_t field, const char *text, size_t length);
+uint64_t record_event(const ranker *r, uint32_t field, const batch_column *c, uint64_t event);
+/* How many events of a history the record has; *first: the number of the first in the column. */
+uint32_t record_events(const record *rec, uint32_t field, uint64_t *first);
+static inline const unsigned char *column_types(const batch_column *c, uint64_t event)
+{
+    return c->types.data + event;
+}
+static inline const float *column_ages(const batch_column *c, uint64_t event)
+{
+    return (const float *)(const void *)c->weights.data + event;
+}
 /* A field's part of a head's logit without its hashed features. */
 double dense_part(const ranker *r, const kernels *table, const record *rec, uint32_t head, uint32_t field);
 void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_visit visit, void *opaque);
@@ -92,8 +106,11 @@ double number_standard(const double *statistics, double value);
 double record_logit(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, uint32_t head, float *parts);
 double logistic(double logit);
 
-/* The embeddings of a record joined: [inputs]. */
-void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, float *x0);
+/* What attention needs for one record at a time. */
+typedef struct attention_room { attention_user users[MOST_HISTORIES]; attention_work work; } attention_room;
+size_t attention_room_take(attention_room *room, const ranker *r, void *memory); /* bytes */
+/* The embeddings of a record joined: [inputs]. room: of its histories (NULL: the ranker has none). */
+void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, attention_room *room, float *x0);
 /* Of one number or vector field. */
 void embed_dense(const ranker *r, const kernels *table, const record *rec, uint32_t field, const float *flat, float *to);
 /* What the caller sees of a row's logits: probabilities, values, expected classes. */

@@ -13,6 +13,12 @@ static void each_matrix(network_packed *packed, const network_plan *p, void (*vi
     }
     for (uint32_t i = 0; i < p->hiddens; i++)
         visit(opaque, &packed->hidden[i], &p->hidden[i]);
+    for (uint32_t i = 0; i < p->histories; i++) {
+        visit(opaque, &packed->attention[i].events, &p->attention[i].events);
+        visit(opaque, &packed->attention[i].candidate, &p->attention[i].candidate);
+        visit(opaque, &packed->attention[i].product, &p->attention[i].product);
+        visit(opaque, &packed->attention[i].score, &p->attention[i].score);
+    }
 }
 
 typedef struct placing { scratch s; int failed; } placing;
@@ -182,6 +188,18 @@ static void forward_hidden(const network_plan *p, const network_packed *packed, 
     forward_heads(&p->hidden_head, flat, table, x, n, pass->shares + (PART_HIDDEN * pass->rows + first) * p->heads);
 }
 
+static void forward_attention(const network_plan *p, const float *flat, const kernels *table, network_pass *pass, size_t first, size_t n)
+{
+    for (size_t i = first; i < first + n; i++) {
+        float *share = pass->shares + (PART_ATTENTION * pass->rows + i) * p->heads;
+        memset(share, 0, p->heads * sizeof *share);
+        for (uint32_t a = 0; a < p->histories; a++)
+            for (uint32_t h = 0; h < p->heads; h++)
+                share[h] += table->dot_f32(p->width, flat + p->attention[a].head.w + (size_t)h * p->width,
+                                           pass->x0 + i * p->inputs + (size_t)p->attention[a].to * p->width);
+    }
+}
+
 void network_forward(const network_plan *p, const network_packed *packed, const float *flat, const kernels *table, network_pass *pass,
                      size_t first, size_t n, const network_dropout *dropout)
 {
@@ -191,4 +209,6 @@ void network_forward(const network_plan *p, const network_packed *packed, const 
         forward_cross(p, packed, flat, table, pass, first, n);
     if (p->hiddens != 0)
         forward_hidden(p, packed, flat, table, pass, first, n, dropout);
+    if (p->histories != 0)
+        forward_attention(p, flat, table, pass, first, n);
 }

@@ -4,10 +4,12 @@
  * x0 = the fields' embeddings joined (fields x width floats):
  *   category: its row of "rank.embeddings" (hash mod 2^embedding_bits; a row never learned from is zeros);
  *   number z (standardised): z v + u, missing: m; weights v, u, m [width] each;
- *   vector x (unit length): P x + u, missing: m; weights P [width x dimension], u, m.
+ *   vector x (unit length): P x + u, missing: m; weights P [width x dimension], u, m;
+ *   history: what its events say of the candidate (rank/attention.h), zeros without any.
  * Factorisation machine (Rendle, ICDM 2010): sum over pairs of fields of <e_i, e_j>, weighted (Pan et al., WWW 2018): of r_ij <e_i, e_j>.
  * Cross layers (Wang et al., "DCN V2", WWW 2021, eq. 1 and 2): x_{l+1} = x0 * (U V x_l + b) + x_l, or W in place of U V; then a head w . x_L.
  * Perceptron: h = relu(W h + b) over the hidden layers, from x0; then a head w . h.
+ * Attention: a head w . interest for each history.
  * All weights but the embeddings lie in one row of floats. Inside the rank and learn rooms. */
 #ifndef ECREC_LIB_RANK_NETWORK_H
 #define ECREC_LIB_RANK_NETWORK_H
@@ -15,12 +17,22 @@
 #include "kernels/kernels.h"
 #include "rank/schema.h"
 
-enum { MOST_CROSS = 8, NETWORK_ROWS = 64 /* rows that are worked on at once */, PART_FM = 0, PART_CROSS, PART_HIDDEN, NETWORK_PARTS };
+enum { MOST_CROSS = 8, NETWORK_ROWS = 64 /* rows that are worked on at once */, PART_FM = 0, PART_CROSS, PART_HIDDEN, PART_ATTENTION, NETWORK_PARTS };
 
 typedef struct dense_layer {
     size_t w, b; /* offsets; w is out x in, row-major */
     uint32_t out, in;
 } dense_layer;
+
+typedef struct attention_plan {
+    uint32_t from, to; /* which of the joined embeddings is the candidate's, and the history's */
+    uint32_t units, event_types, most /* events */;
+    dense_layer events /* A, a */, candidate /* B */, product /* D */, score /* v */; /* offsets in "rank.network" */
+    size_t types, bias, decay;
+    dense_layer head; /* heads x width, no bias */
+    size_t size;      /* floats from events.w on, without the head */
+} attention_plan;
+typedef struct attention_packed { weights events, candidate, product, score; } attention_packed;
 
 typedef struct network_plan {
     uint32_t width, fields, inputs /* fields * width */, heads, fm, crosses, rank, hiddens, embedding_bits;
@@ -28,6 +40,8 @@ typedef struct network_plan {
     size_t fm_weights; /* fm 2: heads x fields (fields - 1) / 2 */
     dense_layer cross_v[MOST_CROSS] /* with a rank only; no bias */, cross_u[MOST_CROSS], cross_head /* no bias */;
     dense_layer hidden[ECREC_MOST_HIDDEN], hidden_head;
+    uint32_t histories;
+    attention_plan attention[MOST_HISTORIES];
     size_t thresholds; /* of the ordinal labels, one after the other: classes - 1 numbers each */
 } network_plan;
 
@@ -36,10 +50,22 @@ typedef struct network_packed {
     memory *m;
     size_t bytes;
     weights cross_v[MOST_CROSS], cross_u[MOST_CROSS], hidden[ECREC_MOST_HIDDEN];
+    attention_packed attention[MOST_HISTORIES];
 } network_packed;
 int32_t network_packed_create(memory *m, const network_plan *p, network_packed **out);
 void network_pack(network_packed *packed, const network_plan *p, const float *flat);
 void network_packed_release(network_packed *packed);
+
+/* Whether the plan has a part. */
+static inline int network_has(const network_plan *p, int part)
+{
+    switch (part) {
+    case PART_FM: return p->fm != 0;
+    case PART_CROSS: return p->crosses != 0;
+    case PART_HIDDEN: return p->hiddens != 0;
+    default: return p->histories != 0;
+    }
+}
 
 /* What a pass keeps of each row: taken from a stretch of memory. */
 typedef struct network_pass {

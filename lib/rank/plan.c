@@ -7,6 +7,9 @@
 #include "base/random.h"
 #include "rank/features.h"
 
+enum { DEFAULT_ATTENTION = 16 };
+#define START_DECAY 0.1f /* of the attention to an event, as a power of its age */
+
 size_t ranker_bytes(const ecrec_schema *s)
 {
     return sizeof(ranker) + s->field_count * sizeof(field_plan);
@@ -25,12 +28,16 @@ static void make_plan(const ecrec_schema *s, uint32_t dimension, ranker *r)
         const schema_field *f = &s->fields[i];
         field_plan *p = &r->plan[i];
         *p = (field_plan){ .kind = field_form(f->kind), .utc_offset = f->utc_offset, .dense = at, .slot = NO_INDEX, .missing = NO_INDEX, .cosine = NO_INDEX, .compare = f->compare,
-                           .number = NO_INDEX, .category = NO_INDEX, .multi = NO_INDEX, .embedded = NO_INDEX, .word_ngrams = f->word_ngrams, .char_ngrams = f->char_ngrams,
+                           .number = NO_INDEX, .category = NO_INDEX, .multi = NO_INDEX, .history = NO_INDEX, .embedded = NO_INDEX, .word_ngrams = f->word_ngrams, .char_ngrams = f->char_ngrams,
                            .seed = hash64(f->name, strlen(f->name), (uint64_t)f->kind) };
         if (f->kind == ECREC_FIELD_NUMBER) {
             p->number = r->numbers++;
             p->missing = at + 2;
             at += 3;
+            continue;
+        }
+        if (f->kind == ECREC_FIELD_HISTORY) {
+            p->history = r->histories++;
             continue;
         }
         r->hashed |= (uint32_t)field_hashed(f);
@@ -62,6 +69,33 @@ static dense_layer layer(size_t *at, uint32_t out, uint32_t in, int bias)
     return l;
 }
 
+static void plan_attention(const ecrec_schema *s, ranker *r, size_t *at)
+{
+    network_plan *n = &r->net;
+    for (uint32_t i = 0; i < r->fields; i++) {
+        const field_plan *p = &r->plan[i];
+        if (p->history == NO_INDEX || p->embedded == NO_INDEX)
+            continue;
+        attention_plan *a = &n->attention[n->histories++];
+        a->from = r->plan[s->fields[i].compare].embedded;
+        a->to = p->embedded;
+        a->units = s->network.attention != 0 ? s->network.attention : DEFAULT_ATTENTION;
+        a->event_types = s->fields[i].event_types;
+        a->most = s->fields[i].dimension;
+        const size_t first = *at;
+        a->events = layer(at, a->units, n->width, 1);
+        a->candidate = layer(at, a->units, n->width, 0);
+        a->product = layer(at, a->units, n->width, 0);
+        a->score = layer(at, 1, a->units, 0);
+        a->types = *at;
+        a->bias = a->types + (size_t)a->event_types * n->width;
+        a->decay = a->bias + a->event_types;
+        *at = a->decay + a->event_types;
+        a->size = *at - first;
+        a->head = layer(at, n->heads, n->width, 0);
+    }
+}
+
 static void plan_network(const ecrec_schema *s, ranker *r)
 {
     network_plan *n = &r->net;
@@ -72,11 +106,11 @@ static void plan_network(const ecrec_schema *s, ranker *r)
     for (uint32_t i = 0; i < r->fields && n->width != 0; i++) {
         field_plan *p = &r->plan[i];
         const int category = p->category != NO_INDEX || p->multi != NO_INDEX, number = p->kind == ECREC_FIELD_NUMBER;
-        if (!category && !number && p->dims == 0)
+        if (!category && !number && p->dims == 0 && p->history == NO_INDEX)
             continue;
         p->embedded = n->fields++;
         p->embed = at;
-        at += category ? 0 : (size_t)n->width * (number ? 3 : p->dims + 2);
+        at += category || p->history != NO_INDEX ? 0 : (size_t)n->width * (number ? 3 : p->dims + 2);
     }
     n->inputs = n->fields * n->width;
     n->fm = n->inputs != 0 ? s->network.fm : 0;
@@ -98,6 +132,7 @@ static void plan_network(const ecrec_schema *s, ranker *r)
     }
     if (n->hiddens != 0)
         n->hidden_head = layer(&at, n->heads, in, 0);
+    plan_attention(s, r, &at);
     n->thresholds = at;
     for (uint32_t i = 0; i < s->label_count; i++)
         at += s->labels[i].kind == ECREC_LABEL_ORDINAL ? s->labels[i].classes - 1 : 0;
@@ -123,6 +158,9 @@ static int32_t plan_pairs(memory *m, const ecrec_schema *s, ranker *r)
 
 int32_t ranker_plan(memory *m, const ecrec_schema *s, uint32_t dimension, ranker **out, ecrec_error *err)
 {
+    for (uint32_t i = 0; i < s->field_count && s->network.width == 0; i++)
+        if (s->fields[i].kind == ECREC_FIELD_HISTORY)
+            return error_set(err, ECREC_ERR_INVALID, "field \"%s\" is a history: the schema's network needs a width, the length of its embeddings", s->fields[i].name);
     ranker *r = memory_zero(m, ranker_bytes(s));
     if (r == NULL)
         return error_nomem(err, "a ranker", ranker_bytes(s));
@@ -188,7 +226,7 @@ static void start_network(const ranker *r, const ecrec_schema *s, float *flat)
     for (uint32_t i = 0; i < r->fields; i++) {
         const field_plan *p = &r->plan[i];
         const size_t count = p->kind == ECREC_FIELD_NUMBER ? 3 : (size_t)p->dims + 2;
-        for (size_t k = 0; p->embedded != NO_INDEX && p->category == NO_INDEX && p->multi == NO_INDEX && k < count * n->width; k++)
+        for (size_t k = 0; p->embedded != NO_INDEX && p->category == NO_INDEX && p->multi == NO_INDEX && p->history == NO_INDEX && k < count * n->width; k++)
             flat[p->embed + k] = 0.05f * random_normal(&random);
     }
     for (size_t i = n->fm_weights; n->fm == 2 && i < n->fm_weights + (size_t)n->heads * n->fields * (n->fields - 1) / 2; i++)
@@ -200,6 +238,15 @@ static void start_network(const ranker *r, const ecrec_schema *s, float *flat)
     }
     for (uint32_t l = 0; l < n->hiddens; l++)
         start_layer(flat, &n->hidden[l], sqrtf(2 / (float)n->hidden[l].in), &random);
+    for (uint32_t i = 0; i < n->histories; i++) {
+        const attention_plan *a = &n->attention[i];
+        start_layer(flat, &a->events, sqrtf(2 / (3 * (float)n->width)), &random);
+        start_layer(flat, &a->candidate, sqrtf(2 / (3 * (float)n->width)), &random);
+        start_layer(flat, &a->product, sqrtf(2 / (3 * (float)n->width)), &random);
+        start_layer(flat, &a->score, sqrtf(1 / (float)a->units), &random);
+        for (uint32_t t = 0; t < a->event_types; t++)
+            flat[a->decay + t] = START_DECAY;
+    }
     float *threshold = flat + n->thresholds;
     for (uint32_t i = 0; i < s->label_count; i++)
         for (uint32_t c = 1; s->labels[i].kind == ECREC_LABEL_ORDINAL && c < s->labels[i].classes; c++)

@@ -28,7 +28,7 @@ void schema_refresh(ecrec_schema *s)
         mix(&h, values, sizeof values);
         mix(&h, f->space, strlen(f->space) + 1);
         if (field_has_more(f)) {
-            const uint32_t more[] = { (uint32_t)f->utc_offset, f->unused };
+            const uint32_t more[] = { (uint32_t)f->utc_offset, f->unused, f->event_types };
             mix(&h, more, sizeof more);
         }
     }
@@ -39,13 +39,15 @@ void schema_refresh(ecrec_schema *s)
             const uint32_t values[] = { (uint32_t)s->labels[i].kind, s->labels[i].classes };
             mix(&h, values, sizeof values);
         }
-        mix(&h, &s->network, sizeof s->network);
+        mix(&h, &s->network, offsetof(schema_network, attention));
+        if (network_has_more(&s->network))
+            mix(&h, &s->network.attention, sizeof s->network - offsetof(schema_network, attention));
         mix(&h, s->pairs, s->pair_count * sizeof *s->pairs);
     }
     s->fingerprint = h;
 }
 
-static const char *const kind_names[] = { NULL, "text", "vector", "category", "number", "multi", NULL, "time", "user", "item", "image" };
+static const char *const kind_names[] = { NULL, "text", "vector", "category", "number", "multi", "history", "time", "user", "item", "image" };
 enum { KINDS = sizeof kind_names / sizeof *kind_names };
 
 const char *field_kind_name(int32_t kind)
@@ -63,11 +65,18 @@ int32_t field_kind_of(const char *name)
 
 int field_has_more(const schema_field *f)
 {
-    return f->utc_offset != 0 || f->unused != 0;
+    return f->utc_offset != 0 || f->unused != 0 || f->event_types > 1;
+}
+
+int network_has_more(const schema_network *n)
+{
+    return n->attention != 0;
 }
 
 int schema_has_more(const ecrec_schema *s)
 {
+    if (network_has_more(&s->network))
+        return 1;
     for (uint32_t i = 0; i < s->field_count; i++)
         if (field_has_more(&s->fields[i]))
             return 1;
@@ -165,7 +174,12 @@ static int32_t check_field(const ecrec_schema *s, const char *name, int32_t kind
         REFUSE("field \"%s\": kind %d is unknown (see ECREC_FIELD_* in ecrec/batch.h)", name, kind);
     if (vector && (o->dimension == 0 || o->dimension > MOST_DIMENSION))
         REFUSE("field \"%s\": dimension is %u; a vector field's must be 1 .. %d", name, o->dimension, MOST_DIMENSION);
-    if (!vector && (o->dimension != 0 || o->space != NULL))
+    if (kind == ECREC_FIELD_HISTORY && (o->dimension == 0 || o->dimension > MOST_EVENTS || o->event_types > MOST_EVENT_TYPES || o->compare == NULL))
+        REFUSE("field \"%s\": a history needs dimension (the most events kept, 1 .. %d; it is %u), event_types of at most %d (it is %u) and compare (the candidate's field%s)",
+               name, MOST_EVENTS, o->dimension, MOST_EVENT_TYPES, o->event_types, o->compare == NULL ? ", which is not named" : "");
+    if (kind != ECREC_FIELD_HISTORY && o->event_types != 0)
+        REFUSE("field \"%s\": event_types is for history fields", name);
+    if (!vector && ((kind != ECREC_FIELD_HISTORY && o->dimension != 0) || o->space != NULL))
         REFUSE("field \"%s\": dimension and space are for vector and image fields", name);
     if (!text && (o->word_ngrams != 0 || o->char_ngrams != 0))
         REFUSE("field \"%s\": word_ngrams and char_ngrams are for text fields", name);
@@ -185,14 +199,23 @@ static int32_t check_field(const ecrec_schema *s, const char *name, int32_t kind
         REFUSE("field \"%s\": compare_only needs compare", name);
     *f = (schema_field){ .kind = kind, .dimension = o->dimension, .required = o->required, .encoded = text && !o->no_encoding,
                          .word_ngrams = o->word_ngrams, .char_ngrams = o->char_ngrams, .compare = NO_FIELD, .compare_only = o->compare_only,
-                         .utc_offset = o->utc_offset, .unused = unusable && o->no_encoding };
+                         .utc_offset = o->utc_offset, .unused = unusable && o->no_encoding,
+                         .event_types = kind != ECREC_FIELD_HISTORY ? 0 : o->event_types != 0 ? o->event_types : 1 };
     memcpy(f->name, name, strlen(name) + 1);
     if (o->compare != NULL) {
         f->compare = ecrec_schema_find_field(s, o->compare);
         if (f->compare == NO_FIELD)
             REFUSE("field \"%s\": compare names \"%s\", which is no earlier field", name, o->compare);
         const schema_field *other = &s->fields[f->compare];
-        if ((!text && !vector) || field_form(other->kind) != field_form(kind) || other->dimension != f->dimension || (text && (!f->encoded || !other->encoded)))
+        if (kind == ECREC_FIELD_HISTORY) {
+            uint32_t histories = 0;
+            for (uint32_t i = 0; i < s->field_count; i++)
+                histories += s->fields[i].kind == ECREC_FIELD_HISTORY;
+            if (field_form(other->kind) != ECREC_FIELD_CATEGORY || other->unused)
+                REFUSE("field \"%s\": a history is of the items of an item, user or category field with weights of its own; \"%s\" is none", name, o->compare);
+            if (histories == MOST_HISTORIES)
+                REFUSE("field \"%s\": a schema has at most %d histories", name, MOST_HISTORIES);
+        } else if ((!text && !vector) || field_form(other->kind) != field_form(kind) || other->dimension != f->dimension || (text && (!f->encoded || !other->encoded)))
             REFUSE("field \"%s\": it can be compared with an encoded text or a vector of its own kind and dimension, \"%s\" is not one", name, o->compare);
     }
     if (o->space != NULL) {
@@ -307,11 +330,11 @@ void ecrec_network_options_init(ecrec_network_options *options)
         *options = defaults;
 }
 
-static int32_t check_network(const ecrec_network_options *o, ecrec_error *err)
+static int32_t check_network(const ecrec_schema *s, const ecrec_network_options *o, ecrec_error *err)
 {
-    int end = 0;
-    if (o->size < sizeof *o)
-        return error_set(err, ECREC_ERR_INVALID, "ecrec_network_options: size is %u, expected %zu or more", o->size, sizeof *o);
+    int end = 0, histories = 0;
+    for (uint32_t i = 0; i < s->field_count; i++)
+        histories |= s->fields[i].kind == ECREC_FIELD_HISTORY;
     if (o->width > 256 || o->fm > 2 || o->cross_layers > 8 || o->cross_rank > 4096 || (o->embedding_bits != 0 && (o->embedding_bits < LEAST_BITS || o->embedding_bits > MOST_BITS)))
         return error_set(err, ECREC_ERR_INVALID,
                          "network: width %u (0 .. 256), embedding_bits %u (%d .. %d), fm %u (0 .. 2), cross_layers %u (0 .. 8) or cross_rank %u (0 .. 4096) is out of range",
@@ -321,23 +344,30 @@ static int32_t check_network(const ecrec_network_options *o, ecrec_error *err)
             return error_set(err, ECREC_ERR_INVALID, "network: hidden layer %d has %u units; at most 8192, and none after a layer of 0", i + 1, o->hidden[i]);
         end |= o->hidden[i] == 0;
     }
-    if (o->width == 0 && (o->fm != 0 || o->cross_layers != 0 || o->hidden[0] != 0))
-        return error_set(err, ECREC_ERR_INVALID, "network: fm, cross_layers and hidden work on the fields' embeddings: width must be above 0");
-    if (o->width != 0 && o->fm == 0 && o->cross_layers == 0 && o->hidden[0] == 0)
+    if (o->attention > 256)
+        return error_set(err, ECREC_ERR_INVALID, "network: attention has %u units; at most 256", o->attention);
+    if (o->width == 0 && (o->fm != 0 || o->attention != 0 || o->cross_layers != 0 || o->hidden[0] != 0))
+        return error_set(err, ECREC_ERR_INVALID, "network: fm, cross_layers, hidden and attention work on the fields' embeddings: width must be above 0");
+    if (o->width != 0 && !histories && o->fm == 0 && o->cross_layers == 0 && o->hidden[0] == 0)
         return error_set(err, ECREC_ERR_INVALID, "network: embeddings of width %u, but no fm, cross_layers or hidden that would use them", o->width);
     return ECREC_OK;
 }
 
-int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_options *o, ecrec_error *err)
+int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_options *options, ecrec_error *err)
 {
-    if (schema == NULL || o == NULL)
+    if (schema == NULL || options == NULL)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_schema_set_network: %s is NULL", schema == NULL ? "schema" : "options");
-    const int32_t status = check_network(o, err);
+    if (options->size < offsetof(ecrec_network_options, attention))
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_network_options: size is %u, expected %zu or more", options->size, offsetof(ecrec_network_options, attention));
+    ecrec_network_options full = ECREC_NETWORK_OPTIONS_INIT, *o = &full; /* an older caller's struct ends earlier */
+    memcpy(o, options, options->size < sizeof full ? options->size : sizeof full);
+    const int32_t status = check_network(schema, o, err);
     if (status != ECREC_OK)
         return status;
     if (schema->references != 1)
         return error_set(err, ECREC_ERR_INVALID, "the schema is already used by a batch and cannot change");
-    schema_network n = { .all_pairs = o->all_pairs != 0, .unmet = o->unmet != 0, .width = o->width, .fm = o->fm, .cross_layers = o->cross_layers, .cross_rank = o->cross_rank };
+    schema_network n = { .all_pairs = o->all_pairs != 0, .unmet = o->unmet != 0, .width = o->width, .fm = o->fm, .cross_layers = o->cross_layers, .cross_rank = o->cross_rank,
+                         .attention = o->attention };
     n.embedding_bits = o->width == 0 ? 0 : o->embedding_bits != 0 ? o->embedding_bits : DEFAULT_BITS - 2;
     memcpy(n.hidden, o->hidden, sizeof n.hidden);
     schema->network = n;

@@ -12,7 +12,7 @@
 #include "ecrec/batch.h"
 
 enum { MOST_FIELDS = 4096, MOST_LABELS = 256, MOST_NAME = 255, MOST_DIMENSION = 65536, MOST_CLASSES = 4096 };
-enum { DEFAULT_BITS = 20, LEAST_BITS = 10, MOST_BITS = 28, MOST_PAIRS = 8192 };
+enum { DEFAULT_BITS = 20, LEAST_BITS = 10, MOST_BITS = 28, MOST_PAIRS = 8192, MOST_EVENTS = 1024, MOST_EVENT_TYPES = 64, MOST_HISTORIES = 4 };
 #define NO_FIELD UINT32_MAX
 
 typedef struct schema_field {
@@ -22,6 +22,7 @@ typedef struct schema_field {
     char space[40];
     int32_t utc_offset; /* TIME: minutes */
     uint32_t unused;    /* TIME, USER, ITEM: no feature */
+    uint32_t event_types; /* HISTORY */
 } schema_field;
 
 typedef struct schema_label {
@@ -34,6 +35,7 @@ typedef struct schema_pair { uint32_t a, b; } schema_pair; /* hashed fields */
 
 typedef struct schema_network {
     uint32_t all_pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden[ECREC_MOST_HIDDEN];
+    uint32_t attention; /* this and what follows: settings, 0 where nothing asks for them */
 } schema_network;
 
 struct ecrec_schema {
@@ -84,6 +86,7 @@ static inline int field_hashed(const schema_field *f)
 /* A field says something that the second form of the file cannot. */
 int field_has_more(const schema_field *f);
 int schema_has_more(const ecrec_schema *s);
+int network_has_more(const schema_network *n);
 /* Anything that the first form of the file cannot say. */
 int schema_extended(const ecrec_schema *s);
 

@@ -1,6 +1,7 @@
 /* The schema as bytes: what a model file holds. Version 1 has fields and the names of binary labels; version 2, written only when
  * something needs it, goes on with the labels' kinds, the network and the chosen pairs; version 3 likewise with what more each field
- * says: a number of settings, each a key (u32) and a string of bytes. A key that is not known is an error. */
+ * says: a number of settings, each a key (u32) and a string of bytes; the network has such settings too, behind its hidden layers. A key that
+ * is not known is an error. */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -8,7 +9,8 @@
 #include "rank/schema.h"
 
 enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2, SETTINGS_VERSION = 3 };
-enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2 };
+enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2, SETTING_EVENT_TYPES = 3 };
+enum { NETWORK_ATTENTION = 1 };
 
 static int32_t write_setting(buffer *b, uint32_t key, uint32_t value)
 {
@@ -22,7 +24,8 @@ static int32_t write_settings(const ecrec_schema *s, buffer *b)
     int32_t status = ECREC_OK;
     for (uint32_t i = 0; i < s->field_count && status == ECREC_OK; i++) {
         const schema_field *f = &s->fields[i];
-        const struct { uint32_t key, value; } settings[] = { { SETTING_UTC_OFFSET, (uint32_t)f->utc_offset }, { SETTING_UNUSED, f->unused } };
+        const struct { uint32_t key, value; } settings[] = { { SETTING_UTC_OFFSET, (uint32_t)f->utc_offset }, { SETTING_UNUSED, f->unused },
+            { SETTING_EVENT_TYPES, f->event_types > 1 ? f->event_types : 0 } };
         uint32_t count = 0;
         for (size_t k = 0; k < sizeof settings / sizeof *settings; k++)
             count += settings[k].value != 0;
@@ -31,6 +34,19 @@ static int32_t write_settings(const ecrec_schema *s, buffer *b)
             if (settings[k].value != 0)
                 status = write_setting(b, settings[k].key, settings[k].value);
     }
+    return status;
+}
+
+static int32_t write_network_settings(const schema_network *n, buffer *b)
+{
+    const struct { uint32_t key, value; } settings[] = { { NETWORK_ATTENTION, n->attention } };
+    uint32_t count = 0;
+    for (size_t k = 0; k < sizeof settings / sizeof *settings; k++)
+        count += settings[k].value != 0;
+    int32_t status = write_u32(b, count);
+    for (size_t k = 0; k < sizeof settings / sizeof *settings && status == ECREC_OK; k++)
+        if (settings[k].value != 0)
+            status = write_setting(b, settings[k].key, settings[k].value);
     return status;
 }
 
@@ -47,6 +63,8 @@ static int32_t write_extension(const ecrec_schema *s, buffer *b)
         status = write_u32(b, values[i]);
     for (size_t i = 0; i < ECREC_MOST_HIDDEN && status == ECREC_OK; i++)
         status = write_u32(b, n->hidden[i]);
+    if (status == ECREC_OK && schema_has_more(s))
+        status = write_network_settings(n, b);
     status = status ? status : write_u32(b, s->pair_count);
     for (uint32_t i = 0; i < s->pair_count && status == ECREC_OK; i++) {
         status = write_u32(b, s->pairs[i].a);
@@ -124,19 +142,48 @@ static int32_t read_field(ecrec_schema *s, reader *r, ecrec_error *err)
     return status == ECREC_ERR_INVALID ? damaged(err, r) : status;
 }
 
-static int32_t read_setting(schema_field *f, reader *r, ecrec_error *err)
+static int read_pair(reader *r, uint32_t *key, uint32_t *value)
 {
-    const uint32_t key = read_u32(r);
     size_t n = 0;
+    *key = read_u32(r);
     const unsigned char *bytes = (const unsigned char *)read_string(r, 4, &n);
     if (bytes == NULL || n != 4)
+        return 0;
+    *value = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+    return 1;
+}
+
+static int32_t read_network_settings(ecrec_network_options *o, reader *r, ecrec_error *err)
+{
+    const struct { uint32_t key, *to; } settings[] = { { NETWORK_ATTENTION, &o->attention } };
+    const uint32_t count = read_u32(r);
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t key = 0, value = 0, known = 0;
+        if (r->failed || !read_pair(r, &key, &value))
+            return damaged(err, r);
+        for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+            if (settings[i].key == key) {
+                *settings[i].to = value;
+                known = 1;
+            }
+        if (!known)
+            return error_at(err, ECREC_ERR_FORMAT, r->position, "the network of the schema has setting %u, which this library does not know", key);
+    }
+    return ECREC_OK;
+}
+
+static int32_t read_setting(schema_field *f, reader *r, ecrec_error *err)
+{
+    uint32_t key = 0, value = 0;
+    if (!read_pair(r, &key, &value))
         return damaged(err, r);
-    const uint32_t value = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
     const int id = f->kind == ECREC_FIELD_USER || f->kind == ECREC_FIELD_ITEM, time = f->kind == ECREC_FIELD_TIME;
     if (key == SETTING_UTC_OFFSET && time && (int32_t)value >= -840 && (int32_t)value <= 840)
         f->utc_offset = (int32_t)value;
     else if (key == SETTING_UNUSED && (id || time) && value == 1)
         f->unused = 1;
+    else if (key == SETTING_EVENT_TYPES && f->kind == ECREC_FIELD_HISTORY && value > 1 && value <= MOST_EVENT_TYPES)
+        f->event_types = value;
     else
         return error_at(err, ECREC_ERR_FORMAT, r->position, "field \"%s\" of the schema has setting %u, which this library does not know or cannot be",
                         f->name, key);
@@ -172,7 +219,7 @@ static int32_t read_labels(ecrec_schema *s, reader *r, char (*names)[256], uint3
     return status;
 }
 
-static int32_t read_extension(ecrec_schema *s, reader *r, ecrec_error *err)
+static int32_t read_extension(ecrec_schema *s, reader *r, uint32_t version, ecrec_error *err)
 {
     ecrec_network_options o = ECREC_NETWORK_OPTIONS_INIT;
     uint32_t *const values[] = { &o.all_pairs, &o.width, &o.embedding_bits, &o.fm, &o.cross_layers, &o.cross_rank, &o.unmet };
@@ -180,10 +227,11 @@ static int32_t read_extension(ecrec_schema *s, reader *r, ecrec_error *err)
         *values[i] = read_u32(r);
     for (size_t i = 0; i < ECREC_MOST_HIDDEN; i++)
         o.hidden[i] = read_u32(r);
-    const uint32_t pairs = read_u32(r);
-    if (r->failed || pairs > MOST_PAIRS)
+    int32_t status = version >= SETTINGS_VERSION ? read_network_settings(&o, r, err) : ECREC_OK;
+    const uint32_t pairs = status == ECREC_OK ? read_u32(r) : 0;
+    if (status == ECREC_OK && (r->failed || pairs > MOST_PAIRS))
         return damaged(err, r);
-    int32_t status = ecrec_schema_set_network(s, &o, err);
+    status = status ? status : ecrec_schema_set_network(s, &o, err);
     for (uint32_t i = 0; i < pairs && status == ECREC_OK; i++) {
         const uint32_t a = read_u32(r), c = read_u32(r);
         if (r->failed || a >= s->field_count || c >= s->field_count)
@@ -214,7 +262,7 @@ int32_t schema_read(ecrec_context *context, const void *bytes, size_t length, ec
     if (status == ECREC_OK)
         status = read_labels(s, &r, names, labels, version, err);
     if (status == ECREC_OK && version >= EXTENDED_VERSION)
-        status = read_extension(s, &r, err);
+        status = read_extension(s, &r, version, err);
     if (status == ECREC_OK && version >= SETTINGS_VERSION)
         status = read_settings(s, &r, err);
     if (status == ECREC_OK && (r.failed || r.position != length))

@@ -29,10 +29,11 @@ static int32_t parse_field(ecrec_schema *s, const json *v, ecrec_error *err)
         number = field_kind_of(kind->text);
     if (number == 0)
         return error_at(err, ECREC_ERR_INVALID, v->position,
-                        "schema: field \"%s\": \"kind\" must be one of text, vector, category, number, multi, time, user, item, image", name->text);
+                        "schema: field \"%s\": \"kind\" must be one of text, vector, category, number, multi, history, time, user, item, image", name->text);
     const struct { const char *key; uint32_t *to; } flags[] = {
         { "dimension", &o.dimension }, { "required", &o.required }, { "no_encoding", &o.no_encoding },
-        { "word_ngrams", &o.word_ngrams }, { "char_ngrams", &o.char_ngrams }, { "compare_only", &o.compare_only } };
+        { "word_ngrams", &o.word_ngrams }, { "char_ngrams", &o.char_ngrams }, { "compare_only", &o.compare_only },
+        { "event_types", &o.event_types } };
     const struct { const char *key; const char **to; } names[] = { { "compare", &o.compare }, { "space", &o.space } };
     for (const json *m = v->first; m != NULL; m = m->next) {
         int known = strcmp(m->key, "name") == 0 || strcmp(m->key, "kind") == 0;
@@ -118,7 +119,8 @@ static int32_t parse_network(ecrec_schema *s, const json *v, ecrec_error *err)
 {
     ecrec_network_options o = ECREC_NETWORK_OPTIONS_INIT;
     const struct { const char *key; uint32_t *to; } numbers[] = {
-        { "width", &o.width }, { "embedding_bits", &o.embedding_bits }, { "cross_layers", &o.cross_layers }, { "cross_rank", &o.cross_rank } };
+        { "width", &o.width }, { "embedding_bits", &o.embedding_bits }, { "cross_layers", &o.cross_layers }, { "cross_rank", &o.cross_rank },
+        { "attention", &o.attention } };
     const json *pairs = NULL;
     if (!json_is(v, JSON_OBJECT))
         return error_at(err, ECREC_ERR_INVALID, v->position, "schema: \"network\" is not an object");
@@ -145,7 +147,7 @@ static int32_t parse_network(ecrec_schema *s, const json *v, ecrec_error *err)
             status = parse_flag(m, "network", &o.unmet, err);
         } else if (!known) {
             return error_at(err, ECREC_ERR_INVALID, m->position,
-                            "schema: network: the member \"%s\" is not known (pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden are)", m->key);
+                            "schema: network: the member \"%s\" is not known (pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden, attention are)", m->key);
         }
         if (status != ECREC_OK)
             return status;

@@ -14,10 +14,33 @@ void ecrec_score_options_init(ecrec_score_options *options)
         *options = defaults;
 }
 
-uint32_t schema_parts(const ecrec_schema *s)
+/* The parts that a schema asks for, after the fields: the bias, the pairs, and the network's in the order of PART_*. */
+enum { SHOWN_BIAS, SHOWN_PAIRS, SHOWN_NETWORK, SHOWN_PARTS = SHOWN_NETWORK + NETWORK_PARTS };
+static const char *const shown_names[SHOWN_PARTS] = { "bias", "pairs", "fm", "cross", "hidden", "attention" };
+
+static int shows(const ecrec_schema *s, int part)
 {
     const schema_network *n = &s->network;
-    return s->field_count + 1 + (n->all_pairs || s->pair_count != 0) + (n->fm != 0) + (n->cross_layers != 0) + (n->hidden[0] != 0);
+    switch (part - SHOWN_NETWORK) {
+    case SHOWN_BIAS - SHOWN_NETWORK: return 1;
+    case SHOWN_PAIRS - SHOWN_NETWORK: return n->all_pairs || s->pair_count != 0;
+    case PART_FM: return n->fm != 0;
+    case PART_CROSS: return n->cross_layers != 0;
+    case PART_HIDDEN: return n->hidden[0] != 0;
+    default:
+        for (uint32_t i = 0; i < s->field_count; i++)
+            if (s->fields[i].kind == ECREC_FIELD_HISTORY)
+                return 1;
+        return 0;
+    }
+}
+
+uint32_t schema_parts(const ecrec_schema *s)
+{
+    uint32_t n = s->field_count;
+    for (int i = 0; i < SHOWN_PARTS; i++)
+        n += (uint32_t)shows(s, i);
+    return n;
 }
 
 uint32_t ecrec_schema_parts(const ecrec_schema *s) { return s != NULL ? schema_parts(s) : 0; }
@@ -28,13 +51,10 @@ const char *ecrec_schema_part_name(const ecrec_schema *s, uint32_t part)
         return NULL;
     if (part < s->field_count)
         return s->fields[part].name;
-    const schema_network *n = &s->network;
-    const struct { int there; const char *name; } parts[] = { { 1, "bias" }, { n->all_pairs || s->pair_count != 0, "pairs" },
-        { n->fm != 0, "fm" }, { n->cross_layers != 0, "cross" }, { n->hidden[0] != 0, "hidden" } };
     uint32_t at = s->field_count;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (parts[i].there && at++ == part)
-            return parts[i].name;
+    for (int i = 0; i < SHOWN_PARTS; i++)
+        if (shows(s, i) && at++ == part)
+            return shown_names[i];
     return NULL;
 }
 
@@ -48,7 +68,52 @@ static void add_embedding(void *opaque, uint64_t hash, float value)
         s->to[i] += value * from[i];
 }
 
-void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, float *x0)
+size_t attention_room_take(attention_room *room, const ranker *r, void *memory)
+{
+    const network_plan *n = &r->net;
+    scratch s = { memory, 0, SIZE_MAX };
+    size_t most = 0;
+    for (uint32_t i = 0; i < n->histories; i++) {
+        const attention_plan *a = &n->attention[i];
+        void *user = scratch_take(&s, attention_user_take(&room->users[i], a, n->width, a->most, NULL));
+        (void)attention_user_take(&room->users[i], a, n->width, a->most, user);
+        most = a->most > most ? a->most : most;
+    }
+    void *work = scratch_take(&s, n->histories != 0 ? attention_work_take(&room->work, &n->attention[0], n->width, most, NULL) : 0);
+    if (n->histories != 0)
+        (void)attention_work_take(&room->work, &n->attention[0], n->width, most, work);
+    return s.used;
+}
+
+/* A user's events of one history: their items' embeddings, and what attention makes of them before it knows the candidate. */
+static void gather_events(const ranker *r, const kernels *table, const record *rec, uint32_t field, attention_user *user)
+{
+    const network_plan *n = &r->net;
+    const uint32_t history = r->plan[field].history;
+    const batch_column *c = &rec->batch->columns[field];
+    uint64_t first = 0;
+    user->events = record_events(rec, field, &first);
+    for (uint32_t j = 0; j < user->events; j++) {
+        const float *from = tensor_row(r->embeddings, record_event(r, field, c, first + j) & (((uint64_t)1 << n->embedding_bits) - 1));
+        if (from != NULL)
+            memcpy(user->e + (size_t)j * n->width, from, n->width * sizeof *from);
+        else
+            memset(user->e + (size_t)j * n->width, 0, n->width * sizeof *from);
+    }
+    attention_user_make(&n->attention[history], &r->packed->attention[history], r->network->data, table, n->width, column_types(c, first), column_ages(c, first), user);
+}
+
+static void gather_history(const ranker *r, const kernels *table, const record *rec, uint32_t field, attention_room *room, float *x0)
+{
+    const network_plan *n = &r->net;
+    const uint32_t history = r->plan[field].history;
+    const attention_plan *a = &n->attention[history];
+    gather_events(r, table, rec, field, &room->users[history]);
+    attention_forward(a, &r->packed->attention[history], r->network->data, table, n->width, &room->users[history], x0 + (size_t)a->from * n->width, &room->work,
+                      x0 + (size_t)a->to * n->width);
+}
+
+void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, attention_room *room, float *x0)
 {
     const network_plan *n = &r->net;
     const float *flat = r->network != NULL ? r->network->data : NULL;
@@ -62,6 +127,10 @@ void network_gather(const ranker *r, const kernels *table, const record *rec, co
             multi_sum sum = { r->embeddings, mask, n->width, to };
             memset(to, 0, n->width * sizeof *to);
             record_multi(r, f, rec->batch, rec->row, add_embedding, &sum);
+            continue;
+        }
+        if (p->history != NO_INDEX) {
+            gather_history(r, table, rec, f, room, x0);
             continue;
         }
         if (p->category == NO_INDEX) {
@@ -137,6 +206,7 @@ struct score_scratch {
     void *pass;       /* the network's */
     uint64_t *categories; /* rows x categories */
     double *logits;       /* rows x heads */
+    attention_room rooms[MOST_TASKS];
 };
 
 static size_t take_all(score_scratch *s, const ranker *r, void *memory)
@@ -148,6 +218,11 @@ static size_t take_all(score_scratch *s, const ranker *r, void *memory)
     s->texts = scratch_take(&at, text_block_take(&b, r, s->rows, NULL));
     s->pass = scratch_take(&at, network_pass_take(&pass, &r->net, s->rows, NULL));
     s->categories = scratch_take(&at, (s->rows * r->categories + 1) * sizeof *s->categories);
+    for (size_t i = 0; i < MOST_TASKS && r->net.histories != 0 && i < (s->rows + NETWORK_ROWS - 1) / NETWORK_ROWS; i++) {
+        void *room = scratch_take(&at, attention_room_take(&s->rooms[i], r, NULL));
+        if (memory != NULL)
+            (void)attention_room_take(&s->rooms[i], r, room);
+    }
     s->logits = scratch_take(&at, s->rows * r->heads * sizeof *s->logits);
     return at.used;
 }
@@ -182,6 +257,7 @@ void score_scratch_destroy(score_scratch *s)
 typedef struct score_task {
     const score_call *call;
     const score_scratch *scratch;
+    attention_room *scratch_rooms;
     const text_block *block;
     network_pass *pass;
     size_t first, rows, rows_a_task;
@@ -198,17 +274,14 @@ static void add_shares(const score_task *t, size_t i, double *logits, float *par
 {
     const ranker *r = t->call->ranker;
     const network_plan *n = &r->net;
-    const int there[NETWORK_PARTS] = { n->fm != 0, n->crosses != 0, n->hiddens != 0 };
     const uint32_t width = schema_parts(t->call->schema);
     for (uint32_t h = 0; h < r->heads; h++) {
         uint32_t at = r->fields + 1 + (r->pair_count != 0 || t->call->schema->network.all_pairs);
         if (parts != NULL && r->pair_count == 0 && at == r->fields + 2)
             parts[h * width + r->fields + 1] = 0;
-        const schema_network *asked = &t->call->schema->network;
-        const int shown[NETWORK_PARTS] = { asked->fm != 0, asked->cross_layers != 0, asked->hidden[0] != 0 };
         for (int p = 0; p < NETWORK_PARTS; p++) {
-            const float share = there[p] ? t->pass->shares[((size_t)p * t->pass->rows + i) * r->heads + h] : 0;
-            if (parts != NULL && shown[p])
+            const float share = network_has(n, p) ? t->pass->shares[((size_t)p * t->pass->rows + i) * r->heads + h] : 0;
+            if (parts != NULL && shows(t->call->schema, SHOWN_NETWORK + p))
                 parts[h * width + at++] = share;
             logits[h] += share;
         }
@@ -235,7 +308,7 @@ static void score_rows(void *argument, uint32_t index)
         for (uint32_t h = 0; h < r->heads; h++)
             s->logits[i * r->heads + h] = record_logit(r, c->context->kernels, &rec, categories, h, parts != NULL ? parts + h * width : NULL);
         if (r->net.inputs != 0)
-            network_gather(r, c->context->kernels, &rec, categories, t->pass->x0 + i * r->net.inputs);
+            network_gather(r, c->context->kernels, &rec, categories, &t->scratch_rooms[r->net.histories != 0 ? index : 0], t->pass->x0 + i * r->net.inputs);
     }
     if (r->net.inputs != 0 && to > from)
         network_forward(&r->net, r->packed, r->network != NULL ? r->network->data : NULL, c->context->kernels, t->pass, from, to - from, NULL);
@@ -258,7 +331,7 @@ int32_t score_run(score_scratch *s, const score_call *call, ecrec_error *err)
         const size_t n = rows - first < s->rows ? rows - first : s->rows;
         if (r->slots != 0 && (status = text_block_encode(&block, r, call, first, n, err)) != ECREC_OK)
             break;
-        const score_task task = { call, s, &block, &pass, first, n, a_task };
+        const score_task task = { call, s, s->rooms, &block, &pass, first, n, a_task };
         context_run(call->context, score_rows, (void *)(uintptr_t)&task, (uint32_t)((n + a_task - 1) / a_task));
     }
     return status;

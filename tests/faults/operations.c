@@ -616,6 +616,11 @@ static int32_t network(world *w)
     s = s ? s : ecrec_schema_add_field(schema, "a", ECREC_FIELD_CATEGORY, NULL, NULL, &w->err);
     s = s ? s : ecrec_schema_add_field(schema, "b", ECREC_FIELD_CATEGORY, NULL, NULL, &w->err);
     s = s ? s : ecrec_schema_add_field(schema, "tags", ECREC_FIELD_MULTI, NULL, NULL, &w->err);
+    ecrec_field_options past = ECREC_FIELD_OPTIONS_INIT;
+    past.compare = "b";
+    past.dimension = 2;
+    past.event_types = 2;
+    s = s ? s : ecrec_schema_add_field(schema, "past", ECREC_FIELD_HISTORY, &past, NULL, &w->err);
     s = s ? s : ecrec_schema_add_label(schema, "click", NULL, &w->err);
     s = s ? s : ecrec_schema_add_label_of(schema, "which", &kinds, NULL, &w->err);
     s = s ? s : ecrec_schema_add_pair(schema, "a", "b", &w->err);
@@ -627,6 +632,12 @@ static int32_t network(world *w)
     s = s ? s : ecrec_batch_reset(rows, ROWS, &w->err);
     s = s ? s : ecrec_batch_set_category_u64(rows, 0, values, NULL, &w->err);
     s = s ? s : ecrec_batch_set_multi(rows, 2, items, texts, lengths, labels, NULL, &w->err);
+    ecrec_history history;
+    ecrec_history_init(&history);
+    history.events = items;
+    history.items = texts;
+    history.lengths = lengths;
+    s = s ? s : ecrec_batch_set_history(rows, 3, &history, &w->err);
     s = s ? s : ecrec_batch_set_label(rows, 0, labels, NULL, &w->err);
     s = s ? s : ecrec_batch_set_label(rows, 1, labels, NULL, &w->err);
     ecrec_update_options loose = ECREC_UPDATE_OPTIONS_INIT;
@@ -644,8 +655,8 @@ static int32_t network(world *w)
     fit.checkpoint = temporary("fit.ecrec");
     s = s ? s : ecrec_fit(model, rows, &fit, &report, &w->err);
     if (s == ECREC_OK) {
-        assert_int_equal(ecrec_schema_parts(schema), 8);
-        assert_string_equal(ecrec_schema_part_name(schema, 7), "hidden");
+        assert_int_equal(ecrec_schema_parts(schema), 10);
+        assert_string_equal(ecrec_schema_part_name(schema, 8), "hidden");
         assert_int_equal(ecrec_schema_label_kind(schema, 1, &classes), ECREC_LABEL_CLASSES);
         assert_int_equal(classes, 2);
     }
@@ -768,7 +779,7 @@ const operation operations[] = {
                                            "ecrec_batch_set_group ecrec_batch_set_group_bytes" },
     { "batch regrown", batch_regrown, 1, "ecrec_batch_set_text ecrec_batch_set_category" },
     { "ranker", ranker, 1, "ecrec_ranker_create" },
-    { "network", network, 1, "ecrec_batch_set_multi ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
+    { "network", network, 1, "ecrec_batch_set_multi ecrec_batch_set_history ecrec_history_init ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
                              "ecrec_schema_parts ecrec_schema_part_name ecrec_update ecrec_fit" },
     { "update", update, 1, "ecrec_update ecrec_model_snapshot ecrec_rollback" },
     { "evaluate", evaluate, 1, "ecrec_evaluate" },
