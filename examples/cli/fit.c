@@ -59,10 +59,11 @@ static int read_options(const arguments *a, const ecrec_schema *schema, ecrec_fi
     if (strcmp(by, "random") == 0) {
         o->holdout_by = ECREC_HOLDOUT_RANDOM;
     } else if (strcmp(by, "time") != 0) {
-        o->holdout_by = ECREC_HOLDOUT_KEY;
         o->holdout_field = ecrec_schema_find_field(schema, by);
-        if (o->holdout_field == UINT32_MAX)
-            return usage_error("fit", "--holdout-by must be time, random or a category field; %s is none", by);
+        const int32_t kind = o->holdout_field != UINT32_MAX ? ecrec_schema_field_kind(schema, o->holdout_field) : 0;
+        o->holdout_by = kind == ECREC_FIELD_TIME || kind == ECREC_FIELD_NUMBER ? ECREC_HOLDOUT_TIME : ECREC_HOLDOUT_KEY;
+        if (kind == 0)
+            return usage_error("fit", "--holdout-by must be time, random or a field (of keys or of times); %s is none", by);
     }
     o->checkpoint = argument(a, "checkpoint", NULL);
     o->resume = argument(a, "resume", NULL);
@@ -95,11 +96,30 @@ static int draw(const char *path, const ecrec_schema *schema, const ecrec_report
     return charts_close(f, path);
 }
 
+/* "1,5": what rows with 0 and with 1 count, the same for each binary label. */
+static int read_class_weights(const arguments *a, const ecrec_schema *schema, float **out)
+{
+    const char *text = argument(a, "class-weights", NULL);
+    float two[2] = { 0, 0 };
+    char rest = 0;
+    *out = NULL;
+    if (text == NULL)
+        return 0;
+    if (sscanf(text, "%f,%f%c", &two[0], &two[1], &rest) != 2)
+        return usage_error("fit", "--class-weights is \"%s\"; it must be two numbers: what a row with 0 counts, and one with 1", text);
+    *out = malloc(2 * ecrec_schema_labels(schema) * sizeof **out);
+    if (*out == NULL)
+        return failed("no memory");
+    for (uint32_t i = 0; i < 2 * ecrec_schema_labels(schema); i++)
+        (*out)[i] = two[i % 2];
+    return 0;
+}
+
 int command_fit(int argc, char **argv)
 {
     static const char *const known[] = { "input=", "output=", "epochs=", "batch=", "patience=", "seed=", "holdout=", "holdout-by=", "rate=", "embedding-rate=",
         "network-rate=", "decay=", "embedding-decay=", "network-decay=", "l1=", "clip=", "dropout=", "warmup=", "checkpoint=", "resume=", "optimiser=",
-        "schedule=", "svg=", "json", "threads=", NULL };
+        "schedule=", "class-weights=", "svg=", "json", "threads=", NULL };
     arguments a;
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_fit_options options = ECREC_FIT_OPTIONS_INIT;
@@ -107,6 +127,7 @@ int command_fit(int argc, char **argv)
     ecrec_batch *batch = NULL;
     ecrec_report *report = NULL;
     records *rows = NULL;
+    float *class_weights = NULL;
     progress p;
     int code = arguments_parse(&a, argc, argv, known, 1, 1);
     if (code != 0)
@@ -124,8 +145,9 @@ int command_fit(int argc, char **argv)
         (void)failed("%s: it is not a ranker (make one with ecrec new)", a.positional[0]);
         goto done;
     }
-    if ((code = read_options(&a, schema, &options)) != 0)
+    if ((code = read_options(&a, schema, &options)) != 0 || (code = read_class_weights(&a, schema, &class_weights)) != 0)
         goto done;
+    options.class_weights = class_weights;
     code = EXIT_FAILED;
     if (ecrec_batch_create(schema, &batch, &err) != ECREC_OK) {
         (void)failed_with(&err);
@@ -151,6 +173,7 @@ int command_fit(int argc, char **argv)
     if (status != ECREC_OK)
         ecrec_report_release(report);
 done:
+    free(class_weights);
     records_close(rows);
     ecrec_batch_release(batch);
     ecrec_model_release(model);

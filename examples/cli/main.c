@@ -64,8 +64,9 @@ static const command commands[] = {
       "          [--holdout-by time|random|FIELD] [--patience EPOCHS] [--optimiser adagrad|ftrl|adam] [--rate ETA]\n"
       "          [--embedding-rate ETA] [--network-rate ETA] [--schedule constant|linear|cosine] [--warmup SHARE]\n"
       "          [--decay LAMBDA] [--embedding-decay LAMBDA] [--network-decay LAMBDA] [--l1 L] [--dropout SHARE]\n"
-      "          [--clip NORM] [--checkpoint FILE] [--resume FILE] [--svg FILE] [--json]\n"
-      "  --holdout     rows that are not learned from: the last ones (time), any, or all rows of some values of a field;\n"
+      "          [--clip NORM] [--class-weights W0,W1] [--checkpoint FILE] [--resume FILE] [--svg FILE] [--json]\n"
+      "  --holdout     rows that are not learned from: the last ones (time), any, all rows of some values of a category, user or\n"
+      "                item FIELD, or those with the latest times of a time or number FIELD;\n"
       "                the epoch with the lowest loss on them is kept\n"
       "  --checkpoint  written after each epoch; --resume goes on from it, to the same bits\n"
       "  --svg         the losses by epoch, and how well the binary labels are calibrated\n" },

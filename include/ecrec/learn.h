@@ -32,7 +32,7 @@ ECREC_API void ecrec_update_options_init(ecrec_update_options *options);
 ECREC_API int32_t ecrec_update(ecrec_model *model, const ecrec_batch *batch, const ecrec_update_options *options,
                                ecrec_report **report, ecrec_error *err);
 
-enum { ECREC_HOLDOUT_LAST = 0, ECREC_HOLDOUT_KEY = 1, ECREC_HOLDOUT_RANDOM = 2 };
+enum { ECREC_HOLDOUT_LAST = 0, ECREC_HOLDOUT_KEY = 1, ECREC_HOLDOUT_RANDOM = 2, ECREC_HOLDOUT_TIME = 3 };
 enum { ECREC_HASHED_ADAGRAD = 0, ECREC_HASHED_FTRL = 1, ECREC_HASHED_ADAM = 2 };
 enum { ECREC_SCHEDULE_CONSTANT = 0, ECREC_SCHEDULE_LINEAR = 1, ECREC_SCHEDULE_COSINE = 2 };
 
@@ -41,8 +41,10 @@ typedef struct ecrec_fit_options {
     uint32_t epochs;           /* at most; 0: 10 */
     uint32_t batch_rows;       /* rows of a mini-batch, at most 65536; 0: 256 */
     uint32_t patience;         /* stop after this many epochs without a lower loss on the rows held out; 0: 2 */
-    uint32_t holdout_by;       /* ECREC_HOLDOUT_*: the last rows (by time), all rows of some keys, or any rows */
-    uint32_t holdout_field;    /* KEY: a category field (a user, say); rows of one value are all held out, or none */
+    uint32_t holdout_by;       /* ECREC_HOLDOUT_*: the last rows as they are given, all rows of some keys, any rows, or the
+                                  rows of the latest times */
+    uint32_t holdout_field;    /* KEY: a category, user or item field; rows of one value are all held out, or none. TIME: a time or
+                                  number field, which every row has; rows of one time are all held out, or none */
     uint32_t hashed_optimiser; /* ECREC_HASHED_*, of hashed weights and embeddings; numbers and vectors in the first
                                   order have AdaGrad, the network AdamW */
     uint32_t schedule;         /* ECREC_SCHEDULE_*: the rates over all steps of all epochs, down to 0 */

@@ -126,9 +126,9 @@ static int32_t read_state(checkpoint *c, const char *path, ecrec_error *err)
     const double *v = t != NULL ? t->data : NULL;
     if (t == NULL || t->type != TYPE_F64 || t->layout != LAYOUT_ROWS || t->rank != 2 || t->shape[0] != 1 || t->shape[1] < STATE_HEAD || !(v[0] >= 1 && v[0] < 1e6) ||
         t->shape[1] != STATE_HEAD + 2 * (uint64_t)v[0] || !(v[2] >= 0 && v[2] <= v[0]) || !(v[3] >= 0 && v[3] <= v[0]))
-        return error_set(err, ECREC_ERR_FORMAT, "%s: it is no checkpoint of a fit", path);
+        return error_set(err, ECREC_ERR_FORMAT, "checkpoint %s: it is a model, but not one that a fit left to go on from", path);
     if ((uint32_t)v[0] > c->most)
-        return error_set(err, ECREC_ERR_MISMATCH, "%s: %u epochs are done, but only %u were asked for", path, (uint32_t)v[0], c->most);
+        return error_set(err, ECREC_ERR_MISMATCH, "checkpoint %s: %u epochs are done, but only %u were asked for", path, (uint32_t)v[0], c->most);
     c->epoch = (uint32_t)v[0];
     c->best_loss = v[1];
     c->best_epoch = (uint32_t)v[2];
@@ -157,19 +157,20 @@ int32_t checkpoint_read(checkpoint *c, ecrec_context *context, const parts *mode
     int32_t status = mapping_open(context, path, &map, err);
     if (status != ECREC_OK)
         return status;
-    status = file_read(map, NULL, &c->file, err);
+    ecrec_error why = ECREC_ERROR_INIT;
+    status = file_read(map, NULL, &c->file, &why);
     mapping_release(map);
     if (status != ECREC_OK)
-        return status;
+        return error_at(err, status, why.position, "checkpoint %s: %s", path, why.message);
     const blob *own = parts_blob(model, "schema"), *other = parts_blob(c->file, "schema");
     if (own == NULL || other == NULL || own->length != other->length || memcmp(own->data, other->data, own->length) != 0)
-        return error_set(err, ECREC_ERR_MISMATCH, "%s: the checkpoint was made for another schema", path);
+        return error_set(err, ECREC_ERR_MISMATCH, "checkpoint %s: it was made for another schema", path);
     status = read_state(c, path, err);
     if (status == ECREC_OK)
         status = take_tensors(c, model, "", &c->last, err);
     if (status == ECREC_OK && c->best_epoch != 0)
         status = take_tensors(c, model, best_prefix, &c->best, err);
-    if (status == ECREC_OK && (status = ranker_check_tables(c->last, err)) == ECREC_OK && c->best != NULL)
-        status = ranker_check_tables(c->best, err);
+    if (status == ECREC_OK && ((status = ranker_check_tables(c->last, &why)) != ECREC_OK || (c->best != NULL && (status = ranker_check_tables(c->best, &why)) != ECREC_OK)))
+        return error_at(err, status, why.position, "checkpoint %s: %s", path, why.message);
     return status;
 }

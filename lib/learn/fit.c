@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/report.h"
+#include "base/sort.h"
 #include "learn/checkpoint.h"
 #include "learn/labels.h"
 #include "learn/losses.h"
@@ -34,6 +35,7 @@ typedef struct fitter {
     double *logits; /* of all rows */
     uint64_t *groups; /* of the rows that are told about, when they are held out by a key */
     const float *thresholds; /* of the ordinal labels, of the weights that are kept */
+    double cut; /* TIME: rows from then on are held out */
     ecrec_error *err;
 } fitter;
 
@@ -54,7 +56,7 @@ static int32_t read_options(fitter *f)
     put_default(&o->embedding_rate, adam ? 1e-3 : 0.05);
     put_default(&o->network_rate, 1e-3);
     const struct { double value, least, most; const char *name; } ranges[] = {
-        { o->epochs, 1, MOST_EPOCHS, "epochs" }, { o->batch_rows, 1, MOST_BATCH, "batch_rows" }, { o->holdout_by, 0, 2, "holdout_by" },
+        { o->epochs, 1, MOST_EPOCHS, "epochs" }, { o->batch_rows, 1, MOST_BATCH, "batch_rows" }, { o->holdout_by, 0, 3, "holdout_by" },
         { o->hashed_optimiser, 0, 2, "hashed_optimiser" }, { o->schedule, 0, 2, "schedule" }, { o->holdout, 0, 0.9, "holdout" },
         { o->rate, 1e-12, 100, "rate" }, { o->embedding_rate, 1e-12, 100, "embedding_rate" }, { o->network_rate, 1e-12, 100, "network_rate" },
         { ftrl ? 0 : o->decay * o->rate, 0, 0.999, "decay times rate" }, { o->decay, 0, 1e6, "decay" }, { o->embedding_decay, 0, 1e6, "embedding_decay" },
@@ -70,6 +72,9 @@ static int32_t read_options(fitter *f)
     if (o->holdout > 0 && o->holdout_by == ECREC_HOLDOUT_KEY &&
         (o->holdout_field >= s->field_count || field_form(s->fields[o->holdout_field].kind) != ECREC_FIELD_CATEGORY))
         return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: holdout_field %u is no category field", o->holdout_field);
+    if (o->holdout > 0 && o->holdout_by == ECREC_HOLDOUT_TIME &&
+        (o->holdout_field >= s->field_count || (s->fields[o->holdout_field].kind != ECREC_FIELD_TIME && s->fields[o->holdout_field].kind != ECREC_FIELD_NUMBER)))
+        return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: holdout_field %u is no time or number field", o->holdout_field);
     for (uint32_t i = 0; o->class_weights != NULL && i < 2 * s->label_count; i++)
         if (!(o->class_weights[i] >= 0 && isfinite(o->class_weights[i])))
             return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: class weight %u is %g; it must be finite and >= 0", i, (double)o->class_weights[i]);
@@ -83,11 +88,43 @@ static uint64_t key_of(const fitter *f, size_t row)
     return record_category(f->state.now, f->o.holdout_field, f->call->batch, row);
 }
 
+/* Microseconds lose at most 16 of them: equal times stay equal. */
+static double time_of(const fitter *f, size_t row)
+{
+    const batch_column *c = &f->call->batch->columns[f->o.holdout_field];
+    return f->call->schema->fields[f->o.holdout_field].kind == ECREC_FIELD_TIME ? (double)((const int64_t *)(const void *)c->values.data)[row] : column_number(c, row);
+}
+
+static int by_time(const void *a, const void *b, void *opaque)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    (void)opaque;
+    return x < y ? -1 : x > y;
+}
+
+/* The time from which on rows are held out: rows of one time are all on one side. */
+static int32_t cut_time(fitter *f)
+{
+    const uint32_t field = f->o.holdout_field;
+    double *times = f->logits; /* of every row at least one */
+    for (size_t row = 0; row < f->rows; row++) {
+        if (!column_has(&f->call->batch->columns[field], row))
+            return error_row(f->err, ECREC_ERR_INVALID, row, "row %zu, field \"%s\": it is missing, and rows are held out by it", row, f->call->schema->fields[field].name);
+        times[row] = time_of(f, row);
+    }
+    sort_items(times, f->rows, sizeof *times, by_time, NULL);
+    const size_t first = (size_t)((double)f->rows * (1 - f->o.holdout));
+    f->cut = times[first < f->rows ? first : f->rows - 1];
+    return ECREC_OK;
+}
+
 static int held_out(const fitter *f, size_t row)
 {
     const ecrec_fit_options *o = &f->o;
     if (o->holdout <= 0)
         return 0;
+    if (o->holdout_by == ECREC_HOLDOUT_TIME)
+        return time_of(f, row) >= f->cut;
     if (o->holdout_by == ECREC_HOLDOUT_LAST)
         return (double)row >= (double)f->rows * (1 - o->holdout);
     random_stream random;
@@ -106,6 +143,11 @@ static int32_t split(fitter *f)
     f->learned = (size_t *)(void *)(f->groups + f->rows);
     f->held = f->learned + f->rows;
     f->order = f->held + f->rows;
+    if (f->o.holdout > 0 && f->o.holdout_by == ECREC_HOLDOUT_TIME) {
+        const int32_t status = cut_time(f);
+        if (status != ECREC_OK)
+            return status;
+    }
     for (size_t row = 0; row < f->rows; row++) {
         if (held_out(f, row))
             f->held[f->held_count++] = row;
