@@ -1,4 +1,5 @@
 /* The ABI of rankers: made, scored, updated, fitted, rolled back. */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/context.h"
@@ -122,32 +123,34 @@ int32_t ecrec_update(ecrec_model *model, const ecrec_batch *batch, const ecrec_u
 {
     CHECK_POINTER(model);
     CHECK_POINTER(batch);
-    CHECK_OPTIONS(ecrec_update_options, options);
+    CHECK_OPTIONS_SINCE(ecrec_update_options, options, offsetof(ecrec_update_options, force));
     if (model->schema == NULL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the model is not a ranker (see ecrec_ranker_create)");
     const snapshot *now = NULL;
     tensor_set *next = NULL;
     ecrec_report *told = NULL;
     uint64_t number = 0;
+    ecrec_update_options whole = ECREC_UPDATE_OPTIONS_INIT; /* what an older host's struct has not is 0 */
+    if (options != NULL)
+        memcpy(&whole, options, options->size < sizeof whole ? options->size : sizeof whole);
     int32_t status = model_update_begin(model, &now, err);
     if (status != ECREC_OK)
         return status;
     update_call call = { .context = model->context, .schema = model->schema, .encoder = now->encoder,
-                         .tokenizer = model->tokenizer, .tensors = now->tensors, .batch = batch, .options = options,
+                         .tokenizer = model->tokenizer, .tensors = now->tensors, .batch = batch, .options = &whole,
                          .snapshot = model->last_number + 1 };
     status = model_prompt(model, NULL, &call.prompt, &call.prompt_length, err);
     if (status == ECREC_OK)
         status = update_run(&call, &next, report != NULL ? &told : NULL, err);
-    if (status == ECREC_OK)
-        status = progress_add(&model->context->m, next, (double)ecrec_batch_rows(batch), err);
-    if (status == ECREC_OK)
+    const int refused = status == ECREC_ERR_REJECTED; /* with a report all the same */
+    if (status == ECREC_OK && next != NULL)
         status = model_publish(model, next, &number, err);
-    if (status != ECREC_OK) {
+    if (status != ECREC_OK)
         tensor_set_release(next);
+    if (status != ECREC_OK && !refused)
         ecrec_report_release(told);
-    } else if (report != NULL) {
+    else if (report != NULL && told != NULL)
         *report = told;
-    }
     model_update_end(model);
     return status;
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "check.h"
 #include "encoder/pictures.h"
+#include "learn/online.h"
 
 int32_t check_session(const ecrec_model *model, const ecrec_session *session, ecrec_error *err)
 {
@@ -53,7 +54,9 @@ static int32_t bind_snapshot(ecrec_model *model, snapshot *s, const snapshot *pr
         encoder_release(e);
         return status;
     }
-    if (r != NULL && previous == NULL && (status = ranker_check_tables(s->tensors, err)) != ECREC_OK) {
+    online memory;
+    if (r != NULL && ((status = online_view(&memory, s->tensors, model->schema, err)) != ECREC_OK ||
+                      (previous == NULL && (status = ranker_check_tables(s->tensors, err)) != ECREC_OK))) {
         ranker_release(r);
         encoder_release(e);
         return status;

@@ -34,7 +34,8 @@ ECREC_API int32_t ecrec_delta_info(ecrec_context *context, const void *bytes, si
 
 /* Make one delta of several workers' that began from the same kept snapshot of the model, and give it to sink->write in one call: what all
  * of them learned. Each row of a table moves by the mean of its moves, weighed by the root of the squared gradients that each worker added, so a
- * row that one worker alone has seen moves as far as there; AdaGrad's sums add up; a network is weighed by steps. The model is not changed:
+ * row that one worker alone has seen moves as far as there; AdaGrad's sums add up; a network is weighed by steps; events that one has seen are known, of the rows
+ * remembered (ecrec_online_configure) the base's stay. The model is not changed:
  * apply the result to it, and to the workers after a rollback to the base. At most 1,024 deltas.
  * Errors: INVALID, FORMAT (which delta: its place), UNSUPPORTED (not a ranker), MISMATCH (another model, or a base that is not kept, or two
  * bases), IO (the sink), NOMEM. Any thread. Since 0.1. */

@@ -23,6 +23,7 @@
 #include "ecrec/items.h"
 #include "ecrec/learn.h"
 #include "ecrec/model.h"
+#include "ecrec/online.h"
 #include "ecrec/rank.h"
 #include "ecrec/search.h"
 #include "ecrec/text.h"

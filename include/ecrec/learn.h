@@ -8,27 +8,49 @@
 extern "C" {
 #endif
 
+/* Detectors of a rise of the error of rows as they are scored before they are learned from (ecrec_online_options.drift). */
+enum { ECREC_DRIFT_ADWIN = 1, ECREC_DRIFT_PAGE_HINKLEY = 2 };
+/* A detector found one at a row of the update's batch: mean error before and after, in 0 .. 1. Called on the caller's thread behind the
+ * guard, before the update is published; must not call back into the model. */
+typedef void (*ecrec_drift_fn)(void *opaque, uint32_t label, uint32_t detector, uint64_t row, double before, double after);
+
 typedef struct ecrec_update_options {
     uint32_t size;
     uint32_t passes;        /* times over the rows; 0: 1. The progressive metrics are of the first pass */
     double learning_rate;   /* eta; 0: the default (see doc/learn-online.md) */
     double decay;           /* lambda of theta <- theta - eta*step - eta*lambda*theta, on the weights touched; 0: none */
-    double max_loss_growth; /* the guard: mean log loss after - before on these rows (of more than 2048: on so many, evenly
-                               spread) must not exceed this; 0: 0.1 nats and half of the loss before, 64 / rows times as much
-                               for fewer than 64 rows */
+    double max_loss_growth; /* the guard: mean log loss after - before on the reserve and on these rows (of more than 2048: on so
+                               many, evenly spread) must not exceed this; 0: 0.1 nats and half of the loss before, 64 / rows times as
+                               much for fewer than 64 rows */
     uint64_t seed;          /* order of the passes after the first; the first takes the rows as they are */
     ecrec_progress_fn progress; /* rows done, of rows * passes */
     void *progress_opaque;
+    uint32_t force;         /* 1: publish though the guard refuses (not where a weight is no finite number) */
+    uint32_t window;        /* the report has progressive validation over windows of so many rows; 0: none */
+    double max_calibration_growth; /* the guard: |mean score - mean label| on the reserve must not grow by more; 0: 0.1 and
+                               1 / sqrt(rows of the reserve) */
+    double max_score_move;  /* no score of the reserve (without one: of these rows) may move by more: the rate is lowered until that
+                               holds, at most 8 times; 0: no bound */
+    double replay;          /* rows of the reservoir learned from again, a row of this update; 0 .. 64 */
+    const float *served;    /* NULL, or rows x outputs: the scores that were served with these rows (NaN: not known); by them, not by today's,
+                               are windows and drift judged, and "served" in the report */
+    ecrec_drift_fn drift;   /* NULL, or see there */
+    void *drift_opaque;
 } ecrec_update_options;
-#define ECREC_UPDATE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_update_options), 0, 0, 0, 0, 0, NULL, NULL }
+#define ECREC_UPDATE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_update_options), 0, 0, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL }
 ECREC_API void ecrec_update_options_init(ecrec_update_options *options);
 
 /* Learn from labelled rows: each row is scored before it is learned from (progressive validation), a new snapshot is
  * built, guarded and published with one atomic store; or nothing changes and the error says why. Readers never wait.
- * One update at a time per model: a second thread gets BUSY. `report` (may be NULL): rows, progressive log_loss, auc,
- * accuracy per label, snapshot, seconds are the host's to measure.
+ * One update at a time per model: a second thread gets BUSY. A row whose event id the ranker remembers (ecrec_online_configure), or that is
+ * twice in the batch, is left out; when none is left nothing is published and the call is OK.
+ * The guard compares the two snapshots on the reserve (where there is one) and on these rows. When it refuses, the rows are the host's
+ * again, their events not counted: it may give them once more with `force`, or others.
+ * `report` (may be NULL): "rows" learned from, "repeated", "replayed", "rate", "snapshot" (0: none was published), progressive log_loss, auc,
+ * accuracy per label, "guard" (loss and calibration of the reserve, "moved"), "windows", "drifts"; also given with REJECTED: "accepted" 0,
+ * "quarantined" (rows, and those with the largest loss). Seconds are the host's to measure.
  * Errors: INVALID (row, field), MISMATCH, UNSUPPORTED (not a ranker), REJECTED (the guard: what and by how much),
- * CANCELLED, BUSY, NOMEM. Allocates. Since 0.1. */
+ * CANCELLED, BUSY, FORMAT (what the model remembers is damaged), IO (the journal), NOMEM. Allocates. Since 0.1. */
 ECREC_API int32_t ecrec_update(ecrec_model *model, const ecrec_batch *batch, const ecrec_update_options *options,
                                ecrec_report **report, ecrec_error *err);
 

@@ -14,10 +14,11 @@ typedef struct update_call {
     size_t prompt_length;
     const tensor_set *tensors; /* the current state; not changed */
     const ecrec_batch *batch;
-    const ecrec_update_options *options; /* or NULL */
+    const ecrec_update_options *options; /* whole */
     uint64_t snapshot;                   /* number the new one will have, for the report */
 } update_call;
-/* *next: a new set that shares what did not change (caller releases); *report as ecrec_update says (may be NULL). */
+/* *next: a new set that shares what did not change (caller releases), left alone when no row was learned from; *report as ecrec_update
+ * says (may be NULL). */
 int32_t update_run(const update_call *call, tensor_set **next, ecrec_report **report, ecrec_error *err);
 
 #endif

@@ -376,7 +376,17 @@ static uint64_t read_row(reader *list, uint64_t next, uint64_t rows)
     return UINT64_MAX;
 }
 
-static int32_t read_table(applier *a, const char *name, tensor *t)
+static const char too_large[] = "is new and would take more memory than its delta may";
+
+static int charge(applier *a, uint64_t bytes)
+{
+    if (bytes > a->new_bytes)
+        return 0;
+    a->new_bytes -= bytes;
+    return 1;
+}
+
+static int32_t read_table(applier *a, const char *name, tensor *t, int new)
 {
     const uint64_t count = read_u64(&a->r), length = read_u64(&a->r);
     const size_t n = (size_t)t->row_bytes;
@@ -390,6 +400,8 @@ static int32_t read_table(applier *a, const char *name, tensor *t)
         const unsigned char *change = read_bytes(&a->r, n);
         if (row == UINT64_MAX || change == NULL)
             return bad_tensor(a, name, "has a row out of place");
+        if (new && tensor_row(t, row) == NULL && !charge(a, CHUNK_HEADER + t->rows_per_chunk * t->row_bytes))
+            return bad_tensor(a, name, too_large);
         unsigned char *to = tensor_row_edit(t, row);
         if (to == NULL)
             return error_nomem(a->err, name, n);
@@ -413,12 +425,9 @@ static int32_t make_tensor(applier *a, const char *name, const tensor *old, cons
     } else if (like->layout != LAYOUT_ROWS || (bytes = tensor_bytes(like->type, like->layout, like->rank, like->shape)) > a->r.length - a->r.position) {
         return bad_tensor(a, name, "has a shape that does not fit its bytes");
     }
-    if (old == NULL && chunked) { /* one that `from` has is as large as its host allowed */
-        const uint64_t table = (like->shape[0] / like->rows_per_chunk / CHUNK_BLOCK + 1) * sizeof(chunk_block *);
-        if (table > a->new_bytes || like->shape[0] > a->new_bytes / (like->shape[1] * type_size(like->type)))
-            return bad_tensor(a, name, "is new and would take more memory than its delta may");
-        a->new_bytes -= table + like->shape[0] * like->shape[1] * type_size(like->type);
-    }
+    /* one that `from` has is as large as its host allowed; of a new one this much now, and what its chunks take when they are made */
+    if (old == NULL && chunked && !charge(a, (like->shape[0] / like->rows_per_chunk / CHUNK_BLOCK + 1) * sizeof(chunk_block *)))
+        return bad_tensor(a, name, too_large);
     const int32_t status = !chunked ? tensor_create(a->m, like->type, like->layout, like->rank, like->shape, out)
                            : old != NULL ? tensor_fork(old, out)
                                          : tensor_chunked(a->m, like->type, like->shape[0], like->shape[1], like->rows_per_chunk, out);
@@ -445,7 +454,7 @@ static int32_t read_tensor(applier *a, const char *name)
         return bad_tensor(a, name, "does not fit the one that it changes");
     int32_t status = make_tensor(a, name, change == CHANGED ? old : NULL, &like, &t);
     if (status == ECREC_OK && t->layout == LAYOUT_CHUNKS) {
-        status = read_table(a, name, t);
+        status = read_table(a, name, t, change == NEW);
     } else if (status == ECREC_OK && t->bytes > 0) {
         memcpy(tensor_edit(t), read_bytes(&a->r, t->bytes), t->bytes);
         if (change == CHANGED)

@@ -755,7 +755,43 @@ static int32_t journal(world *w)
     return s;
 }
 
+static int32_t online(world *w)
+{
+    static const uint64_t ids[ROWS] = { 1, 2, 3, 4, 5, 5 };
+    static const uint8_t one[ROWS] = { 1 };
+    ecrec_online_options o;
+    ecrec_update_options u = ECREC_UPDATE_OPTIONS_INIT;
+    ecrec_report *r = NULL;
+    ecrec_batch *b = NULL;
+    const uint64_t before = ecrec_model_snapshot(w->ranker);
+    ecrec_online_options_init(&o);
+    o.events = 4;
+    o.reserve = o.reservoir = 2;
+    o.reserve_every = 2;
+    o.drift = ECREC_DRIFT_ADWIN | ECREC_DRIFT_PAGE_HINKLEY;
+    u.replay = 0.5;
+    u.window = 2;
+    u.max_loss_growth = 100;
+    u.max_calibration_growth = 1;
+    u.max_score_move = 0.01;
+    int32_t s = ecrec_batch_create(w->schema, &b, &w->err);
+    s = s ? s : fill(b, &w->err);
+    s = s ? s : ecrec_batch_set_event(b, ids, NULL, &w->err);
+    s = s ? s : ecrec_online_configure(w->ranker, &o, &w->err);
+    s = s ? s : ecrec_update(w->ranker, b, NULL, NULL, &w->err);
+    s = s ? s : ecrec_batch_set_event(b, ids, one, &w->err);
+    s = s ? s : ecrec_update(w->ranker, b, &u, &r, &w->err);
+    ecrec_report_release(r);
+    r = NULL;
+    s = s ? s : ecrec_online_info(w->ranker, &r, &w->err);
+    ecrec_report_release(r);
+    ecrec_batch_release(b);
+    assert_int_equal(ecrec_rollback(w->ranker, before, NULL), ECREC_OK);
+    return s;
+}
+
 const operation operations[] = {
+    { "online", online, 1, "ecrec_online_configure ecrec_online_info ecrec_online_options_init ecrec_update" },
     { "deltas", deltas, 1, "ecrec_delta_export ecrec_delta_info ecrec_delta_apply ecrec_delta_merge ecrec_model_state" },
     { "journal", journal, 1, "ecrec_journal_open ecrec_journal_sync ecrec_journal_close ecrec_journal_compact ecrec_journal_options_init" },
     { "context", context, 1, "ecrec_context_create" },

@@ -1,0 +1,79 @@
+#include "learn/guard.h"
+
+#include <math.h>
+
+#include "learn/losses.h"
+
+/* What a label's score says on average, and what the labels do: of a class, or (class 0) of the whole label. */
+static double off(const schema_label *kind, const float *y, double weight, const double *logits, const float *thresholds, uint32_t class)
+{
+    double sum = 0, most = logits[0];
+    switch (kind->kind) {
+    case ECREC_LABEL_BINARY: return weight * (logistic(logits[0]) - *y);
+    case ECREC_LABEL_ORDINAL:
+        for (uint32_t c = 0; c + 1 < kind->classes; c++)
+            sum += logistic(logits[0] - thresholds[c]);
+        return weight * (sum - *y) / (kind->classes - 1);
+    case ECREC_LABEL_CLASSES:
+        for (uint32_t c = 1; c < kind->classes; c++)
+            most = fmax(most, logits[c]);
+        for (uint32_t c = 0; c < kind->classes; c++)
+            sum += exp(logits[c] - most);
+        return weight * (exp(logits[class] - most) / sum - (*y == (float)class)) / 2;
+    default: return 0;
+    }
+}
+
+static double calibration(const schema_label *kind, const batch_column *column, const float *thresholds, const guard_rows *rows, const double *logits,
+                          uint32_t heads, double weight)
+{
+    double sum = 0;
+    for (uint32_t class = 0; class < label_outputs(kind); class++) {
+        double total = 0;
+        for (size_t i = 0; i < rows->n; i++) {
+            const size_t row = rows->list != NULL ? rows->list[i] : i;
+            if (!column_has(column, row))
+                continue;
+            const float y = column_float(column, row);
+            total += off(kind, &y, batch_weight(rows->batch, row), logits + i * heads, thresholds, class);
+        }
+        sum += fabs(total);
+    }
+    return sum / weight;
+}
+
+void guard_label(const ecrec_schema *s, uint32_t label, uint32_t first, const float *const thresholds[2], const guard_rows *rows, uint32_t heads,
+                 guard_measure *out)
+{
+    const schema_label *kind = &s->labels[label];
+    const batch_column *y = batch_label(rows->batch, label);
+    double unused[MOST_CLASSES];
+    *out = (guard_measure){ .rows = 0 };
+    for (int state = 0; state < 2; state++) {
+        double sum = 0, weight = 0;
+        out->rows = 0;
+        for (size_t i = 0; i < rows->n; i++) {
+            const size_t row = rows->list != NULL ? rows->list[i] : i;
+            if (!column_has(y, row))
+                continue;
+            const double w = batch_weight(rows->batch, row);
+            sum += w * loss_row(kind, rows->logits[state] + i * heads + first, thresholds[state], column_float(y, row), w, unused, NULL);
+            weight += w;
+            out->rows += 1;
+        }
+        out->loss[state] = weight > 0 ? sum / weight : 0;
+        out->calibration[state] = weight > 0 ? calibration(kind, y, thresholds[state], rows, rows->logits[state] + first, heads, weight) : 0;
+    }
+}
+
+double guard_moved(const ecrec_schema *s, const float *const thresholds[2], const guard_rows *rows, uint32_t heads, float *scores)
+{
+    double most = 0;
+    for (size_t i = 0; i < rows->n; i++) {
+        for (int state = 0; state < 2; state++)
+            heads_to_scores(s, thresholds[state], rows->logits[state] + i * heads, 0, scores + (size_t)state * heads);
+        for (uint32_t h = 0; h < heads; h++)
+            most = fmax(most, fabs((double)scores[h] - scores[heads + h]));
+    }
+    return most;
+}
