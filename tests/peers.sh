@@ -13,10 +13,16 @@ case $what in
     bench) packages=("${test[@]}" "${bench[@]}") ;;
     *) echo "peers.sh: '$what' is none of test, bench" >&2; exit 2 ;;
 esac
+# another version of a peer beside the newest, in a folder of its own: opt/NAME-VERSION
+older=()
+[ "$what" = bench ] && older=(onnxruntime==1.30.0)
 stamp=$dir/.$what
-list="${packages[*]}"
+list="${packages[*]} ${older[*]}"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$list" ] && "$dir/bin/python" -c 'import numpy' 2>/dev/null; then exit 0; fi
 [ -x "$dir/bin/python" ] || python3 -m venv "$dir"
 echo "installing peers: $list" >&2
 "$dir/bin/python" -m pip install -q --disable-pip-version-check "${packages[@]}" >&2
+for package in "${older[@]}"; do
+    "$dir/bin/python" -m pip install -q --disable-pip-version-check --no-deps --upgrade --target "$dir/opt/${package/==/-}" "$package" >&2
+done
 echo "$list" >"$stamp"

@@ -7,16 +7,17 @@
 #include "kernels/avx512_body.h"
 
 #define S8_ROWS 4
-#define S8_PANELS 2
+#define S8_VECTORS 4
+#define WIDENED 32
 #define vi_add _mm512_add_epi32
 #define vi_madd _mm512_madd_epi16
 #define vi_widen(p) _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
 
-static inline __m512i vi_four(const uint8_t *q)
+#define vi_four(p) _mm512_broadcastq_epi64(_mm_loadl_epi64((const __m128i *)(const void *)(p)))
+
+static inline void vi_widen_bytes(const uint8_t *q, int16_t *to)
 {
-    int32_t four;
-    memcpy(&four, q, 4);
-    return _mm512_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(four)));
+    _mm512_storeu_si512(to, _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)q)));
 }
 
 static inline __m512i vi_pairs(__m512i a, __m512i b)

@@ -4,8 +4,9 @@
 #define LEVEL_TABLE kernels_neon
 #include "kernels/neon_body.h"
 
-#define S8_ROWS 2
-#define S8_PANELS 1
+#define S8_ROWS 4
+#define S8_VECTORS 4
+#define WIDENED 8
 #define vi_widen(p) vreinterpretq_s32_s16(vmovl_s8(vld1_s8(p)))
 #define vi_pairs vpaddq_s32
 
@@ -15,11 +16,15 @@ static inline vi vi_madd(vi a, vi b)
     return vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
 }
 
-static inline vi vi_four(const uint8_t *q)
+static inline void vi_widen_bytes(const uint8_t *q, int16_t *to)
 {
-    uint32_t four;
-    memcpy(&four, q, 4);
-    return vreinterpretq_s32_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four))));
+    vst1q_s16(to, vreinterpretq_s16_u16(vmovl_u8(vld1_u8(q))));
+}
+
+static inline vi vi_four(const int16_t *p)
+{
+    const int16x4_t four = vld1_s16(p);
+    return vreinterpretq_s32_s16(vcombine_s16(four, four));
 }
 #include "kernels/simd_madd.h"
 

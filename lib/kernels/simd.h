@@ -26,10 +26,10 @@
 
 #define PANEL 16
 #define PARTS (PANEL / LANES) /* vectors of a panel */
-/* Loops over accumulators must be unrolled whole, or they live on the stack; the loop around them must not be, for the same
- * reason. tests/kernels/hot_loops.py reads the object code. */
+/* Loops over accumulators must be unrolled whole (clang's plain "unroll" may stop at a part), or they live on the stack; the loop
+ * around them must not be, for the same reason. tests/kernels/hot_loops.py reads the object code. */
 #if defined(__clang__)
-#define UNROLL _Pragma("unroll")
+#define UNROLL _Pragma("clang loop unroll(full)")
 #define DO_NOT_UNROLL _Pragma("clang loop unroll(disable)")
 #else
 #define UNROLL _Pragma("GCC unroll 32")

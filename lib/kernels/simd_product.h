@@ -49,7 +49,7 @@ INLINE void store_tile(const int rows, const int vectors, vf acc[][TILE_PANELS *
 
 /* Activation between bias and residual works on a tile that has just been stored: a loop over first-level cache, not code in
  * every tile. The residual may be the output itself, so it is kept before the tile overwrites it. */
-typedef struct kept { float residual[TILE_ROWS][TILE_PANELS * PANEL]; } kept;
+typedef struct kept { float residual[TILE_ROWS > 4 ? TILE_ROWS : 4][TILE_PANELS * PANEL]; } kept; /* s8 tiles have up to 4 rows */
 
 static void keep_residual(const store *s, size_t row, size_t rows, size_t column, size_t width, kept *k)
 {

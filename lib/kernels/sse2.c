@@ -148,8 +148,9 @@ static int32_t dot_s8(size_t n, const int8_t *a, const int8_t *b)
     return total;
 }
 
-#define S8_ROWS 1
-#define S8_PANELS 1
+#define S8_ROWS 4
+#define S8_VECTORS 2
+#define WIDENED 8
 #define vi_add _mm_add_epi32
 #define vi_madd _mm_madd_epi16
 
@@ -159,11 +160,15 @@ static inline __m128i vi_widen(const int8_t *p)
     return _mm_unpacklo_epi8(x, _mm_cmpgt_epi8(_mm_setzero_si128(), x));
 }
 
-static inline __m128i vi_four(const uint8_t *q)
+static inline void vi_widen_bytes(const uint8_t *q, int16_t *to)
 {
-    int32_t four;
-    memcpy(&four, q, 4);
-    const __m128i words = _mm_unpacklo_epi8(_mm_cvtsi32_si128(four), _mm_setzero_si128());
+    const __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)q);
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_unpacklo_epi8(bytes, _mm_setzero_si128()));
+}
+
+static inline __m128i vi_four(const int16_t *p)
+{
+    const __m128i words = _mm_loadl_epi64((const __m128i *)(const void *)p);
     return _mm_unpacklo_epi64(words, words);
 }
 

@@ -4,6 +4,11 @@
 
 #include <ecrec/base.h>
 
+#include "base/cpu.h"
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 static double seconds_of(clockid_t clock)
 {
     struct timespec now;
@@ -85,14 +90,16 @@ double peak_s8(uint32_t level)
         return best_rate(loop_vnni_512, 24 * 128);
     if (level == ECREC_CPU_AVX512)
         return best_rate(loop_madd_512, 8 * 64);
-    if (level == ECREC_CPU_AVX2)
-        return best_rate(loop_madd_256, 8 * 32);
-    (void)loop_vnni_256;
-    return 0;
+    if (level == ECREC_CPU_AVXVNNI)
+        return best_rate(loop_vnni_256, 12 * 64);
+    return level == ECREC_CPU_AVX2 ? best_rate(loop_madd_256, 8 * 32) : 0;
 }
 
 double peak_bf16(void)
 {
+    uint32_t a, b, c, d;
+    if (!(cpu_levels() & ECREC_CPU_AVX512) || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1))
+        return 0;
     return best_rate(loop_bf16_512, 24 * 64);
 }
 

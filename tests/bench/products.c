@@ -1,8 +1,7 @@
 /* The packed products alone, against the processor's own peak measured in the same run.
  *
- *   bench_products [--few | --large] [LEVEL ...]      default: every level that this machine has; one JSON object a line on stdout
+ *   bench_products [--few] [LEVEL ...]      default: every level that this machine has; one JSON object a line on stdout
  *   --few    the shapes of width 384 with 16 and 128 rows only
- *   --large  the blocked product of training instead (matmul.h), in its three transpositions
  *
  * Times are processor time of one thread, so that other programs do not count; each figure is the median of runs that
  * alternate with measurements of the peak. Shapes are the layers' of widths 384, 512, 768 and 1024. */
@@ -12,7 +11,6 @@
 
 #include "base/cpu.h"
 #include "kernels/kernels.h"
-#include "kernels/matmul.h"
 #include "peak.h"
 
 enum { RUNS = 7 };
@@ -134,50 +132,16 @@ static void all_shapes(const kernels *t, int few)
         }
 }
 
-/* c (m x n) = a b, as forward, gradient of the input and gradient of the weights need it */
-static void large(const kernels *t)
-{
-    static const size_t sizes[] = { 128, 512, 1024 };
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (int32_t kind = 0; kind < 3; kind++) {
-            const size_t n = sizes[i];
-            float *a = block(n * n * sizeof(float)), *b = block(n * n * sizeof(float)), *c = block(n * n * sizeof(float));
-            void *scratch = block(matmul_scratch(t, n, n, n));
-            double rates[RUNS], peaks[RUNS];
-            for (size_t j = 0; j < n * n; j++)
-                a[j] = b[j] = (float)(j % 7) - 3;
-            const matmul_call call = { .m = n, .n = n, .k = n, .alpha = 1, .transpose_a = kind == 2, .transpose_b = kind == 0, .a = a, .a_stride = n,
-                                       .b = b, .b_stride = n, .c = c, .c_stride = n, .scratch = scratch };
-            for (int r = 0; r < RUNS; r++) {
-                peaks[r] = peak_f32(t->level);
-                const double begin = thread_seconds();
-                matmul_f32(t, &call);
-                rates[r] = 2e-9 * (double)n * (double)n * (double)n / (thread_seconds() - begin);
-            }
-            const double rate_ = median(rates, RUNS), peak = median(peaks, RUNS);
-            printf("{\"bench\":\"large product\",\"level\":\"%s\",\"by\":\"%s\",\"m=n=k\":%zu,\"transposed\":\"%s\",\"gflops\":%.1f,\"peak\":%.1f,\"share\":%.3f}\n",
-                   t->name, matmul_name(t), n, kind == 0 ? "b" : kind == 1 ? "none" : "a", rate_, peak, peak > 0 ? rate_ / peak : 0);
-            free(a);
-            free(b);
-            free(c);
-            free(scratch);
-        }
-}
-
 int main(int argc, char **argv)
 {
     const uint32_t levels = cpu_levels();
-    const int few = argc > 1 && strcmp(argv[1], "--few") == 0, big = argc > 1 && strcmp(argv[1], "--large") == 0;
+    const int few = argc > 1 && strcmp(argv[1], "--few") == 0;
     for (const kernels *const *t = kernels_all(); *t != NULL; t++) {
-        int wanted = argc <= 1 + few + big;
-        for (int i = 1 + few + big; i < argc; i++)
+        int wanted = argc <= 1 + few;
+        for (int i = 1 + few; i < argc; i++)
             wanted |= strcmp(argv[i], (*t)->name) == 0;
-        if (wanted && ((*t)->level & levels)) {
-            if (big)
-                large(*t);
-            else
-                all_shapes(*t, few);
-        }
+        if (wanted && ((*t)->level & levels))
+            all_shapes(*t, few);
     }
     return 0;
 }

@@ -3,7 +3,8 @@
 #
 #   tests/bench/run.sh [--build DIR] [--out DIR] [--threads 1,2] [--quick] [BENCH ...]      default: all of them; one thread
 #
-# encode     token ids to vectors beside ONNX Runtime: f32 and 8 bits; one text, a batch, mixed lengths
+# encode     token ids to vectors beside ONNX Runtime (the newest, and the 1.30 of the gates): f32 and 8 bits; one text, a batch, mixed lengths;
+#            each gate, the machine's floor; with --threads 1,2 what the second thread gives; the first run after loading
 # frappe     quality: each part of the ranker, beside Vowpal Wabbit, LightGBM and the rule "pair seen"
 # rank       rows a second of update, score and fit, nothing read from files
 # tokenizers texts to tokens beside the reference, BlingFire and flash-tokenizer, on one thread, then on all; long texts; memory
@@ -26,7 +27,7 @@ while [ $# -gt 0 ]; do
         --out) out=$2; shift ;;
         --threads) threads=$2; shift ;;
         --quick) quick=(--quick) ;;
-        -h|--help) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -h|--help) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
         -*) echo "run.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
         *) benches+=("$1") ;;
     esac
@@ -46,7 +47,9 @@ tool=$build/examples/ecrec
 # each bench: a table on stdout, $out/NAME.json
 bench_encode() {
     "$top/examples/fetch-minilm.sh" >/dev/null
-    "$python" "$here/encode.py" --tool "$tool" --library "$build/lib/libecrec.so.0" --threads "${threads:-1}" --json "$out/encode.json" "${quick[@]}"
+    ninja -C "$build" tests/bench/bench_peaks >>"$build/ninja.log"
+    "$python" "$here/encode.py" --tool "$tool" --library "$build/lib/libecrec.so.0" --peaks "$build/tests/bench/bench_peaks" \
+        --older "$ECREC_PEERS/opt/onnxruntime-1.30.0" --threads "${threads:-1}" --json "$out/encode.json" "${quick[@]}"
 }
 
 bench_learn() {

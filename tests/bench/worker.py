@@ -1,7 +1,9 @@
-"""One side of the encode bench, in a process of its own: `worker.py ecrec LIBRARY FILE.ecrec THREADS` or `worker.py onnxruntime FILE.onnx THREADS`.
+"""One side of the encode bench, in a process of its own: `worker.py ecrec LIBRARY FILE.ecrec THREADS` or `worker.py onnxruntime FILE.onnx FOLDER
+THREADS` (FOLDER: where that version of the package was installed; "" is the environment's own).
 
 Reads one JSON line a request and answers one: {"prepare": case} takes the token ids of a case; {"run": name, "repeat": n} runs it n times and tells
-the seconds of each; {"vectors": name} tells where the vectors of its last run were written (a .npy file).
+the seconds of each; {"first": name, "repeat": n} opens the model anew n times and tells the seconds of the first run and of the fifth after each;
+{"vectors": name} tells where the vectors of its last run were written (a .npy file).
 A case is {"name", "rows": [[ids], ...], "batches": [[row numbers], ...]}: the batches are what a peer that pads is given one after the other.
 """
 import ctypes as c
@@ -21,11 +23,14 @@ class Own:
         os.environ["ECREC_LIBRARY"] = library
         sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/python"))
         import ecrec
-        self.ecrec = ecrec
+        self.ecrec, self.path = ecrec, path
         self.context = ecrec.Context(threads=threads)
-        self.model = ecrec.Model.load(self.context, path)
-        self.session = self.model._session()
+        self.open()
         self.about = self.context.cpu
+
+    def open(self):
+        self.model = self.ecrec.Model.load(self.context, self.path)
+        self.session = self.model._session()
 
     def prepare(self, case):
         ids = np.concatenate([np.asarray(r, np.uint32) for r in case["rows"]])
@@ -34,6 +39,17 @@ class Own:
         call = (self.model._h, self.session, c.c_void_p(ids.ctypes.data), None, c.c_void_p(starts.ctypes.data), c.c_size_t(len(out)), None,
                 c.c_void_p(out.ctypes.data), c.c_uint32(out.shape[1]))
         return call, out, (ids, starts)
+
+    def first(self, case, repeat):
+        """Seconds of the first and of a later run after loading; the file is in the page cache, its pages not yet in the process."""
+        pairs = []
+        for _ in range(repeat):
+            self.model.close()
+            self.open()
+            prepared = self.prepare(case)
+            times = [timed(self, prepared) for _ in range(5)]
+            pairs.append([times[0], times[-1]])
+        return pairs
 
     def run(self, prepared):
         self.ecrec._call(self.ecrec._lib.ecrec_encode_ids, *prepared[0])
@@ -45,14 +61,16 @@ class Own:
 class OnnxRuntime:
     """Token ids to hidden states; the mean over the tokens is taken outside of the time, in the peer's favour."""
 
-    def __init__(self, path, threads):
+    def __init__(self, path, folder, threads):
+        if folder:
+            sys.path.insert(0, folder)
         import onnxruntime
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.about = "ONNX Runtime " + onnxruntime.__version__
+        self.about = onnxruntime.__version__
 
     def prepare(self, case):
         feeds = []
@@ -77,23 +95,28 @@ class OnnxRuntime:
         return np.stack([rows[i] for i in range(len(rows))])
 
 
+def timed(side, prepared):
+    started = time.perf_counter()
+    side.run(prepared)
+    return time.perf_counter() - started
+
+
 def main():
     kind, *arguments, threads = sys.argv[1:]
     side = {"ecrec": Own, "onnxruntime": OnnxRuntime}[kind](*arguments, int(threads))
-    prepared = {}
+    cases, prepared = {}, {}
     print(json.dumps({"about": side.about}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         if "prepare" in request:
+            cases[request["prepare"]["name"]] = request["prepare"]
             prepared[request["prepare"]["name"]] = side.prepare(request["prepare"])
             answer = {}
         elif "run" in request:
-            seconds = []
-            for _ in range(request["repeat"]):
-                started = time.perf_counter()
-                side.run(prepared[request["run"]])
-                seconds.append(time.perf_counter() - started)
-            answer = {"seconds": seconds}
+            answer = {"seconds": [timed(side, prepared[request["run"]]) for _ in range(request["repeat"])]}
+        elif "first" in request:
+            answer = {"seconds": side.first(cases[request["first"]], request["repeat"])}
+            prepared = {name: side.prepare(case) for name, case in cases.items()}
         else:
             with tempfile.NamedTemporaryFile(suffix=".npy", delete=False) as f:
                 np.save(f, side.vectors(prepared[request["vectors"]]))
