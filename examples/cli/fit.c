@@ -1,6 +1,6 @@
 /* fit: learn over epochs, with rows held out. */
 #define _POSIX_C_SOURCE 200809L
-#include "tool.h"
+#include "fit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +21,8 @@ static size_t count_lines(const char *path)
     return lines;
 }
 
+const char *const fit_optimisers[4] = { "adagrad", "ftrl", "adam", NULL }, *const fit_schedules[4] = { "constant", "linear", "cosine", NULL };
+
 static int one_of(const arguments *a, const char *name, const char *const *choices, uint32_t *out)
 {
     const char *value = argument(a, name, choices[0]);
@@ -34,12 +36,11 @@ static int one_of(const arguments *a, const char *name, const char *const *choic
         const size_t n = strlen(all);
         snprintf(all + n, sizeof all - n, "%s%s", i == 0 ? "" : choices[i + 1] != NULL ? ", " : " or ", choices[i]);
     }
-    return usage_error("fit", "--%s is \"%s\"; it must be %s", name, value, all);
+    return usage_error(a->command, "--%s is \"%s\"; it must be %s", name, value, all);
 }
 
 static int read_options(const arguments *a, const ecrec_schema *schema, ecrec_fit_options *o)
 {
-    static const char *const optimisers[] = { "adagrad", "ftrl", "adam", NULL }, *const schedules[] = { "constant", "linear", "cosine", NULL };
     double epochs = 0, batch = 0, patience = 0, seed = 0;
     const struct { const char *name; double most, *to; } numbers[] = {
         { "epochs", 10000, &epochs }, { "batch", 65536, &batch }, { "patience", 10000, &patience }, { "seed", 1e15, &seed }, { "holdout", 0.9, &o->holdout },
@@ -63,12 +64,12 @@ static int read_options(const arguments *a, const ecrec_schema *schema, ecrec_fi
         const int32_t kind = o->holdout_field != UINT32_MAX ? ecrec_schema_field_kind(schema, o->holdout_field) : 0;
         o->holdout_by = kind == ECREC_FIELD_TIME || kind == ECREC_FIELD_NUMBER ? ECREC_HOLDOUT_TIME : ECREC_HOLDOUT_KEY;
         if (kind == 0)
-            return usage_error("fit", "--holdout-by must be time, random or a field (of keys or of times); %s is none", by);
+            return usage_error(a->command, "--holdout-by must be time, random or a field (of keys or of times); %s is none", by);
     }
     o->checkpoint = argument(a, "checkpoint", NULL);
     o->resume = argument(a, "resume", NULL);
-    const int code = one_of(a, "optimiser", optimisers, &o->hashed_optimiser);
-    return code != 0 ? code : one_of(a, "schedule", schedules, &o->schedule);
+    const int code = one_of(a, "optimiser", fit_optimisers, &o->hashed_optimiser);
+    return code != 0 ? code : one_of(a, "schedule", fit_schedules, &o->schedule);
 }
 
 /* Losses, then how each binary label is calibrated. */
@@ -106,7 +107,7 @@ static int read_class_weights(const arguments *a, const ecrec_schema *schema, fl
     if (text == NULL)
         return 0;
     if (sscanf(text, "%f,%f%c", &two[0], &two[1], &rest) != 2)
-        return usage_error("fit", "--class-weights is \"%s\"; it must be two numbers: what a row with 0 counts, and one with 1", text);
+        return usage_error(a->command, "--class-weights is \"%s\"; it must be two numbers: what a row with 0 counts, and one with 1", text);
     *out = malloc(2 * ecrec_schema_labels(schema) * sizeof **out);
     if (*out == NULL)
         return failed("no memory");
@@ -115,68 +116,77 @@ static int read_class_weights(const arguments *a, const ecrec_schema *schema, fl
     return 0;
 }
 
-int command_fit(int argc, char **argv)
+int fit_open(fit_job *j, int argc, char **argv, const char *const *known)
 {
-    static const char *const known[] = { "input=", "output=", "epochs=", "batch=", "patience=", "seed=", "holdout=", "holdout-by=", "rate=", "embedding-rate=",
-        "network-rate=", "decay=", "embedding-decay=", "network-decay=", "l1=", "clip=", "dropout=", "warmup=", "checkpoint=", "resume=", "optimiser=",
-        "schedule=", "class-weights=", "svg=", "json", "threads=", NULL };
-    arguments a;
     ecrec_error err = ECREC_ERROR_INIT;
-    ecrec_fit_options options = ECREC_FIT_OPTIONS_INIT;
-    ecrec_model *model = NULL;
-    ecrec_batch *batch = NULL;
-    ecrec_report *report = NULL;
-    records *rows = NULL;
-    float *class_weights = NULL;
-    progress p;
-    int code = arguments_parse(&a, argc, argv, known, 1, 1);
+    memset(j, 0, sizeof *j);
+    ecrec_fit_options_init(&j->options);
+    int code = arguments_parse(&j->a, argc, argv, known, 1, 1);
     if (code != 0)
         return code;
-    const char *from = argument(&a, "input", NULL), *to = argument(&a, "output", NULL);
+    const char *from = argument(&j->a, "input", NULL), *to = argument(&j->a, "output", NULL);
     if (from == NULL || to == NULL || strcmp(from, "-") == 0)
-        return usage_error("fit", "%s is missing", to == NULL ? "-o RANKER2.ecrec" : "-i FILE");
-    code = EXIT_FAILED;
-    ecrec_context *context = open_context(&a);
-    model = context != NULL ? open_model(context, a.positional[0]) : NULL;
-    const ecrec_schema *schema = model != NULL ? ecrec_model_schema(model) : NULL;
-    if (model == NULL)
-        goto done;
-    if (schema == NULL) {
-        (void)failed("%s: it is not a ranker (make one with ecrec new)", a.positional[0]);
-        goto done;
+        return usage_error(j->a.command, "%s is missing", to == NULL ? "-o RANKER2.ecrec" : "-i FILE");
+    if ((j->context = open_context(&j->a)) == NULL || (j->model = open_model(j->context, j->a.positional[0])) == NULL)
+        return EXIT_FAILED;
+    if ((j->schema = ecrec_model_schema(j->model)) == NULL)
+        return failed("%s: it is not a ranker (make one with ecrec new)", j->a.positional[0]);
+    if ((code = read_options(&j->a, j->schema, &j->options)) != 0 || (code = read_class_weights(&j->a, j->schema, &j->class_weights)) != 0)
+        return code;
+    j->options.class_weights = j->class_weights;
+    if (ecrec_batch_create(j->schema, &j->batch, &err) != ECREC_OK)
+        return failed_with(&err);
+    if ((j->rows = records_open(j->model, from, 1)) == NULL || records_next(j->rows, j->batch, count_lines(from)) < 0)
+        return EXIT_FAILED;
+    return ecrec_batch_rows(j->batch) != 0 ? 0 : failed("%s: it has no row to learn from", from);
+}
+
+void fit_close(fit_job *j)
+{
+    free(j->class_weights);
+    records_close(j->rows);
+    ecrec_batch_release(j->batch);
+    ecrec_model_release(j->model);
+    ecrec_context_release(j->context);
+}
+
+/* What --svg and --tensorboard ask for. */
+static int write_charts(const fit_job *j, const ecrec_report *report)
+{
+    const char *svg = argument(&j->a, "svg", NULL), *folder = argument(&j->a, "tensorboard", NULL);
+    events e;
+    if (svg != NULL && draw(svg, j->schema, report) != 0)
+        return EXIT_FAILED;
+    if (folder == NULL)
+        return 0;
+    if (events_open(&e, folder) != 0)
+        return EXIT_FAILED;
+    events_history(&e, report);
+    return events_close(&e);
+}
+
+int command_fit(int argc, char **argv)
+{
+    static const char *const known[] = { FIT_OPTIONS, "checkpoint=", "resume=", "svg=", "tensorboard=", NULL };
+    fit_job j;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_report *report = NULL;
+    progress p;
+    int code = fit_open(&j, argc, argv, known);
+    if (code == 0) {
+        progress_begin(&p, "fit", "rows", 1);
+        j.options.progress = progress_step;
+        j.options.progress_opaque = &p;
+        int32_t status = ecrec_fit(j.model, j.batch, &j.options, &report, &err);
+        progress_end(&p);
+        if (status == ECREC_OK)
+            status = ecrec_model_save(j.model, argument(&j.a, "output", NULL), &err);
+        code = status != ECREC_OK ? failed_with(&err) : write_charts(&j, report);
+        if (code == 0)
+            code = print_report(&j.a, report);
+        else
+            ecrec_report_release(report);
     }
-    if ((code = read_options(&a, schema, &options)) != 0 || (code = read_class_weights(&a, schema, &class_weights)) != 0)
-        goto done;
-    options.class_weights = class_weights;
-    code = EXIT_FAILED;
-    if (ecrec_batch_create(schema, &batch, &err) != ECREC_OK) {
-        (void)failed_with(&err);
-        goto done;
-    }
-    if ((rows = records_open(model, from, 1)) == NULL || records_next(rows, batch, count_lines(from)) < 0)
-        goto done;
-    if (ecrec_batch_rows(batch) == 0) {
-        (void)failed("%s: it has no row to learn from", from);
-        goto done;
-    }
-    progress_begin(&p, "fit", "rows", 1);
-    options.progress = progress_step;
-    options.progress_opaque = &p;
-    int32_t status = ecrec_fit(model, batch, &options, &report, &err);
-    progress_end(&p);
-    if (status == ECREC_OK)
-        status = ecrec_model_save(model, to, &err);
-    if (status == ECREC_OK && has(&a, "svg") && draw(argument(&a, "svg", NULL), schema, report) != 0)
-        ecrec_report_release(report);
-    else
-        code = status == ECREC_OK ? print_report(&a, report) : failed_with(&err);
-    if (status != ECREC_OK)
-        ecrec_report_release(report);
-done:
-    free(class_weights);
-    records_close(rows);
-    ecrec_batch_release(batch);
-    ecrec_model_release(model);
-    ecrec_context_release(context);
+    fit_close(&j);
     return code;
 }

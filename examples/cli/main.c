@@ -64,12 +64,21 @@ static const command commands[] = {
       "          [--holdout-by time|random|FIELD] [--patience EPOCHS] [--optimiser adagrad|ftrl|adam] [--rate ETA]\n"
       "          [--embedding-rate ETA] [--network-rate ETA] [--schedule constant|linear|cosine] [--warmup SHARE]\n"
       "          [--decay LAMBDA] [--embedding-decay LAMBDA] [--network-decay LAMBDA] [--l1 L] [--dropout SHARE]\n"
-      "          [--clip NORM] [--class-weights W0,W1] [--checkpoint FILE] [--resume FILE] [--svg FILE] [--json]\n"
+      "          [--clip NORM] [--class-weights W0,W1] [--checkpoint FILE] [--resume FILE] [--svg FILE] [--tensorboard DIR] [--json]\n"
       "  --holdout     rows that are not learned from: the last ones (time), any, all rows of some values of a category, user or\n"
       "                item FIELD, or those with the latest times of a time or number FIELD;\n"
       "                the epoch with the lowest loss on them is kept\n"
       "  --checkpoint  written after each epoch; --resume goes on from it, to the same bits\n"
       "  --svg         the losses by epoch, and how well the binary labels are calibrated\n" },
+    { "tune", command_tune, "search how a ranker is best fitted: successive halving",
+      "ecrec tune RANKER.ecrec -i ROWS -o BEST.ecrec [--trials N] [--epochs N] [--cut N] [--seed N] [--space SPACE.json]\n"
+      "           [--metric NAME] [--log FILE.tsv] [--tensorboard DIR] [--json], and what fit takes\n"
+      "  --trials      settings that are tried (default 16), --epochs for the best of them (default 9); the others stop early:\n"
+      "                one of --cut (default 3) goes on to so many times more epochs. The best fit is saved\n"
+      "  --space       {\"rate\": {\"log\": [0.01, 1]}, \"dropout\": {\"uniform\": [0, 0.4]}, \"batch\": {\"choice\": [128, 512]}}: searched\n"
+      "                instead of the usual; what fit's own options say (--rate 0.1) is kept as it is\n"
+      "  --metric      a number of fit's report (labels.click.auc) instead of the loss on the rows held out (--holdout, default 0.2)\n"
+      "  --log         a line a fit as it ends; --tensorboard: event files, a folder a trial\n" },
     { "eval", command_eval, "AUC, log loss, calibration, classes, ranking on labelled records; charts",
       "ecrec eval RANKER.ecrec -i ROWS [--report text|json] [--svg FILE] [--group FIELD [--at K,K...]] [--by FIELD]\n"
       "           [--threshold P] [--bins N]\n"

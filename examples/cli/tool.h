@@ -126,6 +126,7 @@ int command_new(int argc, char **argv);
 int command_score(int argc, char **argv);
 int command_update(int argc, char **argv);
 int command_fit(int argc, char **argv);
+int command_tune(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_prune(int argc, char **argv);
 int command_quantize(int argc, char **argv);
