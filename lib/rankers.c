@@ -83,8 +83,8 @@ const ecrec_schema *ecrec_model_schema(const ecrec_model *model)
     return model != NULL ? model->schema : NULL;
 }
 
-int32_t ecrec_score(ecrec_model *model, ecrec_session *session, const ecrec_batch *batch,
-                    const ecrec_score_options *options, float *scores, size_t capacity, ecrec_error *err)
+static int32_t score(ecrec_model *model, ecrec_session *session, const ecrec_batch *user, const ecrec_batch *batch,
+                     const ecrec_score_options *options, float *scores, size_t capacity, ecrec_error *err)
 {
     int32_t status = check_session(model, session, err);
     if (status != ECREC_OK)
@@ -109,13 +109,27 @@ int32_t ecrec_score(ecrec_model *model, ecrec_session *session, const ecrec_batc
     if (now == NULL)
         return error_set(err, ECREC_ERR_NOT_FOUND, "snapshot %llu is not kept", (unsigned long long)number);
     score_call call = { .context = model->context, .ranker = now->ranker, .schema = schema, .encoder = now->encoder,
-                        .tokenizer = model->tokenizer, .embed = session->embed, .batch = batch, .options = options,
+                        .tokenizer = model->tokenizer, .embed = session->embed, .user = user, .batch = batch, .options = options,
                         .scores = scores };
     status = model_prompt(model, NULL, &call.prompt, &call.prompt_length, err);
     if (status == ECREC_OK)
         status = score_run(session->score, &call, err);
     snapshot_done(&session->reading);
     return status;
+}
+
+int32_t ecrec_score(ecrec_model *model, ecrec_session *session, const ecrec_batch *batch,
+                    const ecrec_score_options *options, float *scores, size_t capacity, ecrec_error *err)
+{
+    return score(model, session, NULL, batch, options, scores, capacity, err);
+}
+
+int32_t ecrec_score_candidates(ecrec_model *model, ecrec_session *session, const ecrec_batch *user, const ecrec_batch *candidates,
+                               const ecrec_score_options *options, float *scores, size_t capacity, ecrec_error *err)
+{
+    CHECK_POINTER(user);
+    CHECK_POINTER(candidates);
+    return score(model, session, user, candidates, options, scores, capacity, err);
 }
 
 int32_t ecrec_update(ecrec_model *model, const ecrec_batch *batch, const ecrec_update_options *options,

@@ -42,6 +42,13 @@ ECREC_API const char *ecrec_schema_part_name(const ecrec_schema *schema, uint32_
 ECREC_API int32_t ecrec_score(ecrec_model *model, ecrec_session *session, const ecrec_batch *batch,
                               const ecrec_score_options *options, float *scores, size_t capacity, ecrec_error *err);
 
+/* Score one user's many candidates, with what is the user's worked out once: `user` has one row, which stands for all rows of
+ * `candidates`; a field is set in the one or in the other (set in both: INVALID; in neither: missing). Scores as of ecrec_score for rows
+ * that have all of it, bit for bit. Labels, weights and what else a row is beside its fields are the candidates'.
+ * Errors: as ecrec_score; INVALID (user has not one row). One thread a session. Allocates nothing. Since 0.1. */
+ECREC_API int32_t ecrec_score_candidates(ecrec_model *model, ecrec_session *session, const ecrec_batch *user, const ecrec_batch *candidates,
+                                         const ecrec_score_options *options, float *scores, size_t capacity, ecrec_error *err);
+
 #ifdef __cplusplus
 }
 #endif

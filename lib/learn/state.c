@@ -244,7 +244,7 @@ static int32_t encode(learn_rows *rows, const learn_source *source, const ranker
         return status;
     const score_call call = { .context = source->context, .encoder = source->encoder, .tokenizer = source->tokenizer, .embed = e, .prompt = source->prompt,
                               .prompt_length = source->prompt_length, .batch = rows->batch };
-    status = text_block_encode(&rows->texts, r, &call, 0, rows->rows, err);
+    status = text_block_encode(&rows->texts, r, &call, rows->batch, 0, rows->rows, err);
     embed_destroy(e);
     return status;
 }

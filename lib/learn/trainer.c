@@ -170,9 +170,9 @@ static void score_rows(void *argument, uint32_t index)
         const record rec = rows_record(s->rows, r, row);
         const uint64_t *c = rows_categories(s->rows, r, row);
         for (uint32_t h = 0; h < r->heads; h++)
-            s->logits[i * r->heads + h] = record_logit(r, s->t->table, &rec, c, h, NULL);
+            s->logits[i * r->heads + h] = record_logit(r, s->t->table, &rec, c, h, NULL, NULL);
         if (r->net.inputs != 0)
-            network_gather(r, s->t->table, &rec, c, room, pass->x0 + i * r->net.inputs);
+            network_gather(r, s->t->table, &rec, c, NULL, room, pass->x0 + i * r->net.inputs);
     }
     if (r->net.inputs == 0)
         return;

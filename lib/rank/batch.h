@@ -8,6 +8,7 @@ typedef struct batch_block { unsigned char *data; size_t capacity; } batch_block
 
 typedef struct batch_column {
     int set;           /* 0: missing in every row */
+    int once;          /* 1: it has one row, which stands for all (a view of one user beside many candidates) */
     batch_block valid; /* one byte a row */
     batch_block values; /* text, category: bytes; number: double; vector: float x dimension; time: int64_t; label: float */
     batch_block starts; /* text, category: uint64_t [rows + 1] into values; multi, history: [items + 1] */
@@ -35,9 +36,13 @@ static inline const batch_column *batch_row(const ecrec_batch *b, uint32_t which
 {
     return &b->columns[b->schema->field_count + b->schema->label_count + which];
 }
+static inline size_t column_row(const batch_column *c, size_t row)
+{
+    return c->once ? 0 : row;
+}
 static inline int column_has(const batch_column *c, size_t row)
 {
-    return c->set && c->valid.data[row];
+    return c->set && c->valid.data[column_row(c, row)];
 }
 static inline const char *column_text(const batch_column *c, size_t row, size_t *length)
 {
@@ -47,7 +52,11 @@ static inline const char *column_text(const batch_column *c, size_t row, size_t 
 }
 static inline uint64_t column_items(const batch_column *c, size_t row) /* number of the row's first item */
 {
-    return ((const uint64_t *)(const void *)c->items.data)[row];
+    return ((const uint64_t *)(const void *)c->items.data)[column_row(c, row)];
+}
+static inline uint64_t column_items_end(const batch_column *c, size_t row)
+{
+    return ((const uint64_t *)(const void *)c->items.data)[column_row(c, row) + 1];
 }
 static inline float column_weight(const batch_column *c, uint64_t item)
 {
@@ -55,7 +64,7 @@ static inline float column_weight(const batch_column *c, uint64_t item)
 }
 static inline double column_number(const batch_column *c, size_t row)
 {
-    return ((const double *)(const void *)c->values.data)[row];
+    return ((const double *)(const void *)c->values.data)[column_row(c, row)];
 }
 static inline float column_float(const batch_column *c, size_t row)
 {
@@ -63,7 +72,7 @@ static inline float column_float(const batch_column *c, size_t row)
 }
 static inline int64_t column_time(const batch_column *c, size_t row)
 {
-    return ((const int64_t *)(const void *)c->values.data)[row];
+    return ((const int64_t *)(const void *)c->values.data)[column_row(c, row)];
 }
 static inline uint64_t column_id(const batch_column *c, size_t row) /* events, groups */
 {

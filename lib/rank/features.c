@@ -23,7 +23,7 @@ const float *record_vector(const ranker *r, const kernels *table, uint32_t field
     if (p->slot != NO_INDEX)
         v = rec->texts[p->slot];
     else if (p->kind == ECREC_FIELD_VECTOR && column_has(&rec->batch->columns[field], rec->row))
-        v = (const float *)(const void *)rec->batch->columns[field].values.data + rec->row * p->vector;
+        v = (const float *)(const void *)rec->batch->columns[field].values.data + column_row(&rec->batch->columns[field], rec->row) * p->vector;
     if (v != NULL) {
         const float length = sqrtf(table->dot_f32(p->vector, v, v));
         *inverse = length > 1e-20f && isfinite(length) ? 1 / length : 0;
@@ -70,7 +70,7 @@ uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *bat
     size_t n = 0;
     if (!column_has(c, row))
         return hash64("", 0, seed ^ MISSING_SEED);
-    const char *text = column_text(c, row, &n);
+    const char *text = column_text(c, column_row(c, row), &n);
     return record_value(r, field, text, n);
 }
 
@@ -93,7 +93,7 @@ uint32_t record_events(const record *rec, uint32_t field, uint64_t *first)
     if (!column_has(c, rec->row))
         return 0;
     *first = column_items(c, rec->row);
-    return (uint32_t)(column_items(c, rec->row + 1) - *first);
+    return (uint32_t)(column_items_end(c, rec->row) - *first);
 }
 
 /* The hour of the day, "h0" .. "h23", and the day of the week, "d0" (Monday) .. "d6". */
@@ -124,7 +124,7 @@ void record_multi(const ranker *r, uint32_t field, const ecrec_batch *batch, siz
         visit_time(column_time(c, row), r->plan[field].utc_offset, seed, visit, opaque);
         return;
     }
-    for (uint64_t k = column_items(c, row); k < column_items(c, row + 1); k++) {
+    for (uint64_t k = column_items(c, row); k < column_items_end(c, row); k++) {
         size_t n = 0;
         const char *text = column_text(c, (size_t)k, &n);
         visit(opaque, hash64(text, n, seed), column_weight(c, k));
@@ -160,7 +160,7 @@ void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_vi
         visit(opaque, hash64("", 0, p->seed ^ MISSING_SEED) & mask, 1);
         return;
     }
-    const char *text = column_text(c, rec->row, &n);
+    const char *text = column_text(c, column_row(c, rec->row), &n);
     gram_visit g = { .seed = p->seed, .mask = mask, .visit = visit, .opaque = opaque };
     text_ngrams(text, n, p->word_ngrams, p->char_ngrams, count_gram, &g);
     if (g.count == 0)
@@ -211,48 +211,64 @@ double dense_part(const ranker *r, const kernels *table, const record *rec, uint
 }
 
 /* The weight of a category's or pair's value, and of one that was never learned from the weight for that. */
-static void add_value(const ranker *r, sum_state *s, uint64_t slot, const float *unmet)
+static double value_part(const ranker *r, const tensor *table, uint64_t row, const float *unmet)
 {
-    const float *w = tensor_row(s->table, s->first + slot);
-    if (w != NULL)
-        s->sum += *w;
+    const float *w = tensor_row(table, row);
+    double part = w != NULL ? *w : 0;
     if (unmet != NULL && (w == NULL || *w == 0 || r->met != r->table_sums)) { /* a weight that is not 0 was learned */
-        const float *sum = tensor_row(r->met, s->first + slot);
-        s->sum += sum == NULL || *sum == 0 ? *unmet : 0;
+        const float *sum = tensor_row(r->met, row);
+        part += sum == NULL || *sum == 0 ? *unmet : 0;
     }
+    return part;
+}
+
+static const float *unmet_weights(const ranker *r, uint32_t head)
+{
+    return r->unmet != NO_INDEX ? (const float *)r->dense->data + (size_t)head * r->width + r->unmet : NULL;
+}
+
+double record_pair(const ranker *r, const uint64_t *categories, uint32_t head, uint32_t pair)
+{
+    const float *unmet = unmet_weights(r, head);
+    const uint64_t slot = pair_hash(categories[r->pairs[pair].a], categories[r->pairs[pair].b]) & (((uint64_t)1 << r->hash_bits) - 1);
+    return value_part(r, r->table, ((uint64_t)head << r->hash_bits) + slot, unmet != NULL ? unmet + r->categories + pair : NULL);
 }
 
 /* The sum over all pairs of the record's categories. */
-static double pairs_part(const ranker *r, const uint64_t *categories, const float *unmet, sum_state *s)
+static double pairs_part(const ranker *r, const uint64_t *categories, uint32_t head, const record_once *once)
 {
-    const uint64_t mask = ((uint64_t)1 << r->hash_bits) - 1;
-    s->sum = 0;
+    double sum = 0;
     for (uint32_t i = 0; i < r->pair_count; i++)
-        add_value(r, s, pair_hash(categories[r->pairs[i].a], categories[r->pairs[i].b]) & mask, unmet != NULL ? unmet + i : NULL);
-    return s->sum;
+        sum += once != NULL && once->pair_known[i] ? once->pairs[(size_t)head * r->pair_count + i] : record_pair(r, categories, head, i);
+    return sum;
 }
 
-double record_logit(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, uint32_t head, float *parts)
+double record_field(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, uint32_t head, uint32_t field)
 {
-    const float *dense = (const float *)r->dense->data + (size_t)head * r->width, bias = dense[r->width - 1];
-    const float *unmet = r->unmet != NO_INDEX ? dense + r->unmet : NULL;
-    const uint64_t mask = ((uint64_t)1 << r->hash_bits) - 1;
-    sum_state s = { r->table, (uint64_t)head << r->hash_bits, 0 };
+    const float *unmet = unmet_weights(r, head);
+    const uint32_t category = r->plan[field].category;
+    sum_state s = { r->table, (uint64_t)head << r->hash_bits, dense_part(r, table, rec, head, field) };
+    if (categories != NULL && category != NO_INDEX)
+        s.sum += value_part(r, r->table, s.first + (categories[category] & (((uint64_t)1 << r->hash_bits) - 1)), unmet != NULL ? unmet + category : NULL);
+    else
+        record_hashed(r, field, rec, add_weight, &s);
+    return s.sum;
+}
+
+double record_logit(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, uint32_t head, const record_once *once, float *parts)
+{
+    const float bias = ((const float *)r->dense->data)[(size_t)head * r->width + r->width - 1];
     double logit = bias;
     for (uint32_t f = 0; f < r->fields; f++) {
-        s.sum = dense_part(r, table, rec, head, f);
-        if (categories != NULL && r->plan[f].category != NO_INDEX)
-            add_value(r, &s, categories[r->plan[f].category] & mask, unmet != NULL ? unmet + r->plan[f].category : NULL);
-        else
-            record_hashed(r, f, rec, add_weight, &s);
+        const double part = once != NULL && once->field_known[f] ? once->parts[(size_t)head * r->fields + f] : record_field(r, table, rec, categories, head, f);
         if (parts != NULL)
-            parts[f] = (float)s.sum;
-        logit += s.sum;
+            parts[f] = (float)part;
+        logit += part;
     }
     if (parts != NULL)
         parts[r->fields] = bias;
     if (r->pair_count != 0) {
-        const double pairs = pairs_part(r, categories, unmet != NULL ? unmet + r->categories : NULL, &s);
+        const double pairs = pairs_part(r, categories, head, once);
         if (parts != NULL)
             parts[r->fields + 1] = (float)pairs;
         logit += pairs;
@@ -264,6 +280,7 @@ size_t text_block_take(text_block *b, const ranker *r, size_t rows, void *memory
 {
     scratch s = { memory, 0, SIZE_MAX };
     const size_t n = rows * (r->slots != 0 ? r->slots : 1);
+    b->once = NULL;
     b->texts = scratch_take(&s, n * sizeof *b->texts);
     b->lengths = scratch_take(&s, n * sizeof *b->lengths);
     b->pointers = scratch_take(&s, n * sizeof *b->pointers);
@@ -292,21 +309,34 @@ static size_t find_text(text_block *b, size_t n, const char *text, size_t length
     return n;
 }
 
-int32_t text_block_encode(text_block *b, const ranker *r, const score_call *call, size_t first, size_t rows, ecrec_error *err)
+int32_t text_block_run(text_block *b, const score_call *call, size_t n, float *vectors, ecrec_error *err)
+{
+    if (n == 0)
+        return ECREC_OK;
+    const embed_call encode = { .encoder = call->encoder, .tokenizer = call->tokenizer, .context = call->context, .texts = b->texts,
+                                .lengths = b->lengths, .n = n, .prompt = call->prompt, .prompt_length = call->prompt_length,
+                                .pooling = call->encoder->pooling, .max_length = call->encoder->max_length, .normalize = 1,
+                                .vectors = vectors, .stride = call->encoder->dimension };
+    return embed_run(call->embed, &encode, err);
+}
+
+int32_t text_block_encode(text_block *b, const ranker *r, const score_call *call, const ecrec_batch *batch, size_t first, size_t rows, ecrec_error *err)
 {
     size_t n = 0;
     memset(b->known, 0, b->known_size * sizeof *b->known);
     for (size_t i = 0; i < rows; i++)
         for (uint32_t f = 0; f < r->fields; f++) {
             const uint32_t slot = r->plan[f].slot;
-            const batch_column *c = &call->batch->columns[f];
+            const batch_column *c = &batch->columns[f];
             if (slot == NO_INDEX)
                 continue;
-            b->pointers[i * r->slots + slot] = NULL;
+            b->pointers[i * r->slots + slot] = b->once != NULL && c->once ? b->once[slot] : NULL;
+            if (b->once != NULL && c->once)
+                continue;
             if (!column_has(c, first + i))
                 continue;
             size_t length = 0;
-            const char *text = column_text(c, first + i, &length);
+            const char *text = column_text(c, column_row(c, first + i), &length);
             const size_t number = find_text(b, n, text, length);
             if (number == n) {
                 b->texts[n] = text;
@@ -314,11 +344,5 @@ int32_t text_block_encode(text_block *b, const ranker *r, const score_call *call
             }
             b->pointers[i * r->slots + slot] = b->vectors + number * r->dimension;
         }
-    if (n == 0)
-        return ECREC_OK;
-    const embed_call encode = { .encoder = call->encoder, .tokenizer = call->tokenizer, .context = call->context, .texts = b->texts,
-                                .lengths = b->lengths, .n = n, .prompt = call->prompt, .prompt_length = call->prompt_length,
-                                .pooling = call->encoder->pooling, .max_length = call->encoder->max_length, .normalize = 1,
-                                .vectors = b->vectors, .stride = r->dimension };
-    return embed_run(call->embed, &encode, err);
+    return text_block_run(b, call, n, b->vectors, err);
 }

@@ -101,16 +101,33 @@ void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_vi
  * outweighs all the rest of its row. */
 #define NUMBER_BEND 5.0
 double number_standard(const double *statistics, double value);
+/* What many records have in common: one user's side beside many candidates, made once. */
+typedef struct record_once {
+    unsigned char *field_known, *pair_known; /* [fields], [pair_count]: 1: the same in all of them */
+    double *parts, *pairs;                   /* heads x fields, heads x pair_count */
+    uint64_t *categories;                    /* of the known fields */
+    float *x0;                               /* their embeddings */
+    attention_user users[MOST_HISTORIES];    /* where history_known */
+    unsigned char history_known[MOST_HISTORIES];
+    const float **texts; /* [slots] */
+    float *vectors;      /* slots x dimension: what they point to */
+} record_once;
+size_t record_once_take(record_once *once, const ranker *r, void *memory); /* bytes */
+/* From the first row of a view whose columns say which fields have one row (once->texts are set). */
+void record_once_make(record_once *once, const ranker *r, const kernels *table, const ecrec_batch *view);
+/* A field's, a pair's part of a head's logit. */
+double record_field(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, uint32_t head, uint32_t field);
+double record_pair(const ranker *r, const uint64_t *categories, uint32_t head, uint32_t pair);
 /* The logit of the first order and the pairs; categories: [categories] hashes of the record's values, or NULL to make them when met;
- * parts (may be NULL): fields, then the bias, then (with pairs) their sum. */
-double record_logit(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, uint32_t head, float *parts);
+ * once (may be NULL): what is known already; parts (may be NULL): fields, then the bias, then (with pairs) their sum. */
+double record_logit(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, uint32_t head, const record_once *once, float *parts);
 double logistic(double logit);
 
 /* What attention needs for one record at a time. */
 typedef struct attention_room { attention_user users[MOST_HISTORIES]; attention_work work; } attention_room;
 size_t attention_room_take(attention_room *room, const ranker *r, void *memory); /* bytes */
-/* The embeddings of a record joined: [inputs]. room: of its histories (NULL: the ranker has none). */
-void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, attention_room *room, float *x0);
+/* The embeddings of a record joined: [inputs]. once (may be NULL): what is known already; room: of its histories (NULL: the ranker has none). */
+void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, const record_once *once, attention_room *room, float *x0);
 /* Of one number or vector field. */
 void embed_dense(const ranker *r, const kernels *table, const record *rec, uint32_t field, const float *flat, float *to);
 /* What the caller sees of a row's logits: probabilities, values, expected classes. */
@@ -122,10 +139,13 @@ typedef struct text_block {
     size_t *lengths;
     float *vectors;         /* rows x slots x dimension */
     const float **pointers; /* rows x slots */
+    const float **once;     /* [slots]: vectors of the fields that have one row, encoded before; NULL: there are none such */
     size_t *known;          /* hash table of numbers of texts, 1 first; 0: free */
     size_t known_size;      /* a power of two */
 } text_block;
 size_t text_block_take(text_block *b, const ranker *r, size_t rows, void *memory); /* bytes */
-int32_t text_block_encode(text_block *b, const ranker *r, const score_call *call, size_t first, size_t rows, ecrec_error *err);
+int32_t text_block_encode(text_block *b, const ranker *r, const score_call *call, const ecrec_batch *batch, size_t first, size_t rows, ecrec_error *err);
+/* The vectors of the first n of b->texts. */
+int32_t text_block_run(text_block *b, const score_call *call, size_t n, float *vectors, ecrec_error *err);
 
 #endif

@@ -36,6 +36,7 @@ typedef struct score_call {
     embed *embed;               /* or NULL */
     const char *prompt;         /* the model's default prompt text, or NULL */
     size_t prompt_length;
+    const ecrec_batch *user; /* one row, for all candidates of batch; or NULL */
     const ecrec_batch *batch;
     const ecrec_score_options *options; /* or NULL */
     float *scores;

@@ -58,115 +58,6 @@ const char *ecrec_schema_part_name(const ecrec_schema *s, uint32_t part)
     return NULL;
 }
 
-typedef struct multi_sum { const tensor *table; uint64_t mask; uint32_t width; float *to; } multi_sum;
-
-static void add_embedding(void *opaque, uint64_t hash, float value)
-{
-    const multi_sum *s = opaque;
-    const float *from = tensor_row(s->table, hash & s->mask);
-    for (uint32_t i = 0; from != NULL && i < s->width; i++)
-        s->to[i] += value * from[i];
-}
-
-size_t attention_room_take(attention_room *room, const ranker *r, void *memory)
-{
-    const network_plan *n = &r->net;
-    scratch s = { memory, 0, SIZE_MAX };
-    size_t most = 0;
-    for (uint32_t i = 0; i < n->histories; i++) {
-        const attention_plan *a = &n->attention[i];
-        void *user = scratch_take(&s, attention_user_take(&room->users[i], a, n->width, a->most, NULL));
-        (void)attention_user_take(&room->users[i], a, n->width, a->most, user);
-        most = a->most > most ? a->most : most;
-    }
-    void *work = scratch_take(&s, n->histories != 0 ? attention_work_take(&room->work, &n->attention[0], n->width, most, NULL) : 0);
-    if (n->histories != 0)
-        (void)attention_work_take(&room->work, &n->attention[0], n->width, most, work);
-    return s.used;
-}
-
-/* A user's events of one history: their items' embeddings, and what attention makes of them before it knows the candidate. */
-static void gather_events(const ranker *r, const kernels *table, const record *rec, uint32_t field, attention_user *user)
-{
-    const network_plan *n = &r->net;
-    const uint32_t history = r->plan[field].history;
-    const batch_column *c = &rec->batch->columns[field];
-    uint64_t first = 0;
-    user->events = record_events(rec, field, &first);
-    for (uint32_t j = 0; j < user->events; j++) {
-        const float *from = tensor_row(r->embeddings, record_event(r, field, c, first + j) & (((uint64_t)1 << n->embedding_bits) - 1));
-        if (from != NULL)
-            memcpy(user->e + (size_t)j * n->width, from, n->width * sizeof *from);
-        else
-            memset(user->e + (size_t)j * n->width, 0, n->width * sizeof *from);
-    }
-    attention_user_make(&n->attention[history], &r->packed->attention[history], r->network->data, table, n->width, column_types(c, first), column_ages(c, first), user);
-}
-
-static void gather_history(const ranker *r, const kernels *table, const record *rec, uint32_t field, attention_room *room, float *x0)
-{
-    const network_plan *n = &r->net;
-    const uint32_t history = r->plan[field].history;
-    const attention_plan *a = &n->attention[history];
-    gather_events(r, table, rec, field, &room->users[history]);
-    attention_forward(a, &r->packed->attention[history], r->network->data, table, n->width, &room->users[history], x0 + (size_t)a->from * n->width, &room->work,
-                      x0 + (size_t)a->to * n->width);
-}
-
-void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, attention_room *room, float *x0)
-{
-    const network_plan *n = &r->net;
-    const float *flat = r->network != NULL ? r->network->data : NULL;
-    const uint64_t mask = ((uint64_t)1 << n->embedding_bits) - 1;
-    for (uint32_t f = 0; f < r->fields; f++) {
-        const field_plan *p = &r->plan[f];
-        if (p->embedded == NO_INDEX)
-            continue;
-        float *to = x0 + (size_t)p->embedded * n->width;
-        if (p->multi != NO_INDEX) {
-            multi_sum sum = { r->embeddings, mask, n->width, to };
-            memset(to, 0, n->width * sizeof *to);
-            record_multi(r, f, rec->batch, rec->row, add_embedding, &sum);
-            continue;
-        }
-        if (p->history != NO_INDEX) {
-            gather_history(r, table, rec, f, room, x0);
-            continue;
-        }
-        if (p->category == NO_INDEX) {
-            embed_dense(r, table, rec, f, flat, to);
-            continue;
-        }
-        const float *from = tensor_row(r->embeddings, categories[p->category] & mask);
-        if (from != NULL)
-            memcpy(to, from, n->width * sizeof *to);
-        else
-            memset(to, 0, n->width * sizeof *to);
-    }
-}
-
-void embed_dense(const ranker *r, const kernels *table, const record *rec, uint32_t field, const float *flat, float *to)
-{
-    const field_plan *p = &r->plan[field];
-    const uint32_t k = r->net.width;
-    const float *w = flat + p->embed;
-    if (p->kind == ECREC_FIELD_NUMBER) {
-        if (!column_has(&rec->batch->columns[field], rec->row)) {
-            memcpy(to, w + 2 * (size_t)k, k * sizeof *to);
-            return;
-        }
-        const double *statistics = (const double *)r->statistics->data + (size_t)p->number * NUMBER_COLUMNS;
-        const float z = (float)number_standard(statistics, column_number(&rec->batch->columns[field], rec->row));
-        for (uint32_t i = 0; i < k; i++)
-            to[i] = z * w[i] + w[k + i];
-        return;
-    }
-    float inverse = 0;
-    const float *v = record_vector(r, table, field, rec, &inverse), *u = w + (size_t)k * p->dims;
-    for (uint32_t i = 0; i < k; i++)
-        to[i] = v != NULL ? table->dot_f32(p->dims, v, w + (size_t)i * p->dims) * inverse + u[i] : u[k + i];
-}
-
 void heads_to_scores(const ecrec_schema *s, const float *thresholds, const double *logits, int as_logits, float *scores)
 {
     for (uint32_t i = 0; i < s->label_count; i++) {
@@ -207,6 +98,9 @@ struct score_scratch {
     uint64_t *categories; /* rows x categories */
     double *logits;       /* rows x heads */
     attention_room rooms[MOST_TASKS];
+    record_once once;
+    ecrec_batch view; /* of one user and many candidates */
+    batch_column *columns;
 };
 
 static size_t take_all(score_scratch *s, const ranker *r, void *memory)
@@ -223,6 +117,10 @@ static size_t take_all(score_scratch *s, const ranker *r, void *memory)
         if (memory != NULL)
             (void)attention_room_take(&s->rooms[i], r, room);
     }
+    void *once = scratch_take(&at, record_once_take(&s->once, r, NULL));
+    if (memory != NULL)
+        (void)record_once_take(&s->once, r, once);
+    s->columns = scratch_take(&at, (r->fields + r->labels + ROW_COLUMNS) * sizeof *s->columns);
     s->logits = scratch_take(&at, s->rows * r->heads * sizeof *s->logits);
     return at.used;
 }
@@ -258,6 +156,8 @@ typedef struct score_task {
     const score_call *call;
     const score_scratch *scratch;
     attention_room *scratch_rooms;
+    const ecrec_batch *batch;
+    const record_once *once; /* or NULL */
     const text_block *block;
     network_pass *pass;
     size_t first, rows, rows_a_task;
@@ -299,16 +199,17 @@ static void score_rows(void *argument, uint32_t index)
     const float *thresholds = r->network != NULL ? (const float *)r->network->data + r->net.thresholds : NULL;
     const int as_logits = c->options != NULL && c->options->logits;
     for (size_t i = from; i < to; i++) {
-        const record rec = { c->batch, t->first + i, r->slots != 0 ? t->block->pointers + i * r->slots : NULL };
+        const record rec = { t->batch, t->first + i, r->slots != 0 ? t->block->pointers + i * r->slots : NULL };
         uint64_t *categories = s->categories + i * r->categories;
         float *parts = parts_of(c, t->first + i);
         for (uint32_t f = 0; f < r->fields; f++)
             if (r->plan[f].category != NO_INDEX)
-                categories[r->plan[f].category] = record_category(r, f, c->batch, t->first + i);
+                categories[r->plan[f].category] =
+                    t->once != NULL && t->once->field_known[f] ? t->once->categories[r->plan[f].category] : record_category(r, f, t->batch, t->first + i);
         for (uint32_t h = 0; h < r->heads; h++)
-            s->logits[i * r->heads + h] = record_logit(r, c->context->kernels, &rec, categories, h, parts != NULL ? parts + h * width : NULL);
+            s->logits[i * r->heads + h] = record_logit(r, c->context->kernels, &rec, categories, h, t->once, parts != NULL ? parts + h * width : NULL);
         if (r->net.inputs != 0)
-            network_gather(r, c->context->kernels, &rec, categories, &t->scratch_rooms[r->net.histories != 0 ? index : 0], t->pass->x0 + i * r->net.inputs);
+            network_gather(r, c->context->kernels, &rec, categories, t->once, &t->scratch_rooms[r->net.histories != 0 ? index : 0], t->pass->x0 + i * r->net.inputs);
     }
     if (r->net.inputs != 0 && to > from)
         network_forward(&r->net, r->packed, r->network != NULL ? r->network->data : NULL, c->context->kernels, t->pass, from, to - from, NULL);
@@ -318,20 +219,70 @@ static void score_rows(void *argument, uint32_t index)
     }
 }
 
+/* The view of one user's row and the candidates' rows: each column of whom it is set for. */
+static int32_t make_view(score_scratch *s, const score_call *call, ecrec_error *err)
+{
+    const ecrec_batch *user = call->user, *batch = call->batch;
+    if (user->schema->fingerprint != call->schema->fingerprint)
+        return error_set(err, ECREC_ERR_MISMATCH, "the user's batch was made for another schema than the model's");
+    if (user->rows != 1)
+        return error_set(err, ECREC_ERR_INVALID, "the user's batch has %zu rows; it must have one", user->rows);
+    s->view = *batch;
+    s->view.columns = s->columns;
+    for (uint32_t i = 0; i < batch->column_count; i++) {
+        const int field = i < call->schema->field_count;
+        if (field && user->columns[i].set && batch->columns[i].set)
+            return error_set(err, ECREC_ERR_INVALID, "field \"%s\" is set for the user and for the candidates; it must be one's or the other's", call->schema->fields[i].name);
+        s->columns[i] = field && user->columns[i].set ? user->columns[i] : batch->columns[i];
+        s->columns[i].once = field && user->columns[i].set;
+    }
+    return ECREC_OK;
+}
+
+/* The user's side: what of it is text is encoded, then all that no candidate changes. */
+static int32_t make_once(score_scratch *s, const score_call *call, text_block *block, ecrec_error *err)
+{
+    const ranker *r = call->ranker;
+    record_once *once = &s->once;
+    for (uint32_t f = 0; f < r->fields && r->slots != 0; f++) {
+        const uint32_t slot = r->plan[f].slot;
+        const batch_column *c = &s->view.columns[f];
+        if (slot == NO_INDEX)
+            continue;
+        once->texts[slot] = NULL;
+        if (!c->once || !column_has(c, 0))
+            continue;
+        size_t length = 0;
+        block->texts[0] = column_text(c, 0, &length);
+        block->lengths[0] = length;
+        const int32_t status = text_block_run(block, call, 1, once->vectors + (size_t)slot * r->dimension, err);
+        if (status != ECREC_OK)
+            return status;
+        once->texts[slot] = once->vectors + (size_t)slot * r->dimension;
+    }
+    block->once = once->texts;
+    record_once_make(once, r, call->context->kernels, &s->view);
+    return ECREC_OK;
+}
+
 int32_t score_run(score_scratch *s, const score_call *call, ecrec_error *err)
 {
     const ranker *r = call->ranker;
     const size_t rows = call->batch->rows, a_task = r->net.inputs != 0 ? NETWORK_ROWS : ROWS_A_TASK;
-    int32_t status = batch_check(call->batch, call->schema, err);
+    const ecrec_batch *batch = call->user != NULL ? &s->view : call->batch;
+    int32_t status = call->user != NULL ? make_view(s, call, err) : ECREC_OK;
+    status = status ? status : batch_check(batch, call->schema, err);
     text_block block;
     network_pass pass;
     (void)network_pass_take(&pass, &r->net, s->rows, s->pass);
     (void)text_block_take(&block, r, s->rows, s->texts);
+    if (status == ECREC_OK && call->user != NULL)
+        status = make_once(s, call, &block, err);
     for (size_t first = 0; first < rows && status == ECREC_OK; first += s->rows) {
         const size_t n = rows - first < s->rows ? rows - first : s->rows;
-        if (r->slots != 0 && (status = text_block_encode(&block, r, call, first, n, err)) != ECREC_OK)
+        if (r->slots != 0 && (status = text_block_encode(&block, r, call, batch, first, n, err)) != ECREC_OK)
             break;
-        const score_task task = { call, s, s->rooms, &block, &pass, first, n, a_task };
+        const score_task task = { call, s, s->rooms, batch, call->user != NULL ? &s->once : NULL, &block, &pass, first, n, a_task };
         context_run(call->context, score_rows, (void *)(uintptr_t)&task, (uint32_t)((n + a_task - 1) / a_task));
     }
     return status;

@@ -138,21 +138,27 @@ static void measure(const char *name, const char *network, uint32_t bits, int fi
     ecrec_context_release(context);
 }
 
-/* One user's 500 candidates: 384 dimensions of text kept beside the item, 10 categories, 5 numbers. Milliseconds of ecrec_score. */
-static void candidates(const char *name, const char *network)
+/* One user's 500 candidates: 384 dimensions of text kept beside each item, 10 categories and 5 numbers (5 and 2 of them the user's), and a
+ * history of 50 events. Milliseconds of ecrec_score_candidates, and of ecrec_score on the same rows apart. */
+static void candidates(const char *name, int history, const char *network)
 {
-    enum { CANDIDATES = 500, DIMENSION = 384, NUMBERS = 5, CALLS = 101 };
+    enum { CANDIDATES = 500, DIMENSION = 384, NUMBERS = 5, EVENTS = 50, CALLS = 101, USER_CATEGORIES = 5, USER_NUMBERS = 2 };
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_context_options one = ECREC_CONTEXT_OPTIONS_INIT;
     ecrec_context *context = NULL;
     ecrec_schema *schema = NULL;
-    ecrec_batch *batch = NULL;
+    ecrec_batch *batch = NULL, *user = NULL, *items = NULL;
     ecrec_model *model = NULL;
     ecrec_session *session = NULL;
-    static float vectors[CANDIDATES * DIMENSION], scores[CANDIDATES];
-    static double numbers[CANDIDATES], spent[CALLS];
+    static float vectors[CANDIDATES * DIMENSION], scores[CANDIDATES], apart[CANDIDATES];
+    static double numbers[CANDIDATES], spent[CALLS], spent_apart[CALLS];
+    static uint64_t events[EVENTS * CANDIDATES];
+    static int64_t times[EVENTS * CANDIDATES];
+    static size_t starts[CANDIDATES + 1], length_of[CANDIDATES];
+    static const char *same[CANDIDATES];
     char text[2048], *to = text;
     ecrec_update_options loose = ECREC_UPDATE_OPTIONS_INIT;
+    const uint32_t vector = FIELDS + NUMBERS, past = vector + 1;
     loose.max_loss_growth = 100;
     one.threads = 1;
     to += sprintf(to, "{\"fields\":[");
@@ -160,30 +166,63 @@ static void candidates(const char *name, const char *network)
         to += sprintf(to, "{\"name\":\"c%d\",\"kind\":\"category\"},", i);
     for (int i = 0; i < NUMBERS; i++)
         to += sprintf(to, "{\"name\":\"n%d\",\"kind\":\"number\"},", i);
-    to += sprintf(to, "{\"name\":\"v\",\"kind\":\"vector\",\"dimension\":%d}],\"labels\":[\"y\"]%s%s}", DIMENSION, network[0] != 0 ? ",\"network\":" : "", network);
+    to += sprintf(to, "{\"name\":\"v\",\"kind\":\"vector\",\"dimension\":%d}%s],\"labels\":[\"y\"]%s%s}", DIMENSION,
+                  history ? ",{\"name\":\"past\",\"kind\":\"history\",\"compare\":\"c9\",\"dimension\":50}" : "", network[0] != 0 ? ",\"network\":" : "", network);
     must(ecrec_context_create(&one, &context, &err), &err);
     must(ecrec_schema_parse(context, text, (size_t)(to - text), &schema, &err), &err);
-    must(ecrec_batch_create(schema, &batch, &err), &err);
-    fill(batch, 0, CANDIDATES, &err);
     for (size_t i = 0; i < CANDIDATES * DIMENSION; i++)
         vectors[i] = (float)((i * 2654435761u) % 1000) / 1000 - 0.5f;
-    for (size_t i = 0; i < CANDIDATES; i++)
-        numbers[i] = (double)(i * 37 % 101);
-    for (uint32_t i = 0; i < NUMBERS; i++)
-        must(ecrec_batch_set_number(batch, FIELDS + i, numbers, NULL, &err), &err);
-    must(ecrec_batch_set_vector(batch, FIELDS + NUMBERS, vectors, 0, NULL, &err), &err);
+    for (size_t i = 0; i < CANDIDATES * EVENTS; i++) {
+        events[i] = (i % EVENTS) * 7 % 233;
+        times[i] = (int64_t)(i % EVENTS) * 3600000000;
+    }
+    for (size_t i = 0; i <= CANDIDATES; i++)
+        starts[i] = i * EVENTS;
+    const ecrec_history clicks = { .size = sizeof clicks, .events = starts, .items_u64 = events, .times = times };
+    ecrec_batch **const all[] = { &batch, &user, &items };
+    for (int k = 0; k < 3; k++) {
+        const size_t n = k == 1 ? 1 : CANDIDATES;
+        ecrec_batch *b = NULL;
+        must(ecrec_batch_create(schema, &b, &err), &err);
+        must(ecrec_batch_reset(b, n, &err), &err);
+        for (uint32_t i = 0; i < FIELDS; i++) {
+            for (size_t row = 0; row < n; row++) {
+                same[row] = values[i][i < USER_CATEGORIES ? 0 : row];
+                length_of[row] = strlen(same[row]);
+            }
+            if (k == 0 || (k == 1) == (i < USER_CATEGORIES))
+                must(ecrec_batch_set_category(b, i, same, length_of, &err), &err);
+        }
+        for (uint32_t i = 0; i < NUMBERS; i++) {
+            for (size_t row = 0; row < n; row++)
+                numbers[row] = i < USER_NUMBERS ? 3 : (double)(row * 37 % 101);
+            if (k == 0 || (k == 1) == (i < USER_NUMBERS))
+                must(ecrec_batch_set_number(b, FIELDS + i, numbers, NULL, &err), &err);
+        }
+        if (k != 1)
+            must(ecrec_batch_set_vector(b, vector, vectors, 0, NULL, &err), &err);
+        if (k != 2 && history)
+            must(ecrec_batch_set_history(b, past, &clicks, &err), &err);
+        *all[k] = b;
+    }
+    must(ecrec_batch_set_label(batch, 0, labels, NULL, &err), &err);
     must(ecrec_ranker_create(context, NULL, schema, &model, &err), &err);
     must(ecrec_update(model, batch, &loose, NULL, &err), &err);
     must(ecrec_session_create(model, NULL, &session, &err), &err);
     for (int i = 0; i < CALLS; i++) {
         const double started = seconds();
-        must(ecrec_score(model, session, batch, NULL, scores, CANDIDATES, &err), &err);
-        spent[i] = 1e3 * (seconds() - started);
+        must(ecrec_score_candidates(model, session, user, items, NULL, scores, CANDIDATES, &err), &err);
+        const double between = seconds();
+        must(ecrec_score(model, session, batch, NULL, apart, CANDIDATES, &err), &err);
+        spent[i] = 1e3 * (between - started);
+        spent_apart[i] = 1e3 * (seconds() - between);
     }
-    printf("500 candidates, %-28s %.3f ms (median of %d)\n", name, median(spent, CALLS), CALLS);
+    printf("1 user, 500 candidates, %-46s %.3f ms; as rows of their own %.3f ms (medians of %d)%s\n", name, median(spent, CALLS), median(spent_apart, CALLS), CALLS,
+           memcmp(scores, apart, sizeof scores) == 0 ? ", the same bits" : ", AND THE SCORES DIFFER");
     ecrec_session_release(session);
     ecrec_model_release(model);
-    ecrec_batch_release(batch);
+    for (int k = 0; k < 3; k++)
+        ecrec_batch_release(*all[k]);
     ecrec_schema_release(schema);
     ecrec_context_release(context);
 }
@@ -191,13 +230,15 @@ static void candidates(const char *name, const char *network)
 int main(int argc, char **argv)
 {
     read_rows(argc > 1 ? argv[1] : NULL);
+    candidates("first order", 0, "");
+    candidates("first order, FM of width 16", 0, "{\"width\":16,\"fm\":true}");
+    candidates("perceptron 128-64, width 16", 0, "{\"width\":16,\"hidden\":[128,64]}");
+    candidates("attention over 50 events, perceptron 128-64", 1, "{\"width\":16,\"hidden\":[128,64]}");
     printf("%zu rows, %d categories, updates of %d rows, one thread, CPU time, medians of %d\n", rows, FIELDS, UPDATE_ROWS, ROUNDS);
     measure("first order", "", 18, 1);
     measure("all pairs, 2^18 weights", "{\"pairs\":\"all\"}", 18, 1);
     measure("all pairs, 2^22 weights", "{\"pairs\":\"all\"}", 22, 1);
     measure("FM, width 16", "{\"width\":16,\"fm\":true}", 18, 1);
-    candidates("first order", "");
-    candidates("perceptron 128-64, width 16", "{\"width\":16,\"hidden\":[128,64]}");
     if (argc > 2)
         measure("3 crosses + 400-400-400, width 10", "{\"width\":10,\"cross_layers\":3,\"hidden\":[400,400,400]}", 18, 1);
     return 0;

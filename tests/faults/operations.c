@@ -594,7 +594,7 @@ static int32_t network(world *w)
     ecrec_schema *schema = NULL;
     ecrec_model *model = NULL;
     ecrec_session *session = NULL;
-    ecrec_batch *rows = NULL;
+    ecrec_batch *rows = NULL, *user = NULL;
     ecrec_report *report = NULL;
     ecrec_label_options kinds = ECREC_LABEL_OPTIONS_INIT;
     ecrec_network_options parts = ECREC_NETWORK_OPTIONS_INIT;
@@ -646,6 +646,13 @@ static int32_t network(world *w)
     const uint64_t before = w->f.count;
     s = s ? s : ecrec_score(model, session, rows, NULL, scores, ROWS * ecrec_schema_outputs(schema), &w->err);
     assert_int_equal(w->f.count, before); /* scoring allocates nothing */
+    s = s ? s : ecrec_batch_create(schema, &user, &w->err);
+    s = s ? s : ecrec_batch_reset(user, 1, &w->err);
+    s = s ? s : ecrec_batch_set_category_u64(user, 1, values, NULL, &w->err);
+    const uint64_t then = w->f.count;
+    s = s ? s : ecrec_score_candidates(model, session, user, rows, NULL, scores, ROWS * ecrec_schema_outputs(schema), &w->err);
+    assert_true(s != ECREC_OK || w->f.count == then);
+    ecrec_batch_release(user);
     ecrec_report_release(report);
     report = NULL;
     ecrec_fit_options fit = ECREC_FIT_OPTIONS_INIT;
@@ -815,7 +822,7 @@ const operation operations[] = {
                                            "ecrec_batch_set_group ecrec_batch_set_group_bytes" },
     { "batch regrown", batch_regrown, 1, "ecrec_batch_set_text ecrec_batch_set_category" },
     { "ranker", ranker, 1, "ecrec_ranker_create" },
-    { "network", network, 1, "ecrec_batch_set_multi ecrec_batch_set_history ecrec_history_init ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
+    { "network", network, 1, "ecrec_batch_set_multi ecrec_batch_set_history ecrec_history_init ecrec_score_candidates ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
                              "ecrec_schema_parts ecrec_schema_part_name ecrec_update ecrec_fit" },
     { "update", update, 1, "ecrec_update ecrec_model_snapshot ecrec_rollback" },
     { "evaluate", evaluate, 1, "ecrec_evaluate" },
