@@ -163,7 +163,7 @@ int32_t ecrec_delta_info(ecrec_context *context, const void *bytes, size_t lengt
 /* The kept snapshot that has this state, held by h. */
 static int32_t find_state(ecrec_model *model, hazard *h, hash128 state, const snapshot **out, ecrec_error *err)
 {
-    for (uint64_t numbers[64], count = 0, i = 0;; i++) {
+    for (uint64_t numbers[MOST_KEPT + MOST_NAMED], count = 0, i = 0;; i++) {
         if (i == 0) {
             pthread_mutex_lock(&model->lock);
             for (; count < model->kept_count; count++)

@@ -238,3 +238,19 @@ int32_t ecrec_rollback(ecrec_model *model, uint64_t snapshot, ecrec_error *err)
     CHECK_POINTER(model);
     return model_rollback(model, snapshot, err);
 }
+
+int32_t ecrec_snapshot_name(ecrec_model *model, uint64_t snapshot, const char *name, ecrec_error *err)
+{
+    CHECK_POINTER(model);
+    return model_name_snapshot(model, snapshot, name != NULL ? name : "", err);
+}
+
+int32_t ecrec_snapshot_find(ecrec_model *model, const char *name, uint64_t *snapshot, ecrec_error *err)
+{
+    CHECK_POINTER(model);
+    CHECK_POINTER(name);
+    CHECK_POINTER(snapshot);
+    if (name[0] == 0)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_snapshot_find: the name is empty");
+    return model_find_snapshot(model, name, snapshot, err);
+}

@@ -111,6 +111,14 @@ ECREC_API int32_t ecrec_model_snapshots(const ecrec_model *model, uint64_t *numb
  * Errors: NOT_FOUND (the message lists what is kept), BUSY. Since 0.1. */
 ECREC_API int32_t ecrec_rollback(ecrec_model *model, uint64_t snapshot, ecrec_error *err);
 
+/* Give a kept snapshot a name of at most 63 bytes (NULL or "": none any more). A named one stays when newer ones come, beside those of
+ * ecrec_load_options.snapshots; two snapshots are compared by scoring each (ecrec_score_options.snapshot) from the same handle. Names are the
+ * handle's, no file holds them. A rollback behind it drops it. Errors: INVALID (length, or another has the name), NOT_FOUND, LIMIT (32 have names).
+ * Any thread. Allocates nothing. Since 0.1. */
+ECREC_API int32_t ecrec_snapshot_name(ecrec_model *model, uint64_t snapshot, const char *name, ecrec_error *err);
+/* The number of the snapshot that has this name. Errors: INVALID, NOT_FOUND. Any thread. Allocates nothing. Since 0.1. */
+ECREC_API int32_t ecrec_snapshot_find(ecrec_model *model, const char *name, uint64_t *snapshot, ecrec_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -44,6 +44,14 @@ ECREC_API int32_t ecrec_online_configure(ecrec_model *model, const ecrec_online_
  * Errors: INVALID, UNSUPPORTED (not a ranker), FORMAT, NOMEM. Any thread. The caller releases the report. Since 0.1. */
 ECREC_API int32_t ecrec_online_info(ecrec_model *model, ecrec_report **report, ecrec_error *err);
 
+/* Forget one value of a USER, ITEM or CATEGORY field, a user most often: rows that have it leave the reserve and the reservoir (their bytes
+ * are overwritten), its own hashed weights and its embedding are zeros again, and so are its pairs with the other values of those rows.
+ * Publishes a snapshot and drops all older ones. `report` (may be NULL): "rows", "weights", "embeddings" cleared, "snapshots_dropped",
+ * "shared_weight" and "shared_embedding" (how likely it is that another value shares the one that was cleared), and "cannot_undo", a list of
+ * sentences. Errors: INVALID (field), UNSUPPORTED (not a ranker), BUSY, FORMAT (the model's memory is damaged), IO (the journal), NOMEM.
+ * Allocates. Since 0.1. */
+ECREC_API int32_t ecrec_forget(ecrec_model *model, uint32_t field, const char *value, size_t length, ecrec_report **report, ecrec_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,8 +6,6 @@
 #include "model/delta.h"
 #include "model/journal.h"
 
-#define MOST_KEPT 64
-
 /* ---- snapshots ---- */
 
 static void snapshot_free(ecrec_model *model, snapshot *s)
@@ -204,6 +202,28 @@ static void make_current(ecrec_model *model, snapshot *s)
     sweep(model);
 }
 
+static uint32_t unnamed(const ecrec_model *model)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < model->kept_count; i++)
+        n += model->kept[i]->name[0] == 0;
+    return n;
+}
+
+/* Under the lock: the oldest ones without a name go until one more can be kept. */
+static void make_room(ecrec_model *model)
+{
+    for (uint32_t i = 0; i < model->kept_count && unnamed(model) >= model->kept_limit;) {
+        if (model->kept[i]->name[0] != 0) {
+            i++;
+            continue;
+        }
+        retire(model, model->kept[i]);
+        model->kept_count--;
+        memmove(model->kept + i, model->kept + i + 1, (model->kept_count - i) * sizeof *model->kept);
+    }
+}
+
 int32_t model_publish_as(ecrec_model *model, tensor_set *tensors, uint64_t least, uint64_t *number, ecrec_error *err)
 {
     snapshot *s = NULL;
@@ -218,11 +238,7 @@ int32_t model_publish_as(ecrec_model *model, tensor_set *tensors, uint64_t least
         return status;
     }
     pthread_mutex_lock(&model->lock);
-    if (model->kept_count == model->kept_limit) {
-        retire(model, model->kept[0]);
-        model->kept_count--;
-        memmove(model->kept, model->kept + 1, model->kept_count * sizeof *model->kept);
-    }
+    make_room(model);
     make_current(model, s);
     pthread_mutex_unlock(&model->lock);
     *number = s->number;
@@ -241,8 +257,9 @@ int32_t model_restore(ecrec_model *model, tensor_set *tensors, uint64_t number, 
     if (status != ECREC_OK)
         return status;
     pthread_mutex_lock(&model->lock);
-    while (model->kept_count > 0 && (model->kept_count == model->kept_limit || model->kept[model->kept_count - 1]->number >= number))
+    while (model->kept_count > 0 && model->kept[model->kept_count - 1]->number >= number)
         retire(model, model->kept[--model->kept_count]);
+    make_room(model);
     make_current(model, s);
     pthread_mutex_unlock(&model->lock);
     return ECREC_OK;
@@ -276,6 +293,58 @@ int32_t model_rollback(ecrec_model *model, uint64_t number, ecrec_error *err)
     }
     model_update_end(model);
     return status;
+}
+
+void model_drop_older(ecrec_model *model)
+{
+    pthread_mutex_lock(&model->lock);
+    for (uint32_t i = 0; i + 1 < model->kept_count; i++)
+        retire(model, model->kept[i]);
+    model->kept[0] = model->kept[model->kept_count - 1];
+    model->kept_count = 1;
+    sweep(model);
+    pthread_mutex_unlock(&model->lock);
+}
+
+static snapshot *find_name(const ecrec_model *model, const char *name)
+{
+    for (uint32_t i = 0; i < model->kept_count; i++)
+        if (strcmp(model->kept[i]->name, name) == 0)
+            return model->kept[i];
+    return NULL;
+}
+
+int32_t model_name_snapshot(ecrec_model *model, uint64_t number, const char *name, ecrec_error *err)
+{
+    snapshot *found = NULL;
+    int32_t status = ECREC_OK;
+    const size_t length = strlen(name);
+    if (length >= sizeof found->name)
+        return error_set(err, ECREC_ERR_INVALID, "a snapshot's name has %zu bytes, at most %zu are possible", length, sizeof found->name - 1);
+    pthread_mutex_lock(&model->lock);
+    for (uint32_t i = 0; i < model->kept_count; i++)
+        if (model->kept[i]->number == number)
+            found = model->kept[i];
+    if (found == NULL)
+        status = error_set(err, ECREC_ERR_NOT_FOUND, "snapshot %llu is not kept (see ecrec_model_snapshots)", (unsigned long long)number);
+    else if (length != 0 && find_name(model, name) != NULL && find_name(model, name) != found)
+        status = error_set(err, ECREC_ERR_INVALID, "snapshot %llu is called \"%s\" already", (unsigned long long)find_name(model, name)->number, name);
+    else if (length != 0 && found->name[0] == 0 && model->kept_count - unnamed(model) == MOST_NAMED)
+        status = error_set(err, ECREC_ERR_LIMIT, "%d snapshots have names already, no more can", MOST_NAMED);
+    else
+        memcpy(found->name, name, length + 1);
+    pthread_mutex_unlock(&model->lock);
+    return status;
+}
+
+int32_t model_find_snapshot(ecrec_model *model, const char *name, uint64_t *number, ecrec_error *err)
+{
+    pthread_mutex_lock(&model->lock);
+    const snapshot *found = find_name(model, name);
+    if (found != NULL)
+        *number = found->number;
+    pthread_mutex_unlock(&model->lock);
+    return found != NULL ? ECREC_OK : error_set(err, ECREC_ERR_NOT_FOUND, "no snapshot is called \"%s\"", name);
 }
 
 hash128 model_state(ecrec_model *model, const snapshot *s)

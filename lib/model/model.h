@@ -13,12 +13,15 @@
 #include "ecrec/model.h"
 #include "model/parts.h"
 
+enum { MOST_KEPT = 64, MOST_NAMED = 32 };
+
 typedef struct snapshot {
     uint64_t number;
     tensor_set *tensors;  /* the whole state, encoder included (shared) */
     void *encoder;        /* bound views, made before publishing and freed with the snapshot by the callbacks below; */
     void *ranker;         /* NULL where the model has none. encoder is usually shared by all snapshots (reference counted) */
     struct snapshot *next_retired;
+    char name[64]; /* under the model's mutex; empty: none. Named ones stay */
     hash128 state; /* fingerprint of what was learned, when `hashed` (under the model's mutex) */
     int hashed;
 } snapshot;
@@ -49,8 +52,8 @@ struct ecrec_model {
     pthread_mutex_t lock;        /* sessions, kept snapshots: never held while readers read */
     atomic_flag updating;
     hazard *hazards;
-    snapshot *kept[64];          /* oldest first; the last is the current one */
-    uint32_t kept_count, kept_limit;
+    snapshot *kept[MOST_KEPT + MOST_NAMED]; /* oldest first; the last is the current one */
+    uint32_t kept_count, kept_limit;        /* kept_limit: of those without a name */
     uint64_t last_number;        /* numbers are never given twice */
     snapshot *retired;
     struct journal *journal;     /* model/journal.h, or NULL; the updating thread's */
@@ -80,6 +83,11 @@ int32_t model_publish_as(ecrec_model *model, tensor_set *tensors, uint64_t least
 /* Between begin and end: these tensors are the current snapshot again under an old number; later ones are dropped. Not journalled. */
 int32_t model_restore(ecrec_model *model, tensor_set *tensors, uint64_t number, ecrec_error *err);
 int32_t model_rollback(ecrec_model *model, uint64_t number, ecrec_error *err);
+/* Between begin and end: all snapshots but the current one go, named ones too. */
+void model_drop_older(ecrec_model *model);
+/* name: empty takes it away. INVALID, NOT_FOUND, LIMIT. Any thread. */
+int32_t model_name_snapshot(ecrec_model *model, uint64_t number, const char *name, ecrec_error *err);
+int32_t model_find_snapshot(ecrec_model *model, const char *name, uint64_t *number, ecrec_error *err);
 /* Fingerprint of what a snapshot has learned: of the bytes of its tensors "rank.*" and "learn.*". s must stay valid (a hazard, or the
  * updating thread). Looks at what changed since a kept snapshot whose fingerprint is known, or at everything once. */
 hash128 model_state(ecrec_model *model, const snapshot *s);

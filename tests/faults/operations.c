@@ -797,8 +797,30 @@ static int32_t online(world *w)
     return s;
 }
 
+/* On a handle of its own: what is forgotten does not come back. */
+static int32_t forget(world *w)
+{
+    ecrec_model *m = NULL;
+    ecrec_online_options o = ECREC_ONLINE_OPTIONS_INIT;
+    ecrec_report *r = NULL;
+    uint64_t number = 0;
+    o.reserve = o.reservoir = 3;
+    o.reserve_every = 2;
+    int32_t s = ecrec_model_load(w->context, temporary("ranker.ecrec"), NULL, &m, &w->err);
+    s = s ? s : ecrec_online_configure(m, &o, &w->err);
+    s = s ? s : ecrec_update(m, w->batch, NULL, NULL, &w->err);
+    s = s ? s : ecrec_snapshot_name(m, ecrec_model_snapshot(m), "before", &w->err);
+    s = s ? s : ecrec_snapshot_find(m, "before", &number, &w->err);
+    s = s ? s : ecrec_forget(m, 2, "1", 1, &r, &w->err);
+    assert_int_equal(s == ECREC_OK, r != NULL);
+    ecrec_report_release(r);
+    ecrec_model_release(m);
+    return s;
+}
+
 const operation operations[] = {
     { "online", online, 1, "ecrec_online_configure ecrec_online_info ecrec_online_options_init ecrec_update" },
+    { "forget", forget, 1, "ecrec_forget ecrec_snapshot_name ecrec_snapshot_find" },
     { "deltas", deltas, 1, "ecrec_delta_export ecrec_delta_info ecrec_delta_apply ecrec_delta_merge ecrec_model_state" },
     { "journal", journal, 1, "ecrec_journal_open ecrec_journal_sync ecrec_journal_close ecrec_journal_compact ecrec_journal_options_init" },
     { "context", context, 1, "ecrec_context_create" },

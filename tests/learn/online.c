@@ -810,13 +810,145 @@ static void merged_events(void **unused)
     ecrec_context_release(context);
 }
 
+/* ---- forget, names ---- */
+
+/* Rows of the reserve and the reservoir whose user is `user`. */
+static size_t rows_of_user(ecrec_model *m, const char *user)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    const snapshot *now = atomic_load(&m->current);
+    online o;
+    size_t n = 0;
+    CALL(online_view(&o, now->tensors, m->schema, &err));
+    o.m = &m->context->m;
+    const tensor *const stores[2] = { o.reserve, o.reservoir };
+    for (int s = 0; s < 2; s++)
+        for (uint64_t i = 0; i < stores[s]->shape[0]; i++) {
+            ecrec_batch *b = NULL;
+            size_t length = 0;
+            CALL(online_rows(&o, m->schema, stores[s], &i, 1, &b, &err));
+            if (b != NULL) {
+                const char *text = column_text(&b->columns[0], 0, &length);
+                n += length == strlen(user) && memcmp(text, user, length) == 0;
+            }
+            ecrec_batch_release(b);
+        }
+    return n;
+}
+
+static void forgotten(void **unused)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = context_with(1, 0);
+    ecrec_online_options o = ECREC_ONLINE_OPTIONS_INIT;
+    ecrec_update_options u = ECREC_UPDATE_OPTIONS_INIT;
+    ecrec_report *r = NULL;
+    const char *sentence = NULL;
+    uint64_t numbers[16];
+    size_t count = 0;
+    ecrec_model *m = ranker_of(context), *never = ranker_of(context);
+    (void)unused;
+    o.reserve = 100;
+    o.reservoir = 400;
+    u.max_loss_growth = 100;
+    u.max_calibration_growth = 1;
+    CALL(ecrec_online_configure(m, &o, &err));
+    for (uint32_t k = 0; k < 8; k++)
+        CALL(learn(m, rows_of(m, k, ROWS, 0, 0), &u, NULL, &err));
+    const size_t before = rows_of_user(m, "7"), others = rows_of_user(m, "8");
+    assert_true(before > 5 && others > 5);
+    CALL(ecrec_snapshot_name(m, ecrec_model_snapshot(m) - 1, "one of before", &err));
+    CALL(ecrec_forget(m, 0, "7", 1, &r, &err));
+    assert_int_equal(told(r, "rows"), before);
+    assert_true(told(r, "weights") >= 1 && told(r, "embeddings") == 1 && told(r, "shared_weight") > 0 && told(r, "shared_weight") < 0.1);
+    assert_true(told(r, "snapshots_dropped") >= 8);
+    CALL(ecrec_report_string(r, "cannot_undo.0", &sentence, &err));
+    ecrec_report_release(r);
+    assert_int_equal(rows_of_user(m, "7"), 0);
+    assert_int_equal(rows_of_user(m, "8"), others);
+    CALL(ecrec_model_snapshots(m, numbers, 16, &count, &err));
+    assert_int_equal(count, 1);
+    REFUSED(ECREC_ERR_NOT_FOUND, ecrec_snapshot_find(m, "one of before", numbers, &err));
+    /* the user's own part of a score is that of one who was never met */
+    ecrec_batch *b = rows_of(m, 1, 2, 0, 0);
+    const uint64_t users[2] = { 7, 1234567 };
+    float parts[2 * 32], p[2];
+    ecrec_score_options s = ECREC_SCORE_OPTIONS_INIT;
+    ecrec_session *session = NULL;
+    s.contributions = parts;
+    s.contributions_capacity = sizeof parts / sizeof *parts;
+    CALL(ecrec_batch_set_category_u64(b, 0, users, NULL, &err));
+    CALL(ecrec_session_create(m, NULL, &session, &err));
+    CALL(ecrec_score(m, session, b, &s, p, 2, &err));
+    assert_true(parts[0] == 0);
+    REFUSED(ECREC_ERR_INVALID, ecrec_forget(m, 2, "7", 1, NULL, &err));
+    REFUSED(ECREC_ERR_INVALID, ecrec_forget(m, 99, "7", 1, NULL, &err));
+    CALL(ecrec_forget(never, 0, "7", 1, NULL, &err)); /* remembers nothing: fine */
+    ecrec_batch_release(b);
+    ecrec_session_release(session);
+    ecrec_model_release(m);
+    ecrec_model_release(never);
+    ecrec_context_release(context);
+}
+
+/* A named snapshot stays while others come and go, and is scored beside the current one from the same handle. */
+static void named_snapshots(void **unused)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = context_with(1, 0);
+    ecrec_model *m = ranker_of(context);
+    ecrec_session *session = NULL;
+    ecrec_score_options a = ECREC_SCORE_OPTIONS_INIT;
+    ecrec_batch *b = rows_of(m, 1, ROWS, 0, 0);
+    float then[ROWS], now[ROWS], again[ROWS];
+    uint64_t number = 0, numbers[64];
+    size_t count = 0;
+    char name[80];
+    (void)unused;
+    CALL(ecrec_update(m, b, NULL, NULL, &err));
+    CALL(ecrec_session_create(m, NULL, &session, &err));
+    CALL(ecrec_score(m, session, b, NULL, then, ROWS, &err));
+    CALL(ecrec_snapshot_name(m, 2, "control", &err));
+    for (uint32_t k = 0; k < 20; k++)
+        CALL(learn(m, rows_of(m, 10 + k, ROWS, 0, 0), NULL, NULL, &err));
+    CALL(ecrec_snapshot_find(m, "control", &number, &err));
+    assert_int_equal(number, 2);
+    CALL(ecrec_model_snapshots(m, numbers, 64, &count, &err));
+    assert_true(count == 9 && numbers[0] == 2 && numbers[1] == 15 && numbers[8] == 22);
+    a.snapshot = number;
+    CALL(ecrec_score(m, session, b, &a, again, ROWS, &err));
+    CALL(ecrec_score(m, session, b, NULL, now, ROWS, &err));
+    assert_memory_equal(then, again, sizeof then);
+    assert_memory_not_equal(now, again, sizeof now);
+    REFUSED(ECREC_ERR_INVALID, ecrec_snapshot_name(m, 22, "control", &err));
+    REFUSED(ECREC_ERR_NOT_FOUND, ecrec_snapshot_name(m, 3, "gone", &err));
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    REFUSED(ECREC_ERR_INVALID, ecrec_snapshot_name(m, 22, name, &err));
+    REFUSED(ECREC_ERR_INVALID, ecrec_snapshot_find(m, "", &number, &err));
+    CALL(ecrec_snapshot_name(m, 22, "treatment", &err));
+    CALL(ecrec_rollback(m, 2, &err));
+    CALL(ecrec_score(m, session, b, NULL, now, ROWS, &err));
+    assert_memory_equal(then, now, sizeof then);
+    REFUSED(ECREC_ERR_NOT_FOUND, ecrec_snapshot_find(m, "treatment", &number, &err));
+    /* without its name it goes like any other */
+    CALL(ecrec_snapshot_name(m, 2, NULL, &err));
+    for (uint32_t k = 0; k < 9; k++)
+        CALL(learn(m, rows_of(m, 10 + k, ROWS, 0, 0), NULL, NULL, &err));
+    REFUSED(ECREC_ERR_NOT_FOUND, ecrec_rollback(m, 2, &err));
+    ecrec_session_release(session);
+    ecrec_batch_release(b);
+    ecrec_model_release(m);
+    ecrec_context_release(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_like_a_list), cmocka_unit_test(events_count_once), cmocka_unit_test(cells_are_used_again), cmocka_unit_test(rows_come_back),
         cmocka_unit_test(the_reservoir_is_fair), cmocka_unit_test(the_guard_looks_at_the_reserve), cmocka_unit_test(the_guard_looks_at_calibration),
         cmocka_unit_test(scores_move_no_further), cmocka_unit_test(replay_forgets_less), cmocka_unit_test(detectors_on_made_up_streams),
-        cmocka_unit_test(drift_is_told_and_boosted), cmocka_unit_test(windows_and_served_scores), cmocka_unit_test(the_same_bits_everywhere), cmocka_unit_test(merged_events),
+        cmocka_unit_test(drift_is_told_and_boosted), cmocka_unit_test(windows_and_served_scores), cmocka_unit_test(the_same_bits_everywhere), cmocka_unit_test(merged_events), cmocka_unit_test(forgotten), cmocka_unit_test(named_snapshots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
