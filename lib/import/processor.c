@@ -18,6 +18,7 @@ typedef struct processor {
 
 #define CLIP_MEAN { 0.48145466, 0.4578275, 0.40821073 }
 #define CLIP_STD { 0.26862954, 0.26130258, 0.27577711 }
+#define LEAST_STD 1e-6 /* what is divided by it stays finite */
 #define HALF { 0.5, 0.5, 0.5 }
 
 static const processor processors[] = {
@@ -133,9 +134,9 @@ static int32_t read_three(const reading *r, const char *key, const double missin
         const json *at = json_is(v, JSON_ARRAY) && v->length == 3 ? json_at(v, i) : v;
         char name[32];
         const double value = at == NULL || json_is(at, JSON_NULL) ? missing[i] : json_is(at, JSON_NUMBER) ? at->number : NAN;
-        if (!(value > least && value < 1e6))
-            return error_at(r->err, ECREC_ERR_FORMAT, at != NULL ? at->position : UINT64_MAX, "%s: \"%s\" must be three numbers%s", r->file, key,
-                            least == 0 ? " above 0" : "");
+        if (!(value >= least && value < 1e6))
+            return error_at(r->err, ECREC_ERR_FORMAT, at != NULL ? at->position : UINT64_MAX, "%s: \"%s\" must be three numbers of %g to 1000000", r->file, key,
+                            least);
         format_text(name, sizeof name, "%s.%zu", setting, i);
         status = set_f64(r->f, name, value, r->err);
     }
@@ -157,9 +158,9 @@ static int32_t read_values(const reading *r)
     if ((status = set_f64(r->f, "image.rescale", rescales ? factor : 1, r->err)) != ECREC_OK)
         return status;
     const reading none = { r->f, NULL, r->file, r->kind, r->err }, *from = normalizes ? r : &none;
-    if ((status = read_three(from, "image_mean", normalizes ? r->kind->mean : zeros, "image.mean", -1e6)) != ECREC_OK)
+    if ((status = read_three(from, "image_mean", normalizes ? r->kind->mean : zeros, "image.mean", -999999)) != ECREC_OK)
         return status;
-    return read_three(from, "image_std", normalizes ? r->kind->std : ones, "image.std", 0);
+    return read_three(from, "image_std", normalizes ? r->kind->std : ones, "image.std", LEAST_STD);
 }
 
 /* What the encoder takes must be what comes out. */
@@ -177,26 +178,32 @@ static int32_t check_sizes(const reading *r)
     return ECREC_OK;
 }
 
-int32_t processor_read(folder *f, ecrec_error *err)
+int32_t processor_take(folder *f, const char *file, const json *config, ecrec_error *err)
 {
     static const char *const others[] = { "do_pad", "crop_pct", "do_flip_channel_order", "offset" }; /* steps that are not known here */
-    reading r = { .f = f, .file = "preprocessor_config.json", .err = err };
-    if (f->patch == 0 || f->channels != 3)
-        return ECREC_OK;
-    int32_t status = folder_optional_json(f, r.file, &r.config, err);
-    if (status == ECREC_OK && r.config == NULL) {
-        r.file = "processor_config.json";
-        if ((status = folder_optional_json(f, r.file, &r.config, err)) == ECREC_OK)
-            r.config = json_get(r.config, "image_processor");
-    }
-    if (status != ECREC_OK || r.config == NULL)
-        return status;
+    reading r = { .f = f, .file = file, .config = config, .err = err };
+    int32_t status;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        const json *v = json_get(r.config, others[i]);
+        const json *v = json_get(config, others[i]);
         if (v != NULL && !json_is(v, JSON_NULL) && !json_is(v, JSON_FALSE))
-            return error_at(err, ECREC_ERR_UNSUPPORTED, v->position, "%s: \"%s\" is not supported (supported: resize, center crop, rescale, normalize)", r.file, others[i]);
+            return error_at(err, ECREC_ERR_UNSUPPORTED, v->position, "%s: \"%s\" is not supported (supported: resize, center crop, rescale, normalize)", file, others[i]);
     }
     if ((status = find_kind(&r)) != ECREC_OK || (status = read_resize(&r)) != ECREC_OK || (status = read_crop(&r)) != ECREC_OK || (status = read_values(&r)) != ECREC_OK)
         return status;
     return check_sizes(&r);
+}
+
+int32_t processor_read(folder *f, ecrec_error *err)
+{
+    const char *file = "preprocessor_config.json";
+    const json *config = NULL;
+    if (f->patch == 0 || f->channels != 3)
+        return ECREC_OK;
+    int32_t status = folder_optional_json(f, file, &config, err);
+    if (status == ECREC_OK && config == NULL) {
+        file = "processor_config.json";
+        if ((status = folder_optional_json(f, file, &config, err)) == ECREC_OK)
+            config = json_get(config, "image_processor");
+    }
+    return status != ECREC_OK || config == NULL ? status : processor_take(f, file, config, err);
 }
