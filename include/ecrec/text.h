@@ -66,7 +66,8 @@ typedef struct ecrec_encode_options {
     uint32_t last_layers;    /* the mean of the vectors pooled after each of the last so many layers; 0 or 1: the last alone */
     uint32_t windows;        /* 1: a text longer than max_length is read in windows of max_length tokens (special tokens
                                 and prompt in each) and its vector is the mean of theirs, weighted by the text's tokens in
-                                each, to unit length again where vectors are; shorter texts are as without. 0: it is cut */
+                                each, to unit length again where vectors are; shorter texts are as without. The windows of
+                                a text are spread over threads as texts are. 0: it is cut */
     uint32_t window_overlap; /* tokens that a window shares with the one before; below what a window holds */
 } ecrec_encode_options;
 #define ECREC_ENCODE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_encode_options), 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0 }

@@ -14,7 +14,7 @@ static size_t larger(size_t a, size_t b)
 }
 
 static size_t carve(embed *s, void *base, size_t head, const encoder *e, const tokenizer *t, const picture_settings *pictures, uint32_t lanes,
-                    size_t max_tokens, size_t long_tokens)
+                    size_t max_tokens)
 {
     scratch memory = { base, head, SIZE_MAX };
     const size_t row = larger(larger(e->hidden, e->dimension), e->labels) * sizeof(float);
@@ -23,21 +23,21 @@ static size_t carve(embed *s, void *base, size_t head, const encoder *e, const t
         l.words = NULL;
         l.ids = scratch_take(&memory, max_tokens * sizeof *l.ids);
         l.starts = scratch_take(&memory, (max_tokens + 1) * sizeof *l.starts);
-        l.long_ids = scratch_take(&memory, t != NULL ? long_tokens * sizeof *l.long_ids : 64);
-        l.frame_ids = scratch_take(&memory, t != NULL ? e->max_length * sizeof *l.frame_ids : 64);
-        l.frame_types = scratch_take(&memory, t != NULL ? e->max_length : 64);
         l.types = scratch_take(&memory, max_tokens);
         l.rows = scratch_take(&memory, max_tokens * sizeof *l.rows);
         l.hidden = scratch_take(&memory, max_tokens * e->hidden * sizeof(float));
         l.pooled = scratch_take(&memory, MOST_TOGETHER * row);
         l.vector = scratch_take(&memory, row);
-        l.mean = scratch_take(&memory, row);
         l.workspace = scratch_take(&memory, encoder_workspace(e, max_tokens));
         l.pooling = scratch_take(&memory, encoder_pool_workspace(e));
         l.picture = scratch_take(&memory, pictures != NULL ? picture_scratch(pictures) : 64);
         l.planes = scratch_take(&memory, pictures != NULL ? MOST_PICTURES * encoder_image_floats(e) * sizeof(float) : 64);
         if (s != NULL)
             s->lane[i] = l;
+    }
+    if (t != NULL) {
+        windows w = { 0 };
+        windows_carve(s != NULL ? &s->windows : &w, &memory, lanes, e->max_length, row);
     }
     return memory.used;
 }
@@ -59,8 +59,7 @@ int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, const pict
     size_t tokens = max_tokens != 0 ? max_tokens : (size_t)e->max_length + 512;
     if (tokens < e->max_length)
         tokens = e->max_length;
-    const size_t longs = LONG_LENGTHS * (size_t)e->max_length;
-    const size_t head = sizeof(embed) + lanes * sizeof(lane), bytes = carve(NULL, NULL, head, e, t, pictures, lanes, tokens, longs);
+    const size_t head = sizeof(embed) + lanes * sizeof(lane), bytes = carve(NULL, NULL, head, e, t, pictures, lanes, tokens);
     embed *s = memory_allocate(m, bytes);
     if (s == NULL)
         return error_nomem(err, "a session's scratch", bytes);
@@ -69,12 +68,12 @@ int32_t embed_create(memory *m, const encoder *e, const tokenizer *t, const pict
     s->bytes = bytes;
     s->max_tokens = tokens;
     s->block = block_tokens(e);
-    s->long_tokens = longs;
     s->lanes = lanes;
     s->pictures = pictures;
     atomic_init(&s->next, 0);
     atomic_init(&s->failed, ECREC_OK);
-    (void)carve(s, s, head, e, t, pictures, lanes, tokens, longs);
+    atomic_init(&s->windows.long_count, 0);
+    (void)carve(s, s, head, e, t, pictures, lanes, tokens);
     for (uint32_t i = 0; i < lanes && t != NULL; i++) {
         const int32_t status = token_work_create_for(m, t, max_text_bytes, &s->lane[i].words, err);
         if (status != ECREC_OK) {
@@ -319,32 +318,28 @@ static void lane_work(void *argument, uint32_t index)
             p.pixels = l->planes;
             p.rows = NULL;
         }
-        size_t long_row = SIZE_MAX;
         l->starts[0] = 0;
         while (p.sequences < s->together && l->starts[p.sequences] < s->block && l->starts[p.sequences] + c->max_length <= s->max_tokens) {
             const size_t row = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed);
             if (row >= s->limit)
                 break;
             const size_t at = l->starts[p.sequences], n = take_row(s, l, row, p.sequences, at);
-            if (n > c->max_length) { /* after what is packed already */
-                long_row = row;
-                break;
+            if (n > c->max_length) {
+                s->windows.long_rows[atomic_fetch_add_explicit(&s->windows.long_count, 1, memory_order_relaxed)] = row;
+                continue;
             }
             l->rows[p.sequences] = row;
             l->starts[++p.sequences] = (uint32_t)(at + n);
         }
-        if (p.sequences == 0 && long_row == SIZE_MAX)
+        if (p.sequences == 0)
             return;
-        if (p.sequences != 0)
-            lane_run(s, l, &p);
+        lane_run(s, l, &p);
         if (c->token_rows != NULL)
             put_tokens(c, l, &p);
         for (size_t i = 0; i < p.sequences && c->token_rows == NULL; i++) {
             lane_pool(c, l, &p, i, l->vector);
             lane_finish(c, l->vector, (size_t)l->rows[i]);
         }
-        if (long_row != SIZE_MAX)
-            windows_run(s, l, long_row);
     }
 }
 
@@ -413,7 +408,7 @@ static int32_t check_rows(embed *s, const embed_call *c, ecrec_error *err)
             return error_row(err, ECREC_ERR_LIMIT, i, "row %zu: the text has more than 4 GiB", i);
     }
     frame f;
-    if (c->windows && !windows_frame(s, &s->lane[0], c, (size_t)c->overlap + 1, &f))
+    if (c->windows && !windows_frame(s, c, (size_t)c->overlap + 1, &f))
         return error_set(err, ECREC_ERR_INVALID, "windows of %u tokens that hold %zu special tokens and tokens of the prompt have no room for an overlap of %u",
                          c->max_length, f.front + f.trail, c->overlap);
     return ECREC_OK;
@@ -438,11 +433,10 @@ int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err)
     if (status != ECREC_OK)
         return status;
     s->call = call;
-    s->alone = call->n == 1;
     atomic_store_explicit(&s->failed, ECREC_OK, memory_order_relaxed);
     size_t done = 0;
     while (done < call->n) {
-        const size_t left = call->n - done, step = call->progress == NULL ? left : (size_t)lanes * ROUND_TEXTS;
+        const size_t left = call->n - done, step = call->progress == NULL && !call->windows ? left : (size_t)lanes * ROUND_TEXTS;
         s->limit = done + (step < left ? step : left);
         s->together = (s->limit - done + lanes - 1) / lanes;
         const size_t most = call->last_layers > 1 && s->max_tokens > MOST_TOGETHER ? MOST_TOGETHER : s->max_tokens;
@@ -450,8 +444,12 @@ int32_t embed_run(embed *s, const embed_call *call, ecrec_error *err)
             s->together = most;
         if (call->pictures != NULL && s->together > MOST_PICTURES)
             s->together = MOST_PICTURES;
+        s->alone = call->n == 1;
         atomic_store_explicit(&s->next, done, memory_order_relaxed);
+        atomic_store_explicit(&s->windows.long_count, 0, memory_order_relaxed);
         context_run(call->context, lane_work, s, lanes < s->limit - done ? lanes : (uint32_t)(s->limit - done));
+        if (atomic_load_explicit(&s->windows.long_count, memory_order_relaxed) != 0)
+            windows_run(s, lanes);
         done = s->limit;
         if (call->progress != NULL && call->progress(call->progress_opaque, done, call->n) != 0 && done < call->n) {
             s->call = NULL;

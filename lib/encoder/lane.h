@@ -14,23 +14,36 @@ enum {
     BLOCK_LEAST = 64,   /* tokens of a pass */
     BLOCK_MOST = 512,
     MOST_PICTURES = 4,  /* in a pass */
-    LONG_LENGTHS = 16   /* how many max_lengths of a long text's tokens are held at a time */
+    LONG_LENGTHS = 16,  /* how many max_lengths of a long text's tokens are held at a time, and of windows at least */
+    MOST_WINDOWS = 64   /* that are held at a time, at least */
 };
 
 /* What one parallel task works with. */
 typedef struct lane {
     token_work *words; /* NULL: no tokenizer */
-    uint32_t *ids, *starts, *long_ids, *frame_ids;
-    uint8_t *types, *frame_types;
+    uint32_t *ids, *starts;
+    uint8_t *types;
     uint64_t *rows; /* which text each packed sequence is */
-    float *hidden, *pooled, *vector, *mean;
+    float *hidden, *pooled, *vector;
     void *workspace, *pooling, *picture;
     float *planes; /* of MOST_PICTURES */
 } lane;
 
+/* Windows over long texts, those of one or of several: they wait here, are run by all lanes, and are added up in their order. */
+typedef struct windows {
+    uint32_t *frame_ids, *stretch; /* special tokens and prompt; stretch_tokens of a text */
+    uint8_t *frame_types;
+    uint32_t *ids, *starts, *weights; /* of the windows that wait: most_tokens, most + 1, most (the text's tokens in each) */
+    uint8_t *types, *last;            /* most_tokens; most: it ends its text */
+    size_t *rows, *long_rows;         /* most: the text of each; most_rows: the long texts of a round */
+    float *vectors, *mean;            /* most; of the text that is being added up */
+    size_t stretch_tokens, most, most_tokens, most_rows, count, weight;
+    _Atomic size_t long_count;
+} windows;
+
 struct embed {
     memory *m;
-    size_t bytes, max_tokens, long_tokens;
+    size_t bytes, max_tokens;
     size_t block; /* a pass takes no further sequence once it has so many tokens */
     uint32_t lanes;
     const picture_settings *pictures; /* the model's, or NULL */
@@ -39,6 +52,7 @@ struct embed {
     size_t limit, together; /* texts below `limit` are to be done; at most so many sequences in a pass */
     _Atomic size_t next;
     _Atomic int32_t failed; /* a row whose tokens there was no memory for */
+    windows windows;
     lane lane[];
 };
 
@@ -60,9 +74,11 @@ typedef struct frame {
     size_t prompt;       /* the prompt's part of front */
 } frame;
 
-/* The frame's tokens into the lane's frame_ids; false when there is no room for `least` tokens of a text. */
-int windows_frame(embed *s, const lane *l, const embed_call *c, size_t least, frame *f);
-/* A text longer than max_length, in windows; its vector is stored. */
-void windows_run(embed *s, const lane *l, size_t row);
+/* The frame's tokens into frame_ids; false when there is no room for `least` tokens of a text. */
+int windows_frame(embed *s, const embed_call *c, size_t least, frame *f);
+/* The memory of windows, for texts of `max_length` tokens in vectors of `row` bytes. */
+void windows_carve(windows *w, scratch *memory, uint32_t lanes, size_t max_length, size_t row);
+/* The long texts of a round, in windows; their vectors are stored. Not from within a task. */
+void windows_run(embed *s, uint32_t lanes);
 
 #endif

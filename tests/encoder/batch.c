@@ -318,6 +318,39 @@ static void by_hand(world *w, const char *text, size_t length, const char *promp
     assert_true(weight >= n);
 }
 
+/* The tasks of a call, the last first; how many there were at most. */
+static void run_backwards(void *opaque, void (*task)(void *argument, uint32_t index), void *argument, uint32_t count)
+{
+    uint32_t *most = opaque;
+    *most = count > *most ? count : *most;
+    for (uint32_t i = count; i-- > 0;)
+        task(argument, i);
+}
+
+/* One long text's windows are as many tasks as there are threads, and the same bits. */
+static void windows_of_one_text(const char *text, size_t length, const ecrec_encode_options *o, const float *want)
+{
+    uint32_t tasks = 0;
+    const ecrec_executor executor = { (uint32_t)sizeof executor, 3, &tasks, run_backwards };
+    ecrec_context_options options = ECREC_CONTEXT_OPTIONS_INIT;
+    ecrec_context *context = NULL;
+    ecrec_model *model = NULL;
+    ecrec_session *session = NULL;
+    ecrec_error err = ECREC_ERROR_INIT;
+    float got[D];
+    options.executor = &executor;
+    CALL(ecrec_context_create(&options, &context, &err));
+    CALL(ecrec_model_import(context, tiny_folder(), NULL, &model, NULL, &err));
+    CALL(ecrec_session_create(model, NULL, &session, &err));
+    tasks = 0;
+    CALL(ecrec_encode(model, session, &text, &length, 1, o, got, D, &err));
+    assert_int_equal(tasks, 3);
+    assert_memory_equal(got, want, sizeof got);
+    ecrec_session_release(session);
+    ecrec_model_release(model);
+    ecrec_context_release(context);
+}
+
 static void windows(void **state)
 {
     static const char *const words[] = { "red ", "blue ", "shoes ", "running ", "a ", "shirt ", "the " };
@@ -357,6 +390,8 @@ static void windows(void **state)
             by_hand(&w, at[i], bytes[i], round == 3 ? "new " : NULL, 4, 22, o.window_overlap, mean);
             for (size_t j = 0; j < D; j++)
                 assert_true(fabs(mean[j] - (double)alone[j]) < 2e-6);
+            if (sizes[i] > 300)
+                windows_of_one_text(at[i], bytes[i], &o, alone);
             if (i == 0 && round != 3)
                 assert_memory_equal(alone, cut + i * D, sizeof alone); /* short texts are as ever */
         }
