@@ -104,6 +104,29 @@ def version():
     return v // 1000000, v // 1000 % 1000, v % 1000
 
 
+# The Arrow C data interface: structs of nine and ten words that are only passed on, in the capsules of its Python protocol.
+_SCHEMA_WORDS, _ARRAY_WORDS = 9, 10
+_capsule_pointer = c.pythonapi.PyCapsule_GetPointer
+_capsule_pointer.restype, _capsule_pointer.argtypes = _p, [c.py_object, _s]
+_capsule_new = c.pythonapi.PyCapsule_New
+_capsule_new.restype, _capsule_new.argtypes = c.py_object, [_p, _s, _p]
+_alive = {}
+
+
+@c.PYFUNCTYPE(None, _p)
+def _capsule_gone(capsule):
+    words, release = _alive.pop(capsule)
+    if words[release]:  # nobody took it
+        c.CFUNCTYPE(None, _p)(words[release])(c.addressof(words))
+
+
+def _capsule(words, name):
+    """A capsule that owns the struct: release is its last word but one."""
+    capsule = _capsule_new(c.addressof(words), name, c.cast(_capsule_gone, _p))
+    _alive[id(capsule)] = words, len(words) - 2
+    return capsule
+
+
 def _report(handle):
     """A report as nested dicts; the handle is released."""
     try:
@@ -246,7 +269,9 @@ class Schema(_Handle):
 
 
 class Batch(_Handle):
-    """Rows of records: Batch(schema_or_ranker, {"title": [...], "price": array, ...}, labels={"click": [...]}, weights=None).
+    """Rows of records: Batch(schema_or_ranker, {"title": [...], "price": array, ...}, labels={"click": [...]}, weights=None), or
+    Batch(schema_or_ranker, table) of anything that exports Arrow (a pyarrow table, a Polars or DuckDB frame): its columns are found by name,
+    labels, "weight", "position", "propensity", "event" and "group" among them, and read where they lie.
 
     Texts and categories: sequences of str (None: missing; categories may be integers). Numbers: float arrays (NaN: missing). Vectors: n x d
     float32 (a row of NaN: missing). Labels: 0, 1 or NaN (not known)."""
@@ -260,6 +285,11 @@ class Batch(_Handle):
         self.labels = int(_lib.ecrec_schema_labels(described))
         self.fields = [_lib.ecrec_schema_field_name(described, _u32(i)).decode() for i in range(_lib.ecrec_schema_fields(described))]
         names = [_lib.ecrec_schema_label_name(described, _u32(i)).decode() for i in range(self.labels)]
+        if columns is None or hasattr(columns, "__arrow_c_stream__"):
+            self.rows = 0
+            if columns is not None:
+                self._all(schema, columns)
+            return
         self.rows = len(next(iter(columns.values()))) if columns else 0
         _call(_lib.ecrec_batch_reset, self._h, c.c_size_t(self.rows))
         for name, values in {**columns, **(labels or {})}.items():
@@ -282,6 +312,26 @@ class Batch(_Handle):
                 raise ValueError(f"there are {len(weights)} weights for {self.rows} rows")
             _call(_lib.ecrec_batch_set_weight, self._h, _p(weights.ctypes.data))
 
+    def _next(self, stream):
+        """The stream's next record batch; False at its end."""
+        rows, more = c.c_size_t(), c.c_int32()
+        _call(_lib.ecrec_batch_next_arrow, self._h, stream, c.byref(rows), c.byref(more))
+        self.rows = rows.value
+        return bool(more.value)
+
+    def _all(self, schema, table):
+        """The one record batch of a table."""
+        if hasattr(table, "combine_chunks"):
+            table = table.combine_chunks()
+        capsule = table.__arrow_c_stream__()  # it owns the stream
+        stream = _stream(capsule)
+        while self._next(stream) and self.rows == 0:
+            pass
+        with Batch(schema, None) as rest:
+            while self.rows and rest._next(stream):
+                if rest.rows:
+                    raise ValueError("the stream has several record batches: use arrow_batches")
+
     def _set(self, index, kind, values):
         field = _u32(index)
         if kind == NUMBER:
@@ -298,6 +348,34 @@ class Batch(_Handle):
             set_strings = _lib.ecrec_batch_set_text if kind == TEXT else _lib.ecrec_batch_set_category
             pointers, lengths, _keep = _strings(values)
             _call(set_strings, self._h, field, pointers, lengths)
+
+
+def _stream(capsule):
+    return _p(_capsule_pointer(capsule, b"arrow_array_stream"))
+
+
+def arrow_batches(schema, source):
+    """A Batch for each record batch of a stream of any length (a pyarrow table or reader, anything with __arrow_c_stream__)."""
+    capsule = source.__arrow_c_stream__()
+    while True:
+        batch = Batch(schema, None)
+        if not batch._next(_stream(capsule)):
+            batch.close()
+            return
+        yield batch
+
+
+class _Exported:
+    """A record batch for whoever asks (pyarrow.record_batch(it)); once."""
+
+    def __init__(self, schema, array):
+        self._capsules = _capsule(schema, b"arrow_schema"), _capsule(array, b"arrow_array")
+
+    def __arrow_c_array__(self, requested_schema=None):
+        capsules, self._capsules = self._capsules, None
+        if capsules is None:
+            raise ValueError("the record batch was taken before")
+        return capsules
 
 
 class Model(_Handle):
@@ -403,9 +481,19 @@ class Model(_Handle):
         ids, offsets = ids[:count.value].copy(), offsets[:count.value].copy()
         return {"ids": ids, "tokens": [_lib.ecrec_token_text(self._h, _u32(int(i)), None).decode() for i in ids], "offsets": offsets}
 
+    def _rows(self, batch):
+        return batch if isinstance(batch, Batch) else Batch(self, batch)
+
+    def score_arrow(self, batch):
+        """The scores as a record batch: pyarrow.record_batch(ranker.score_arrow(table))."""
+        batch, schema, array = self._rows(batch), (_u64 * _SCHEMA_WORDS)(), (_u64 * _ARRAY_WORDS)()
+        _call(_lib.ecrec_score_arrow, self._h, self._session(), batch._h, None, c.byref(schema), c.byref(array))
+        return _Exported(schema, array)
+
     def score(self, batch, logits=False, contributions=False, snapshot=0):
         """rows x outputs float32 (one a label, a label of classes one each); with contributions also rows x outputs x parts: what each part
-        gave to the logit: the fields, the bias, then the network's."""
+        gave to the logit: the fields, the bias, then the network's. batch: a Batch, or a table (see there)."""
+        batch = self._rows(batch)
         schema = _p(_lib.ecrec_model_schema(self._h))
         outputs = int(_lib.ecrec_schema_outputs(schema))
         out = np.empty((batch.rows, outputs), np.float32)
@@ -416,7 +504,8 @@ class Model(_Handle):
         return (out, parts) if contributions else out
 
     def update(self, batch, passes=1, learning_rate=0.0, decay=0.0, max_loss_growth=0.0, seed=0, progress=None):
-        """Learn from labelled rows; all or nothing. The report as nested dicts."""
+        """Learn from labelled rows (a Batch, or a table); all or nothing. The report as nested dicts."""
+        batch = self._rows(batch)
         handle, callback = _p(), _progress(progress)
         options = _fill(_UpdateOptions, passes=passes, learning_rate=learning_rate, decay=decay, max_loss_growth=max_loss_growth, seed=seed, progress=callback)
         _call(_lib.ecrec_update, self._h, batch._h, c.byref(options), c.byref(handle))
@@ -424,6 +513,7 @@ class Model(_Handle):
 
     def fit(self, batch, progress=None, **options):
         """Learn over epochs; options are ecrec_fit_options' members (epochs, holdout, seed ...). The report as nested dicts."""
+        batch = self._rows(batch)
         handle, callback = _p(), _progress(progress)
         for name in ("checkpoint", "resume"):
             if options.get(name) is not None:

@@ -12,6 +12,7 @@
 #ifndef ECREC_H
 #define ECREC_H
 
+#include "ecrec/arrow.h"
 #include "ecrec/base.h"
 #include "ecrec/batch.h"
 #include "ecrec/classify.h"

@@ -8,8 +8,6 @@
 #include "base/format.h"
 
 enum { MOST_ROWS = 1 << 28 };
-#define LEAST_TIME (-62135596800000000)  /* 0001-01-01T00:00Z in microseconds */
-#define MOST_TIME 253402300799999999     /* the end of 9999 */
 
 int32_t ecrec_batch_create(const ecrec_schema *schema, ecrec_batch **batch, ecrec_error *err)
 {
@@ -20,6 +18,7 @@ int32_t ecrec_batch_create(const ecrec_schema *schema, ecrec_batch **batch, ecre
     if (b == NULL)
         return error_nomem(err, "a batch", sizeof *b);
     b->m = m;
+    buffer_init(&b->bad_text, m);
     b->column_count = schema->field_count + schema->label_count + ROW_COLUMNS;
     b->columns = memory_zero(m, b->column_count * sizeof *b->columns);
     if (b->columns == NULL) {
@@ -33,8 +32,9 @@ int32_t ecrec_batch_create(const ecrec_schema *schema, ecrec_batch **batch, ecre
 
 static void drop(memory *m, batch_block *block)
 {
-    memory_release(m, block->data, block->capacity);
-    *block = (batch_block){ NULL, 0 };
+    if (!block->borrowed)
+        memory_release(m, block->data, block->capacity);
+    *block = (batch_block){ NULL, 0, 0 };
 }
 
 void batch_drop(ecrec_batch *b, batch_column *c)
@@ -42,14 +42,36 @@ void batch_drop(ecrec_batch *b, batch_column *c)
     batch_block *const blocks[] = { &c->valid, &c->values, &c->starts, &c->items, &c->weights, &c->types };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         drop(b->m, blocks[i]);
+    c->set = 0;
+}
+
+/* What was lent goes back, and then to its producer. */
+void batch_give_back(ecrec_batch *b)
+{
+    if (b->lent.release == NULL)
+        return;
+    for (uint32_t i = 0; i < b->column_count; i++) {
+        batch_column *c = &b->columns[i];
+        batch_block *const blocks[] = { &c->valid, &c->values, &c->starts, &c->items, &c->weights, &c->types };
+        for (size_t k = 0; k < sizeof blocks / sizeof *blocks; k++)
+            if (blocks[k]->borrowed) {
+                drop(b->m, blocks[k]);
+                c->set = 0;
+            }
+    }
+    struct ArrowArray gone = b->lent;
+    b->lent.release = NULL;
+    gone.release(&gone);
 }
 
 void ecrec_batch_release(ecrec_batch *b)
 {
     if (b == NULL)
         return;
+    batch_give_back(b);
     for (uint32_t i = 0; i < b->column_count; i++)
         batch_drop(b, &b->columns[i]);
+    batch_forget_bad(b);
     ecrec_schema *schema = b->schema;
     memory_release(b->m, b->columns, b->column_count * sizeof *b->columns);
     memory_release(b->m, b, sizeof *b);
@@ -62,6 +84,8 @@ int32_t ecrec_batch_reset(ecrec_batch *b, size_t rows, ecrec_error *err)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_reset: batch is NULL");
     if (rows > MOST_ROWS)
         return error_set(err, ECREC_ERR_LIMIT, "%zu rows are too many for a batch (at most %d)", rows, MOST_ROWS);
+    batch_give_back(b);
+    batch_forget_bad(b);
     b->rows = rows;
     for (uint32_t i = 0; i < b->column_count; i++)
         b->columns[i].set = 0;
@@ -78,6 +102,7 @@ typedef struct room { batch_block valid, values, starts; } room;
 
 int32_t batch_reserve(ecrec_batch *b, batch_block *block, size_t bytes)
 {
+    block->borrowed = 0;
     block->data = memory_allocate(b->m, bytes != 0 ? bytes : 1);
     block->capacity = block->data != NULL ? (bytes != 0 ? bytes : 1) : 0;
     return block->data != NULL ? ECREC_OK : ECREC_ERR_NOMEM;
@@ -201,7 +226,7 @@ static batch_column *row_column(ecrec_batch *b, uint32_t which)
 static void take_valid(ecrec_batch *b, batch_column *c, const uint8_t *valid)
 {
     for (size_t i = 0; i < b->rows; i++)
-        c->valid.data[i] = valid == NULL || valid[i] != 0;
+        c->valid.data[i] = (valid == NULL || valid[i] != 0) && !batch_row_bad(b, i);
 }
 
 int32_t ecrec_batch_set_number(ecrec_batch *batch, uint32_t field, const double *values, const uint8_t *valid, ecrec_error *err)
@@ -210,9 +235,8 @@ int32_t ecrec_batch_set_number(ecrec_batch *batch, uint32_t field, const double 
     int32_t status = batch_find(batch, field, ECREC_FIELD_NUMBER, values, "ecrec_batch_set_number", err);
     if (status != ECREC_OK)
         return status;
-    for (size_t i = 0; i < batch->rows; i++)
-        if ((valid == NULL || valid[i]) && !isfinite(values[i]))
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": %g is not a number", i, batch->schema->fields[field].name, values[i]);
+    if ((status = batch_check_numbers(batch, batch->schema->fields[field].name, values, valid, err)) != ECREC_OK)
+        return status;
     batch_column *c = &batch->columns[field];
     if ((status = make_room(batch, c, &fresh, batch->rows * sizeof *values, 0, err)) != ECREC_OK)
         return status;
@@ -229,10 +253,8 @@ int32_t ecrec_batch_set_time(ecrec_batch *batch, uint32_t field, const int64_t *
     int32_t status = batch_find(batch, field, ECREC_FIELD_TIME, microseconds, "ecrec_batch_set_time", err);
     if (status != ECREC_OK)
         return status;
-    for (size_t i = 0; i < batch->rows; i++)
-        if ((valid == NULL || valid[i]) && (microseconds[i] < LEAST_TIME || microseconds[i] > MOST_TIME))
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": %lld microseconds since 1970 are not in the years 1 .. 9999", i,
-                             batch->schema->fields[field].name, (long long)microseconds[i]);
+    if ((status = batch_check_times(batch, batch->schema->fields[field].name, microseconds, valid, err)) != ECREC_OK)
+        return status;
     batch_column *c = &batch->columns[field];
     if ((status = make_room(batch, c, &fresh, batch->rows * sizeof *microseconds, 0, err)) != ECREC_OK)
         return status;
@@ -256,11 +278,8 @@ int32_t ecrec_batch_set_vector(ecrec_batch *batch, uint32_t field, const float *
         stride = d;
     if (stride < d)
         return error_set(err, ECREC_ERR_INVALID, "field \"%s\": the stride %zu is below the dimension %zu", f->name, stride, d);
-    for (size_t i = 0; i < batch->rows; i++)
-        for (size_t j = 0; j < d && (valid == NULL || valid[i]); j++)
-            if (!isfinite(vectors[i * stride + j]))
-                return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": value %zu of the vector, %g, is not a number", i, f->name, j,
-                                 (double)vectors[i * stride + j]);
+    if ((status = batch_check_vectors(batch, f->name, vectors, d, stride, valid, err)) != ECREC_OK)
+        return status;
     batch_column *c = &batch->columns[field];
     if (!size_multiply(batch->rows, d * sizeof *vectors, &bytes))
         bytes = SIZE_MAX;
@@ -274,18 +293,19 @@ int32_t ecrec_batch_set_vector(ecrec_batch *batch, uint32_t field, const float *
 }
 
 /* Items do not fall, values are there, weights are finite; *bytes of all values. */
-static int32_t check_items(const ecrec_batch *b, const char *name, const size_t *items, const char *const *values, const size_t *lengths, const float *weights,
+static int32_t check_items(ecrec_batch *b, const char *name, const size_t *items, const char *const *values, const size_t *lengths, const float *weights,
                            size_t *bytes, ecrec_error *err)
 {
     *bytes = 0;
     for (size_t i = 0; i < b->rows; i++) {
-        if (items[i + 1] < items[i] || (i == 0 && items[0] != 0) || items[i + 1] - items[i] > UINT32_MAX)
+        if (items[i + 1] < items[i] || (i == 0 && items[0] != 0) || items[i + 1] - items[i] > UINT32_MAX) /* the call's own, not a row's */
             return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": its items begin at %zu and end before %zu", i, name, items[i], items[i + 1]);
         for (size_t k = items[i]; k < items[i + 1]; k++) {
             if (values[k] == NULL && lengths[k] != 0)
                 return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": value %zu is NULL", i, name, k - items[i]);
-            if (weights != NULL && !(isfinite(weights[k]) && fabsf(weights[k]) < 1e15f))
-                return error_row(err, ECREC_ERR_INVALID, i, "row %zu, field \"%s\": the weight %g is not a number that can be used", i, name, (double)weights[k]);
+            if (weights != NULL && !(isfinite(weights[k]) && fabsf(weights[k]) < 1e15f) &&
+                batch_bad(b, err, i, "row %zu, field \"%s\": the weight %g is not a number that can be used", i, name, (double)weights[k]) != ECREC_OK)
+                return ECREC_ERR_INVALID;
             if (lengths[k] >= UINT32_MAX || !size_add(*bytes, lengths[k], bytes))
                 return error_row(err, ECREC_ERR_LIMIT, i, "row %zu, field \"%s\": the values have more than 4 GiB", i, name);
         }
@@ -293,7 +313,7 @@ static int32_t check_items(const ecrec_batch *b, const char *name, const size_t 
     return ECREC_OK;
 }
 
-static void scale_weights(const float *weights, size_t from, size_t to, float *out)
+void batch_scale_weights(const float *weights, size_t from, size_t to, float *out)
 {
     double squares = 0;
     for (size_t k = from; k < to; k++)
@@ -307,7 +327,7 @@ int32_t ecrec_batch_set_multi(ecrec_batch *batch, uint32_t field, const size_t *
                               const float *weights, const uint8_t *valid, ecrec_error *err)
 {
     room fresh;
-    batch_block items_block = { NULL, 0 }, weights_block = { NULL, 0 };
+    batch_block items_block = { NULL, 0, 0 }, weights_block = { NULL, 0, 0 };
     size_t bytes = 0;
     int32_t status = batch_find(batch, field, ECREC_FIELD_MULTI, items, "ecrec_batch_set_multi", err);
     if (status != ECREC_OK)
@@ -336,7 +356,7 @@ int32_t ecrec_batch_set_multi(ecrec_batch *batch, uint32_t field, const size_t *
     size_t at = 0;
     for (size_t i = 0; i < batch->rows; i++) {
         first[i] = items[i];
-        scale_weights(weights, items[i], items[i + 1], (float *)(void *)c->weights.data);
+        batch_scale_weights(weights, items[i], items[i + 1], (float *)(void *)c->weights.data);
     }
     first[batch->rows] = count;
     for (size_t k = 0; k < count; k++) {
@@ -369,34 +389,17 @@ int32_t ecrec_batch_set_label(ecrec_batch *batch, uint32_t label, const float *v
     if (label >= batch->schema->label_count)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_label: label %u is not below %u", label, batch->schema->label_count);
     const schema_label *l = &batch->schema->labels[label];
-    for (size_t i = 0; i < batch->rows; i++) {
-        if (valid != NULL && !valid[i])
-            continue;
-        if (l->kind == ECREC_LABEL_BINARY && values[i] != 0.0f && values[i] != 1.0f)
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, label \"%s\": %g is neither 0 nor 1", i, l->name, (double)values[i]);
-        if (!isfinite(values[i]))
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, label \"%s\": %g is not a number", i, l->name, (double)values[i]);
-        if (l->classes != 0 && !(values[i] >= 0 && values[i] < (float)l->classes && values[i] == floorf(values[i])))
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu, label \"%s\": %g is no class (0 .. %u)", i, l->name, (double)values[i], l->classes - 1);
-    }
-    return set_floats(batch, &batch->columns[batch->schema->field_count + label], values, valid, err);
+    const int32_t status = batch_check_labels(batch, l, values, valid, err);
+    return status != ECREC_OK ? status : set_floats(batch, &batch->columns[batch->schema->field_count + label], values, valid, err);
 }
 
 static int32_t row_floats(ecrec_batch *batch, uint32_t which, const float *values, const uint8_t *valid, ecrec_error *err)
 {
-    static const struct { const char *name; float most; } kinds[] = { [ROW_WEIGHT] = { "weight", INFINITY }, [ROW_PROPENSITY] = { "propensity", 1 } };
-    const char *name = kinds[which].name;
+    const char *name = row_column_name(which);
     if (batch == NULL || (values == NULL && batch->rows != 0))
         return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_%s: %s", name, batch == NULL ? "batch is NULL" : "the values are NULL");
-    for (size_t i = 0; i < batch->rows; i++) {
-        if (valid != NULL && !valid[i])
-            continue;
-        if (which == ROW_WEIGHT && !(values[i] >= 0 && isfinite(values[i])))
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the weight %g is not a finite number >= 0", i, (double)values[i]);
-        if (which == ROW_PROPENSITY && !(values[i] > 0 && values[i] <= 1))
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the propensity %g is no probability above 0", i, (double)values[i]);
-    }
-    return set_floats(batch, row_column(batch, which), values, valid, err);
+    const int32_t status = batch_check_row_floats(batch, which, values, valid, err);
+    return status != ECREC_OK ? status : set_floats(batch, row_column(batch, which), values, valid, err);
 }
 
 int32_t ecrec_batch_set_weight(ecrec_batch *batch, const float *weights, ecrec_error *err)
@@ -414,11 +417,11 @@ int32_t ecrec_batch_set_position(ecrec_batch *batch, const uint32_t *positions, 
     room fresh;
     if (batch == NULL || (positions == NULL && batch->rows != 0))
         return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_position: %s is NULL", batch == NULL ? "batch" : "positions");
-    for (size_t i = 0; i < batch->rows; i++)
-        if ((valid == NULL || valid[i]) && positions[i] == 0)
-            return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the position is 0; positions count from 1", i);
     batch_column *c = row_column(batch, ROW_POSITION);
-    const int32_t status = make_room(batch, c, &fresh, batch->rows * sizeof *positions, 0, err);
+    int32_t status = batch_check_positions(batch, positions, valid, err);
+    if (status != ECREC_OK)
+        return status;
+    status = make_room(batch, c, &fresh, batch->rows * sizeof *positions, 0, err);
     if (status != ECREC_OK)
         return status;
     take_room(batch, c, &fresh);
@@ -473,15 +476,4 @@ int32_t ecrec_batch_set_group_bytes(ecrec_batch *batch, const char *const *ids, 
 uint64_t ecrec_id_hash(const void *bytes, size_t length)
 {
     return hash64(bytes != NULL ? bytes : "", bytes != NULL ? length : 0, 0);
-}
-
-int32_t batch_check(const ecrec_batch *b, const ecrec_schema *s, ecrec_error *err)
-{
-    if (b->schema->fingerprint != s->fingerprint)
-        return error_set(err, ECREC_ERR_MISMATCH, "the batch was made for another schema than the model's");
-    for (uint32_t f = 0; f < s->field_count; f++)
-        for (size_t i = 0; s->fields[f].required && i < b->rows; i++)
-            if (!column_has(&b->columns[f], i))
-                return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the required field \"%s\" is missing", i, s->fields[f].name);
-    return ECREC_OK;
 }

@@ -2,9 +2,15 @@
 #ifndef ECREC_LIB_RANK_BATCH_H
 #define ECREC_LIB_RANK_BATCH_H
 
+#include "base/bytes.h"
+#include "ecrec/arrow.h"
 #include "rank/schema.h"
 
-typedef struct batch_block { unsigned char *data; size_t capacity; } batch_block;
+typedef struct batch_block {
+    unsigned char *data;
+    size_t capacity; /* 0 when borrowed */
+    int borrowed;    /* somebody else's bytes, only read (`lent` of the batch) */
+} batch_block;
 
 typedef struct batch_column {
     int set;           /* 0: missing in every row */
@@ -26,7 +32,36 @@ struct ecrec_batch {
     size_t rows;
     batch_column *columns; /* fields, then labels, then the row's own (ROW_*) */
     uint32_t column_count;
+    struct ArrowArray lent; /* what borrowed blocks lie in; release NULL: nothing */
+    /* Rows with a wrong value, when they are to be skipped: */
+    int skip_bad;
+    unsigned char *bad; /* a byte a row, bad_rows of them; NULL: none is bad */
+    size_t bad_rows;
+    struct bad_row *bad_list;
+    size_t bad_count, bad_room;
+    buffer bad_text;
 };
+typedef struct bad_row { uint64_t row; size_t text; } bad_row; /* text: where its sentence begins in bad_text, NUL-terminated */
+
+static inline int batch_row_bad(const ecrec_batch *b, size_t row)
+{
+    return b->bad != NULL && b->bad[row];
+}
+/* A row has a wrong value: INVALID with the sentence, or noted and ECREC_OK where such rows are skipped. NOMEM. */
+int32_t batch_bad(ecrec_batch *b, ecrec_error *err, size_t row, const char *format, ...);
+void batch_forget_bad(ecrec_batch *b);
+void batch_give_back(ecrec_batch *b);
+const char *row_column_name(uint32_t which);
+
+/* Values of a whole column (valid NULL: all are there). INVALID as batch_bad. */
+int32_t batch_check_numbers(ecrec_batch *b, const char *name, const double *values, const uint8_t *valid, ecrec_error *err);
+int32_t batch_check_times(ecrec_batch *b, const char *name, const int64_t *microseconds, const uint8_t *valid, ecrec_error *err);
+int32_t batch_check_vectors(ecrec_batch *b, const char *name, const float *vectors, size_t dimension, size_t stride, const uint8_t *valid, ecrec_error *err);
+int32_t batch_check_labels(ecrec_batch *b, const schema_label *l, const float *values, const uint8_t *valid, ecrec_error *err);
+int32_t batch_check_row_floats(ecrec_batch *b, uint32_t which, const float *values, const uint8_t *valid, ecrec_error *err);
+int32_t batch_check_positions(ecrec_batch *b, const uint32_t *positions, const uint8_t *valid, ecrec_error *err);
+/* A row's items [from, to): out = weights (NULL: 1 each) scaled so that their squares add up to 1. */
+void batch_scale_weights(const float *weights, size_t from, size_t to, float *out);
 
 static inline const batch_column *batch_label(const ecrec_batch *b, uint32_t label)
 {

@@ -840,6 +840,7 @@ const operation operations[] = {
                                        "ecrec_schema_find_label ecrec_schema_fields ecrec_schema_labels" },
     { "batch", batch, 1, "ecrec_batch_create ecrec_batch_reset ecrec_batch_set_text ecrec_batch_set_category_u64 ecrec_batch_set_number "
                          "ecrec_batch_set_vector ecrec_batch_set_label ecrec_batch_set_weight ecrec_batch_release" },
+    { "arrow", arrow_batches, 1, "ecrec_batch_take_arrow ecrec_batch_next_arrow ecrec_score_arrow" },
     { "batch of kinds", batch_of_kinds, 1, "ecrec_batch_set_time ecrec_batch_set_position ecrec_batch_set_propensity ecrec_batch_set_event ecrec_batch_set_event_bytes "
                                            "ecrec_batch_set_group ecrec_batch_set_group_bytes" },
     { "batch regrown", batch_regrown, 1, "ecrec_batch_set_text ecrec_batch_set_category" },

@@ -29,6 +29,7 @@ typedef struct operation {
     const char *symbols; /* the public calls in it, separated by blanks */
 } operation;
 int32_t batch_of_kinds(world *w); /* records.c */
+int32_t arrow_batches(world *w);
 extern const operation operations[];
 extern const size_t operation_count;
 

@@ -3,6 +3,70 @@
 
 #include "operations.h"
 
+static void gone_array(struct ArrowArray *a)
+{
+    a->release = NULL;
+}
+static void gone_schema(struct ArrowSchema *s)
+{
+    s->release = NULL;
+}
+
+typedef struct arrow_source { struct ArrowSchema schema, columns[3], *children[3]; struct ArrowArray array, data[3], *arrays[3]; const void *buffers[3][3]; int sent; } arrow_source;
+
+static int get_schema(struct ArrowArrayStream *s, struct ArrowSchema *out)
+{
+    *out = ((arrow_source *)s->private_data)->schema;
+    return 0;
+}
+static int get_next(struct ArrowArrayStream *s, struct ArrowArray *out)
+{
+    arrow_source *a = s->private_data;
+    memset(out, 0, sizeof *out);
+    if (a->sent++ == 0)
+        *out = a->array;
+    return 0;
+}
+
+/* A record batch whose columns must all be converted, and its scores. */
+int32_t arrow_batches(world *w)
+{
+    static const int32_t starts[ROWS + 1] = { 0, 1, 2, 3, 4, 5, 6 };
+    static const float numbers[ROWS] = { 1, 2, 3, 4, 5, 6 };
+    static const int64_t shops[ROWS] = { 1, 2, 3, 4, 5, 6 };
+    static const struct { const char *format, *name; int64_t buffers; const void *values, *bytes; } parts[3] = {
+        { "u", "title", 3, starts, "abcdef" }, { "f", "price", 2, numbers, NULL }, { "l", "shop", 2, shops, NULL } };
+    arrow_source a = { .schema = { .format = "+s", .name = "", .n_children = 3, .children = a.children, .release = gone_schema },
+                       .array = { .length = ROWS, .n_buffers = 1, .n_children = 3, .buffers = a.buffers[0], .children = a.arrays, .release = gone_array } };
+    struct ArrowArrayStream stream = { get_schema, get_next, NULL, NULL, &a };
+    struct ArrowSchema names = { .release = NULL };
+    struct ArrowArray scores = { .release = NULL };
+    ecrec_batch *b = NULL;
+    size_t rows = 0;
+    int32_t more = 0;
+    stream.release = (void (*)(struct ArrowArrayStream *))(uintptr_t)1; /* never called */
+    for (int i = 0; i < 3; i++) {
+        a.columns[i] = (struct ArrowSchema){ .format = parts[i].format, .name = parts[i].name, .release = gone_schema };
+        a.buffers[i][1] = parts[i].values;
+        a.buffers[i][2] = parts[i].bytes;
+        a.data[i] = (struct ArrowArray){ .length = ROWS, .n_buffers = parts[i].buffers, .buffers = a.buffers[i], .release = gone_array };
+        a.children[i] = &a.columns[i];
+        a.arrays[i] = &a.data[i];
+    }
+    int32_t s = ecrec_batch_create(w->schema, &b, &w->err);
+    s = s ? s : ecrec_batch_next_arrow(b, &stream, &rows, &more, &w->err);
+    assert_true(s != ECREC_OK || (rows == ROWS && more == 1));
+    s = s ? s : ecrec_batch_take_arrow(b, &a.schema, &a.array, &w->err);
+    assert_true(s != ECREC_OK || a.array.release == NULL);
+    s = s ? s : ecrec_score_arrow(w->ranker, w->ranking, b, NULL, &names, &scores, &w->err);
+    if (scores.release != NULL)
+        scores.release(&scores);
+    if (names.release != NULL)
+        names.release(&names);
+    ecrec_batch_release(b);
+    return s;
+}
+
 int32_t batch_of_kinds(world *w)
 {
     static const char text[] = "{\"fields\":[{\"name\":\"t\",\"kind\":\"time\"},{\"name\":\"u\",\"kind\":\"user\"},{\"name\":\"i\",\"kind\":\"image\",\"dimension\":2}],"

@@ -1,0 +1,148 @@
+/* What a batch's values must be, and the rows where they are not. */
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/format.h"
+#include "rank/batch.h"
+
+#define LEAST_TIME (-62135596800000000)  /* 0001-01-01T00:00Z in microseconds */
+#define MOST_TIME 253402300799999999     /* the end of 9999 */
+
+const char *row_column_name(uint32_t which)
+{
+    static const char *const names[] = { "weight", "position", "propensity", "event", "group" };
+    return which < ROW_COLUMNS ? names[which] : NULL;
+}
+
+void batch_forget_bad(ecrec_batch *b)
+{
+    memory_release(b->m, b->bad, b->bad_rows);
+    memory_release(b->m, b->bad_list, b->bad_room * sizeof *b->bad_list);
+    buffer_release(&b->bad_text);
+    buffer_init(&b->bad_text, b->m);
+    b->bad = NULL;
+    b->bad_list = NULL;
+    b->bad_rows = b->bad_count = b->bad_room = 0;
+}
+
+static int32_t note(ecrec_batch *b, size_t row, const char *text, size_t length)
+{
+    if (b->bad == NULL) {
+        if ((b->bad = memory_zero(b->m, b->rows)) == NULL)
+            return ECREC_ERR_NOMEM;
+        b->bad_rows = b->rows;
+    }
+    if (b->bad[row])
+        return ECREC_OK; /* its first fault is told */
+    if (b->bad_count == b->bad_room) {
+        const size_t room = b->bad_room != 0 ? 2 * b->bad_room : 8;
+        bad_row *more = memory_grow(b->m, b->bad_list, b->bad_room * sizeof *more, memory_product(room, sizeof *more));
+        if (more == NULL)
+            return ECREC_ERR_NOMEM;
+        b->bad_list = more;
+        b->bad_room = room;
+    }
+    const size_t at = b->bad_text.length;
+    if (buffer_append(&b->bad_text, text, length + 1) != ECREC_OK)
+        return ECREC_ERR_NOMEM;
+    b->bad_list[b->bad_count++] = (bad_row){ row, at };
+    b->bad[row] = 1;
+    return ECREC_OK;
+}
+
+int32_t batch_bad(ecrec_batch *b, ecrec_error *err, size_t row, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+    va_start(arguments, format);
+    const size_t n = format_text_v(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (!b->skip_bad)
+        return error_row(err, ECREC_ERR_INVALID, row, "%s", text);
+    return note(b, row, text, n) == ECREC_OK ? ECREC_OK : error_nomem(err, "the rows to skip", b->rows);
+}
+
+static int there(const uint8_t *valid, size_t row)
+{
+    return valid == NULL || valid[row] != 0;
+}
+
+int32_t batch_check_numbers(ecrec_batch *b, const char *name, const double *values, const uint8_t *valid, ecrec_error *err)
+{
+    int32_t status = ECREC_OK;
+    for (size_t i = 0; i < b->rows && status == ECREC_OK; i++)
+        if (there(valid, i) && !isfinite(values[i]))
+            status = batch_bad(b, err, i, "row %zu, field \"%s\": %g is not a number", i, name, values[i]);
+    return status;
+}
+
+int32_t batch_check_times(ecrec_batch *b, const char *name, const int64_t *microseconds, const uint8_t *valid, ecrec_error *err)
+{
+    int32_t status = ECREC_OK;
+    for (size_t i = 0; i < b->rows && status == ECREC_OK; i++)
+        if (there(valid, i) && (microseconds[i] < LEAST_TIME || microseconds[i] > MOST_TIME))
+            status = batch_bad(b, err, i, "row %zu, field \"%s\": %lld microseconds since 1970 are not in the years 1 .. 9999", i, name, (long long)microseconds[i]);
+    return status;
+}
+
+int32_t batch_check_vectors(ecrec_batch *b, const char *name, const float *vectors, size_t dimension, size_t stride, const uint8_t *valid, ecrec_error *err)
+{
+    int32_t status = ECREC_OK;
+    for (size_t i = 0; i < b->rows && status == ECREC_OK; i++)
+        for (size_t j = 0; j < dimension && there(valid, i) && status == ECREC_OK; j++)
+            if (!isfinite(vectors[i * stride + j]))
+                status = batch_bad(b, err, i, "row %zu, field \"%s\": value %zu of the vector, %g, is not a number", i, name, j, (double)vectors[i * stride + j]);
+    return status;
+}
+
+int32_t batch_check_labels(ecrec_batch *b, const schema_label *l, const float *values, const uint8_t *valid, ecrec_error *err)
+{
+    int32_t status = ECREC_OK;
+    for (size_t i = 0; i < b->rows && status == ECREC_OK; i++) {
+        if (!there(valid, i))
+            continue;
+        if (l->kind == ECREC_LABEL_BINARY && values[i] != 0.0f && values[i] != 1.0f)
+            status = batch_bad(b, err, i, "row %zu, label \"%s\": %g is neither 0 nor 1", i, l->name, (double)values[i]);
+        else if (!isfinite(values[i]))
+            status = batch_bad(b, err, i, "row %zu, label \"%s\": %g is not a number", i, l->name, (double)values[i]);
+        else if (l->classes != 0 && !(values[i] >= 0 && values[i] < (float)l->classes && values[i] == floorf(values[i])))
+            status = batch_bad(b, err, i, "row %zu, label \"%s\": %g is no class (0 .. %u)", i, l->name, (double)values[i], l->classes - 1);
+    }
+    return status;
+}
+
+int32_t batch_check_row_floats(ecrec_batch *b, uint32_t which, const float *values, const uint8_t *valid, ecrec_error *err)
+{
+    int32_t status = ECREC_OK;
+    for (size_t i = 0; i < b->rows && status == ECREC_OK; i++) {
+        if (!there(valid, i))
+            continue;
+        if (which == ROW_WEIGHT && !(values[i] >= 0 && isfinite(values[i])))
+            status = batch_bad(b, err, i, "row %zu: the weight %g is not a finite number >= 0", i, (double)values[i]);
+        else if (which == ROW_PROPENSITY && !(values[i] > 0 && values[i] <= 1))
+            status = batch_bad(b, err, i, "row %zu: the propensity %g is no probability above 0", i, (double)values[i]);
+    }
+    return status;
+}
+
+int32_t batch_check_positions(ecrec_batch *b, const uint32_t *positions, const uint8_t *valid, ecrec_error *err)
+{
+    int32_t status = ECREC_OK;
+    for (size_t i = 0; i < b->rows && status == ECREC_OK; i++)
+        if (there(valid, i) && positions[i] == 0)
+            status = batch_bad(b, err, i, "row %zu: the position is 0; positions count from 1", i);
+    return status;
+}
+
+int32_t batch_check(const ecrec_batch *b, const ecrec_schema *s, ecrec_error *err)
+{
+    if (b->schema->fingerprint != s->fingerprint)
+        return error_set(err, ECREC_ERR_MISMATCH, "the batch was made for another schema than the model's");
+    for (uint32_t f = 0; f < s->field_count; f++)
+        for (size_t i = 0; s->fields[f].required && i < b->rows; i++)
+            if (!column_has(&b->columns[f], i))
+                return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the required field \"%s\" is missing", i, s->fields[f].name);
+    return ECREC_OK;
+}
