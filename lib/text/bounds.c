@@ -149,6 +149,11 @@ static void after(const tokenizer *t, stage *s, const image_op *op)
     case OP_CHARSMAP:
         charsmap_op(t, s, op);
         break;
+    case OP_SENTENCEPIECE:
+        if (op->text_length != 0)
+            charsmap_op(t, s, op);
+        add(s, s->characters + 1, 2, 1, 0); /* every one a blank, and the mark in front */
+        break;
     case OP_BYTES:
         s->characters = bytes_of(s);
         s->valid = most(2 * s->characters);

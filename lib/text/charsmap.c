@@ -30,29 +30,42 @@ static size_t offset_of(uint32_t u)
     return (size_t)(u >> 10) << ((u & 512) >> 6);
 }
 
-int charsmap_find(const charsmap *map, const unsigned char *text, size_t length, const unsigned char **to, size_t *to_length)
+/* The length of the first key, or of the last one. */
+static size_t find(const charsmap *map, const unsigned char *text, size_t length, int longest, const unsigned char **to, size_t *to_length)
 {
-    size_t at = offset_of(unit(map, 0));
+    size_t at = offset_of(unit(map, 0)), found = 0;
     for (size_t i = 0; i < length && text[i] != 0; i++) {
         at ^= text[i];
         if (at >= map->unit_count)
-            return 0;
+            break;
         const uint32_t u = unit(map, at);
         if ((u & 0x800000FFu) != text[i])
-            return 0;
+            break;
         at ^= offset_of(u);
         if (at >= map->unit_count)
-            return 0;
+            break;
         if (u & 256) {
             const size_t begin = unit(map, at) & 0x7FFFFFFFu;
             if (begin >= map->text_length)
-                return 0;
+                break;
             *to = map->texts + begin;
             *to_length = strlen((const char *)*to); /* the last text ends in a NUL */
-            return 1;
+            found = i + 1;
+            if (!longest)
+                break;
         }
     }
-    return 0;
+    return found;
+}
+
+int charsmap_find(const charsmap *map, const unsigned char *text, size_t length, const unsigned char **to, size_t *to_length)
+{
+    return find(map, text, length, 0, to, to_length) != 0;
+}
+
+size_t charsmap_longest(const charsmap *map, const unsigned char *text, size_t length, const unsigned char **to, size_t *to_length)
+{
+    return find(map, text, length, 1, to, to_length);
 }
 
 /* A walk over all keys of at most KEY_BYTES, which is what clusters and characters have. */

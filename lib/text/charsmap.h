@@ -14,6 +14,8 @@ typedef struct charsmap {
 int charsmap_open(charsmap *map, const unsigned char *bytes, size_t length); /* 0: it is none */
 /* What the shortest key that text begins with stands for; 0: no key does. */
 int charsmap_find(const charsmap *map, const unsigned char *text, size_t length, const unsigned char **to, size_t *to_length);
+/* The same of the longest key; returns its length. */
+size_t charsmap_longest(const charsmap *map, const unsigned char *text, size_t length, const unsigned char **to, size_t *to_length);
 
 /* By how much at most a text grows, in quarters: bytes and characters of what a key stands for, and blanks in it, to bytes of the key, where
  * U+FFFD counts as the one byte that it may stand for. */

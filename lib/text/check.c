@@ -107,10 +107,10 @@ static int32_t check_template(const tokenizer *t, int part, int pair, ecrec_erro
 static int is_op_of(int part, uint32_t kind)
 {
     if (part == PART_NORMALIZER)
-        return kind >= OP_BERT && kind <= OP_BYTES;
+        return (kind >= OP_BERT && kind <= OP_BYTES) || kind == OP_SENTENCEPIECE;
     if (part == PART_PRE_TOKENIZER)
         return kind >= OP_BYTES && kind <= OP_SPLIT_PATTERN;
-    return (kind >= OP_DECODE_BYTES && kind < OP_KINDS) || kind == OP_REPLACE || kind == OP_REPLACE_PATTERN;
+    return (kind >= OP_DECODE_BYTES && kind < OP_SENTENCEPIECE) || kind == OP_REPLACE || kind == OP_REPLACE_PATTERN;
 }
 
 static int op_is_good(const tokenizer *t, int part, const image_op *op)
@@ -123,6 +123,8 @@ static int op_is_good(const tokenizer *t, int part, const image_op *op)
         return op->flags <= 15;
     case OP_CHARSMAP:
         return charsmap_open(&map, (const unsigned char *)image_part(t, PART_DATA) + op->text, op->text_length);
+    case OP_SENTENCEPIECE:
+        return op->text_length == 0 || charsmap_open(&map, (const unsigned char *)image_part(t, PART_DATA) + op->text, op->text_length);
     case OP_REPLACE_PATTERN: /* a match of nothing would be replaced for ever */
         return op->pattern < image_count(t, PART_PATTERNS, sizeof(image_pattern)) &&
                !(((const image_pattern *)image_part(t, PART_PATTERNS))[op->pattern].more & PATTERN_EMPTY);

@@ -20,7 +20,7 @@ static int32_t object_vocab(draft *d, const json *vocab)
         uint64_t id = 0;
         if (!json_u64(v, &id) || id >= MOST_PIECES)
             return error_at(d->err, ECREC_ERR_FORMAT, v->position, "%s: the piece \"%s\" has no id below %d", d->name, v->key, MOST_PIECES);
-        d->pieces[d->piece_count++] = (piece){ v->key, v->key_length, (uint32_t)id, 0 };
+        d->pieces[d->piece_count++] = (piece){ v->key, v->key_length, (uint32_t)id, 0, 0 };
     }
     return draft_index(d);
 }
@@ -37,7 +37,7 @@ static int32_t array_vocab(draft *d, const json *vocab)
         const json *text = json_is(v, JSON_ARRAY) ? v->first : NULL, *score = text != NULL ? text->next : NULL;
         if (!json_is(text, JSON_STRING) || !json_is(score, JSON_NUMBER) || !(score->number - score->number == 0))
             return error_at(d->err, ECREC_ERR_FORMAT, v->position, "%s: model.vocab: entry %u is not [piece, score]", d->name, id);
-        d->pieces[d->piece_count++] = (piece){ text->text, text->length, id++, score->number };
+        d->pieces[d->piece_count++] = (piece){ text->text, text->length, id++, score->number, 0 };
     }
     return draft_index(d);
 }

@@ -47,7 +47,7 @@ static int32_t lines_vocab(draft *d, const char *text, size_t length)
         return status;
     for (size_t line = 0; line < lines; line++) {
         const text_span own = next_line(text, length, &at);
-        d->pieces[d->piece_count++] = (piece){ own.text, (uint32_t)(own.length < UINT32_MAX ? own.length : UINT32_MAX), (uint32_t)line, 0 };
+        d->pieces[d->piece_count++] = (piece){ own.text, (uint32_t)(own.length < UINT32_MAX ? own.length : UINT32_MAX), (uint32_t)line, 0, 0 };
     }
     int32_t indexed = draft_index(d);
     for (size_t i = 0; i < d->piece_count && indexed == ECREC_OK; i++)
@@ -135,7 +135,7 @@ static int32_t json_vocab(draft *d, const char *text, size_t length)
         uint64_t id = 0;
         if (!json_u64(v, &id) || id >= MOST_PIECES)
             return error_at(d->err, ECREC_ERR_FORMAT, v->position, "%s: the piece \"%s\" has no id below %d", d->name, v->key, MOST_PIECES);
-        d->pieces[d->piece_count++] = (piece){ v->key, v->key_length, (uint32_t)id, 0 };
+        d->pieces[d->piece_count++] = (piece){ v->key, v->key_length, (uint32_t)id, 0, 0 };
     }
     return draft_index(d);
 }

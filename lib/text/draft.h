@@ -8,7 +8,7 @@
 
 enum { MOST_PIECES = 1 << 24, MOST_PIECE_BYTES = 1 << 16, MOST_TEMPLATE = 64, MOST_OPERATIONS = 64 };
 
-typedef struct piece { const char *text; uint32_t length, id; double score; } piece;
+typedef struct piece { const char *text; uint32_t length, id; double score; int hidden; /* no text is it */ } piece;
 typedef struct added_piece { const char *text; uint32_t length, id, flags; } added_piece;
 typedef struct text_span { const char *text; size_t length; } text_span;
 typedef struct merge_pair { text_span left, right; } merge_pair;
@@ -28,6 +28,8 @@ typedef struct draft {
     size_t added_count, added_capacity;
     merge_pair *merges;
     size_t merge_count;
+    uint32_t *ranks; /* of merges; NULL: their order */
+    double least_score; /* what an unknown piece is worse than; 0: the least of all */
     uint32_t *index; /* open addressing: pieces by text */
     size_t index_size;
     image_slot slots[2][MOST_TEMPLATE];

@@ -120,7 +120,7 @@ static int key_of(draft *d, const piece *p, int g, trie_key *out)
 {
     const size_t prefix = g & 1 ? strlen(d->prefix) : 0, suffix = g & 2 ? strlen(d->suffix) : 0;
     const int whole = d->settings.model != MODEL_BPE || (g == 0 && (d->settings.flags & TOKENIZER_IGNORE_MERGES));
-    if (p->length <= prefix + suffix || memcmp(p->text, d->prefix, prefix) != 0 || memcmp(p->text + p->length - suffix, d->suffix, suffix) != 0)
+    if (p->hidden || p->length <= prefix + suffix || memcmp(p->text, d->prefix, prefix) != 0 || memcmp(p->text + p->length - suffix, d->suffix, suffix) != 0)
         return 0;
     if (d->settings.flags & TOKENIZER_RAW_BYTES)
         return whole ? raw_bytes(d, p, out) : 0;
@@ -222,7 +222,7 @@ static int32_t write_added(writer *w)
         }
         for (size_t i = 0; i < d->added_count; i++) {
             const int normalized = (d->added[i].flags & ADDED_NORMALIZED) != 0;
-            if (normalized != g || (g == 1 && w->normalized == NULL))
+            if ((d->added[i].flags & ADDED_UNSEEN) || normalized != g || (g == 1 && w->normalized == NULL))
                 continue;
             const text_span text = spelling(w, i);
             if (text.length != 0)
@@ -255,6 +255,8 @@ static int32_t write_scores(writer *w)
             memcpy(w->image->data + w->offset[PART_SCORES] + (size_t)d->pieces[i].id * sizeof score, &score, sizeof score);
             least = i == 0 || score < least ? score : least;
         }
+        if (d->least_score != 0)
+            least = d->least_score;
         d->settings.unknown_score = least - 10.0; /* SentencePiece's kUnkPenalty */
     }
     end_part(w, PART_SCORES);
@@ -287,7 +289,7 @@ static int32_t put_merges(draft *d, image_merge *table, size_t size)
         size_t slot = merge_slot(left, right) & (size - 1);
         while (table[slot].left != NO_ID && (table[slot].left != left || table[slot].right != right))
             slot = (slot + 1) & (size - 1);
-        table[slot] = (image_merge){ left, right, (uint32_t)i, id };
+        table[slot] = (image_merge){ left, right, d->ranks != NULL ? d->ranks[i] : (uint32_t)i, id };
     }
     return ECREC_OK;
 }
@@ -393,6 +395,7 @@ static int32_t write_parts(writer *w)
     uint32_t more = 0;
     for (size_t i = 0; i < d->patterns.length / sizeof *patterns; i++)
         more |= patterns[i].more;
+    more |= d->op_count[0] != 0 && d->ops[0][0].kind == OP_SENTENCEPIECE;
     const uint32_t header[4] = { IMAGE_MAGIC, more != 0 ? IMAGE_VERSION_MORE : IMAGE_VERSION, PART_COUNT, 0 };
     memcpy(w->image->data, header, sizeof header);
     for (int i = 0; i < PART_COUNT; i++) {
@@ -414,6 +417,10 @@ static int32_t normalize_added(writer *w, text_span *out)
     for (size_t i = 0; i < d->added_count && status == ECREC_OK; i++) {
         if (!(d->added[i].flags & ADDED_NORMALIZED))
             continue;
+        if (d->op_count[0] != 0 && d->ops[0][0].kind == OP_SENTENCEPIECE) { /* which leaves them alone */
+            out[i] = (text_span){ d->added[i].text, d->added[i].length };
+            continue;
+        }
         if (!normalize_load(work, NULL, 0, (const unsigned char *)d->added[i].text, 0, d->added[i].length) || !normalize_run(&t, work)) {
             status = error_nomem(d->err, "an added token", d->added[i].length);
             break;

@@ -10,7 +10,7 @@
 #include "text/tokenizer.h"
 
 #define IMAGE_MAGIC 0x4B544345u /* "ECTK" */
-#define IMAGE_VERSION 2u     /* what is written where no pattern has `more`; those before 3 have none */
+#define IMAGE_VERSION 2u     /* what is written where no pattern has `more` and no step is SentencePiece's own; those before 3 know neither */
 #define IMAGE_VERSION_MORE 3u
 #define IMAGE_HEADER 16u
 
@@ -47,7 +47,9 @@ enum { /* image_settings.flags */
     TOKENIZER_TRIM_PREFIX = 64,    /* ... but the one that the pre-tokenizer put in front */
     TOKENIZER_CUT_LEFT = 128,      /* truncation removes from the front */
     TOKENIZER_DECODER = 256,       /* there is one; without, pieces are joined by blanks */
-    TOKENIZER_FLAGS = 511
+    TOKENIZER_WHOLE = 512, /* Unigram as SentencePiece's package: unigram_whole.c; added tokens of the normalised text are pieces as others, only
+                                     * OP_SENTENCEPIECE asks for them */
+    TOKENIZER_FLAGS = 1023
 };
 enum { CUT_LONGEST, CUT_FIRST, CUT_SECOND };
 
@@ -77,6 +79,7 @@ typedef struct trie_unit { uint32_t base, check, id; } trie_unit;
 #define NO_ID UINT32_MAX
 
 enum { ADDED_SPECIAL = 1, ADDED_LSTRIP = 2, ADDED_RSTRIP = 4, ADDED_SINGLE_WORD = 8, ADDED_NORMALIZED = 16,
+       ADDED_UNSEEN = 64 /* never found in a text */,
        ADDED_SHOWN = 32 /* decoding without special tokens shows it all the same: its normalised spelling is no special token's */ };
 typedef struct image_added { uint32_t id, flags; } image_added;
 
@@ -102,8 +105,10 @@ enum { /* image_op.kind; text and other are stretches of PART_DATA */
     OP_DECODE_BYTES, OP_DECODE_WORDPIECE /* text: prefix, flags 1: clean up */, OP_DECODE_METASPACE /* value, flags 1: drop the first */,
     OP_DECODE_BPE /* text: suffix */, OP_DECODE_FALLBACK, OP_DECODE_FUSE, OP_DECODE_STRIP /* value: character, flags: left | right << 16 */,
     OP_DECODE_CTC,     /* text: padding, other: delimiter, flags 1: clean up */
+    OP_SENTENCEPIECE,  /* normalizer; text: a character map, or nothing; flags SENTENCEPIECE_* */
     OP_KINDS
 };
+enum { SENTENCEPIECE_PREFIX = 1, SENTENCEPIECE_COLLAPSE = 2, SENTENCEPIECE_ESCAPE = 4, SENTENCEPIECE_SUFFIX = 8 /* the mark of PREFIX stands behind */ };
 enum { BEHAVE_REMOVED, BEHAVE_ISOLATED, BEHAVE_MERGED_PREVIOUS, BEHAVE_MERGED_NEXT, BEHAVE_CONTIGUOUS, BEHAVIOURS };
 enum { METASPACE_ALWAYS = 1, METASPACE_FIRST = 2, METASPACE_SPLIT = 4 };
 typedef struct image_op { uint32_t kind, flags, value, pattern, text, text_length, other, other_length; } image_op;

@@ -90,7 +90,7 @@ static int uncached(const tokenizer *t, const unsigned char *word, size_t length
     case MODEL_BPE:
         return bpe_word(t, word, length, o);
     case MODEL_UNIGRAM:
-        return unigram_word(t, word, length, o);
+        return image_of(t)->flags & TOKENIZER_WHOLE ? unigram_whole(t, word, length, o) : unigram_word(t, word, length, o);
     case MODEL_WORDLEVEL: {
         const uint32_t id = trie_find(image_part(t, PART_TRIE), image_of(t)->roots[0], word, length);
         word_put(o, id != NO_ID ? id : image_of(t)->unknown, 0, length);

@@ -20,6 +20,7 @@ void word_put(word_output *o, uint32_t id, size_t at, size_t length);
 
 int bpe_word(const tokenizer *t, const unsigned char *word, size_t length, word_output *o);
 int unigram_word(const tokenizer *t, const unsigned char *word, size_t length, word_output *o);
+int unigram_whole(const tokenizer *t, const unsigned char *text, size_t length, word_output *o); /* TOKENIZER_WHOLE */
 void greedy_word(const tokenizer *t, const unsigned char *word, size_t length, word_output *o); /* WordPiece */
 
 #endif

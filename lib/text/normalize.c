@@ -4,6 +4,7 @@
 #include <utf8proc.h>
 
 #include "text/pattern.h"
+#include "text/normalize_sentencepiece.h"
 #include "text/precompiled.h"
 #include "text/rewrite.h"
 #include "text/unicode.h"
@@ -397,6 +398,8 @@ static int run_op(const tokenizer *t, token_work *w, const image_op *op)
         return replace(t, w, op);
     case OP_PREPEND:
         return prepend(t, w, op);
+    case OP_SENTENCEPIECE:
+        return normalize_sentencepiece(t, w, op);
     case OP_CHARSMAP:
         return precompiled_run(t, w, op);
     default: /* OP_BYTES: what else there is was refused when the image was opened */

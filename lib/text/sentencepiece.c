@@ -1,4 +1,5 @@
-/* A SentencePiece model (sentencepiece_model.proto) as transformers turns it into a fast tokenizer. */
+/* A SentencePiece model (sentencepiece_model.proto): plain, as the package itself runs it; of a known architecture, as transformers turns it
+ * into a fast tokenizer. */
 #include <string.h>
 
 #include "base/error.h"
@@ -20,7 +21,7 @@ typedef struct model {
     spiece *pieces;
     size_t count;
     uint32_t kind;
-    int fallback, dummy_prefix;
+    int fallback, dummy_prefix, collapse, escape, suffix;
     const unsigned char *charsmap;
     size_t charsmap_length;
 } model;
@@ -55,6 +56,8 @@ static int read_trainer(const proto_field *message, model *m)
     while (proto_next(&p, &f)) {
         if (f.id == 3 && f.kind == 0)
             m->kind = (uint32_t)(f.number < 100 ? f.number : 100);
+        else if (f.id == 24 && f.kind == 0)
+            m->suffix = f.number != 0;
         else if (f.id == 35 && f.kind == 0)
             m->fallback = f.number != 0;
     }
@@ -71,6 +74,10 @@ static int read_normalizer(const proto_field *message, model *m)
             m->charsmap_length = f.length;
         } else if (f.id == 3 && f.kind == 0) {
             m->dummy_prefix = f.number != 0;
+        } else if (f.id == 4 && f.kind == 0) {
+            m->collapse = f.number != 0;
+        } else if (f.id == 5 && f.kind == 0) {
+            m->escape = f.number != 0;
         }
     }
     return !p.failed;
@@ -124,7 +131,7 @@ static int32_t read_model(model *m, const char *bytes, size_t length)
 
 static void put(draft *d, const char *text, size_t length, double score)
 {
-    d->pieces[d->piece_count] = (piece){ text, (uint32_t)length, (uint32_t)d->piece_count, score };
+    d->pieces[d->piece_count] = (piece){ text, (uint32_t)length, (uint32_t)d->piece_count, score, 0 };
     d->piece_count++;
 }
 
@@ -184,6 +191,38 @@ static int32_t vocabulary(model *m, const sentencepiece_settings *s)
     return status == ECREC_OK ? draft_index(d) : status;
 }
 
+/* The package's own (0.2.3): only normal pieces, user defined symbols and (BPE) unused ones are found in a text. To a segmentation a
+ * symbol is worth a tenth for each byte after its first, which is more than any piece. */
+static int32_t plain_vocabulary(model *m)
+{
+    draft *d = m->d;
+    double least = 0;
+    int any = 0;
+    int32_t status = draft_pieces(d, m->count + 8);
+    for (size_t i = 0; i < m->count; i++) {
+        const spiece *p = &m->pieces[i];
+        if (p->type != TYPE_NORMAL)
+            continue;
+        least = !any || p->score < least ? p->score : least;
+        any = 1;
+    }
+    d->least_score = least;
+    d->settings.unknown = NO_ID;
+    for (size_t i = 0; i < m->count && status == ECREC_OK; i++) {
+        const spiece *p = &m->pieces[i];
+        const int symbol = p->type == TYPE_USER && p->length != 0, found = symbol || p->type == TYPE_NORMAL || (p->type == TYPE_UNUSED && m->kind == KIND_BPE);
+        put(d, p->text, p->length, symbol ? (double)(0.1f * (float)(p->length - 1)) : p->score);
+        d->pieces[i].hidden = !found;
+        if (p->type == TYPE_UNKNOWN && d->settings.unknown == NO_ID)
+            d->settings.unknown = (uint32_t)i;
+        if (p->length != 0 && (symbol || p->type == TYPE_CONTROL || p->type == TYPE_UNKNOWN))
+            status = draft_add(d, p->text, p->length, (uint32_t)i, symbol ? ADDED_NORMALIZED : ADDED_SPECIAL | ADDED_UNSEEN);
+    }
+    if (status == ECREC_OK && d->settings.unknown == NO_ID)
+        return error_set(d->err, ECREC_ERR_UNSUPPORTED, "%s: it has no piece for what is unknown", d->name);
+    return status == ECREC_OK ? draft_index(d) : status;
+}
+
 /* ---- BPE: the merges are not in the file, every split of a piece into two pieces is one ---- */
 
 typedef struct candidate { merge_pair pair; double score; uint32_t left, right, order, left_length, right_length; } candidate;
@@ -231,13 +270,14 @@ static int32_t add_candidates(draft *d, const piece *p, buffer *list)
     return ECREC_OK;
 }
 
-static int32_t find_merges(draft *d)
+/* equal 1: merges of one score have one rank, so that the leftmost goes first. */
+static int32_t find_merges(draft *d, int equal)
 {
     buffer list;
     buffer_init(&list, d->m);
     int32_t status = ECREC_OK;
     for (size_t i = 0; i < d->piece_count && status == ECREC_OK; i++)
-        status = add_candidates(d, &d->pieces[i], &list);
+        status = d->pieces[i].hidden ? ECREC_OK : add_candidates(d, &d->pieces[i], &list);
     const size_t n = list.length / sizeof(candidate);
     candidate *all = (candidate *)(void *)list.data;
     for (size_t i = 0; i < n; i++)
@@ -250,21 +290,17 @@ static int32_t find_merges(draft *d)
             d->merges[i] = all[i].pair;
         d->merge_count = n;
     }
+    if (status == ECREC_OK && equal && (d->ranks = arena_allocate(&d->a, n * sizeof *d->ranks + 1)) == NULL)
+        status = error_nomem(d->err, "the merges", n * sizeof *d->ranks);
+    for (size_t i = 0; status == ECREC_OK && equal && i < n; i++)
+        d->ranks[i] = i != 0 && all[i].score == all[i - 1].score ? d->ranks[i - 1] : (uint32_t)i;
     buffer_release(&list);
     return status;
 }
 
 /* ---- steps ---- */
 
-static int32_t replace_blanks(draft *d, int which, const char *pattern, const char *by)
-{
-    image_op op = { .kind = OP_REPLACE_PATTERN };
-    int32_t status = draft_text(d, by, strlen(by), &op.other, &op.other_length);
-    if (status == ECREC_OK)
-        status = draft_pattern(d, d->name, pattern, strlen(pattern), 0, &op.pattern);
-    return status == ECREC_OK ? draft_op(d, which, op) : status;
-}
-
+/* As the published files of T5, XLM-RoBERTa and CamemBERT have it. */
 static int32_t usual_steps(model *m)
 {
     draft *d = m->d;
@@ -273,9 +309,7 @@ static int32_t usual_steps(model *m)
     if (m->charsmap_length != 0 && (status = draft_text(d, (const char *)m->charsmap, m->charsmap_length, &map.text, &map.text_length)) == ECREC_OK)
         status = draft_charsmap(d, map);
     if (status == ECREC_OK)
-        status = draft_op(d, 0, (image_op){ .kind = OP_STRIP, .flags = 2 });
-    if (status == ECREC_OK)
-        status = replace_blanks(d, 0, " {2,}", mark);
+        status = draft_op(d, 1, (image_op){ .kind = OP_SPACE_SPLIT });
     if (status == ECREC_OK)
         status = draft_op(d, 1, (image_op){ .kind = OP_METASPACE, .value = 0x2581, .flags = (m->dummy_prefix ? METASPACE_ALWAYS : 0u) | METASPACE_SPLIT });
     return status == ECREC_OK ? draft_op(d, 2, (image_op){ .kind = OP_DECODE_METASPACE, .value = 0x2581, .flags = m->dummy_prefix != 0 }) : status;
@@ -296,6 +330,41 @@ static int32_t llama_steps(model *m)
         (status = draft_op(d, 2, (image_op){ .kind = OP_DECODE_FUSE })) != ECREC_OK)
         return status;
     return draft_op(d, 2, (image_op){ .kind = OP_DECODE_STRIP, .value = ' ', .flags = 1 });
+}
+
+/* May a text be cut in front of every mark? Where a mark begins every piece that it is in, and is one itself. */
+static int marks_begin(const model *m)
+{
+    const draft *d = m->d;
+    int alone = 0;
+    for (size_t i = 0; i < d->piece_count; i++) {
+        const piece *p = &d->pieces[i];
+        if (p->hidden)
+            continue;
+        alone |= p->length == 3 && memcmp(p->text, mark, 3) == 0;
+        for (size_t k = 1; k + 3 <= p->length; k++)
+            if (memcmp(p->text + k, mark, 3) == 0)
+                return 0;
+    }
+    return alone && m->escape && !m->suffix;
+}
+
+static int32_t plain_steps(model *m)
+{
+    draft *d = m->d;
+    image_op op = { .kind = OP_SENTENCEPIECE, .flags = (m->dummy_prefix ? SENTENCEPIECE_PREFIX : 0u) | (m->collapse ? SENTENCEPIECE_COLLAPSE : 0u) |
+                                                       (m->escape ? SENTENCEPIECE_ESCAPE : 0u) | (m->suffix ? SENTENCEPIECE_SUFFIX : 0u) };
+    image_op split = { .kind = OP_SPLIT, .value = BEHAVE_MERGED_NEXT };
+    int32_t status = ECREC_OK;
+    if (m->charsmap_length != 0)
+        status = draft_text(d, (const char *)m->charsmap, m->charsmap_length, &op.text, &op.text_length);
+    if (status == ECREC_OK)
+        status = draft_op(d, 0, op);
+    if (status == ECREC_OK && m->kind == KIND_BPE && marks_begin(m) && (status = draft_text(d, mark, 3, &split.text, &split.text_length)) == ECREC_OK)
+        status = draft_op(d, 1, split);
+    if (status == ECREC_OK && m->fallback)
+        status = draft_op(d, 2, (image_op){ .kind = OP_DECODE_FALLBACK });
+    return status == ECREC_OK ? draft_op(d, 2, (image_op){ .kind = OP_DECODE_METASPACE, .value = 0x2581, .flags = m->dummy_prefix || m->collapse }) : status;
 }
 
 /* A </s> and A </s> B </s>; <s> A; <s> A </s> as RoBERTa. */
@@ -326,16 +395,18 @@ static int32_t special_tokens(draft *d, int family)
 static int32_t fill(model *m, const char *bytes, size_t length, const sentencepiece_settings *s)
 {
     draft *d = m->d;
+    const int plain = s->family == SENTENCEPIECE_PLAIN;
     int32_t status = read_model(m, bytes, length);
     if (status == ECREC_OK)
-        status = vocabulary(m, s);
+        status = plain ? plain_vocabulary(m) : vocabulary(m, s);
     if (status != ECREC_OK)
         return status;
     d->settings.model = m->kind == KIND_BPE ? MODEL_BPE : MODEL_UNIGRAM;
-    d->settings.flags = TOKENIZER_DECODER | (m->fallback ? TOKENIZER_BYTE_FALLBACK : 0u) | (m->kind == KIND_BPE ? TOKENIZER_FUSE_UNKNOWN : 0u);
-    if (m->kind == KIND_BPE && (status = find_merges(d)) != ECREC_OK)
+    d->settings.flags = TOKENIZER_DECODER | (m->fallback ? TOKENIZER_BYTE_FALLBACK : 0u) | (m->kind == KIND_BPE ? TOKENIZER_FUSE_UNKNOWN : 0u) |
+                        (plain && m->kind == KIND_UNIGRAM ? TOKENIZER_WHOLE : 0u);
+    if (m->kind == KIND_BPE && (status = find_merges(d, plain)) != ECREC_OK)
         return status;
-    status = s->family == SENTENCEPIECE_LLAMA ? llama_steps(m) : usual_steps(m);
+    status = plain ? plain_steps(m) : s->family == SENTENCEPIECE_LLAMA ? llama_steps(m) : usual_steps(m);
     return status == ECREC_OK ? special_tokens(d, s->family) : status;
 }
 
@@ -346,7 +417,7 @@ int32_t tokenizer_compile_sentencepiece(memory *m, const char *bytes, size_t len
     if (d == NULL)
         return error_nomem(err, "a tokenizer", sizeof *d);
     draft_open(d, m, "the SentencePiece model", err);
-    model own = { .d = d, .kind = KIND_UNIGRAM, .dummy_prefix = 1 };
+    model own = { .d = d, .kind = KIND_UNIGRAM, .dummy_prefix = 1, .collapse = 1, .escape = 1 };
     int32_t status = fill(&own, bytes, length, settings);
     if (status == ECREC_OK)
         status = draft_write(d, image);

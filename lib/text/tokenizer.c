@@ -120,7 +120,7 @@ static int run_normalized(const run *r)
     size_t done = 0, begin = 0, end = 0;
     uint32_t id = NO_ID;
     w->splits.count = w->more.count = 0;
-    while (added_next(&scan, &begin, &end, &id)) {
+    while (!(image_of(r->t)->flags & TOKENIZER_WHOLE) && added_next(&scan, &begin, &end, &id)) {
         if ((done < begin && !split_add(w, &w->splits, (uint32_t)done, (uint32_t)begin, NO_ID)) ||
             !split_add(w, &w->splits, (uint32_t)begin, (uint32_t)end, id))
             return 0;
