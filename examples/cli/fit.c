@@ -46,7 +46,7 @@ static int read_options(const arguments *a, const ecrec_schema *schema, ecrec_fi
         { "epochs", 10000, &epochs }, { "batch", 65536, &batch }, { "patience", 10000, &patience }, { "seed", 1e15, &seed }, { "holdout", 0.9, &o->holdout },
         { "rate", 100, &o->rate }, { "embedding-rate", 100, &o->embedding_rate }, { "network-rate", 100, &o->network_rate }, { "decay", 1e6, &o->decay },
         { "embedding-decay", 1e6, &o->embedding_decay }, { "network-decay", 1e6, &o->network_decay }, { "l1", 1e6, &o->l1 }, { "clip", 1e6, &o->clip },
-        { "dropout", 0.9, &o->dropout }, { "warmup", 0.9, &o->warmup } };
+        { "dropout", 0.9, &o->dropout }, { "modality-dropout", 0.9, &o->modality_dropout }, { "warmup", 0.9, &o->warmup } };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         const int code = argument_number(a, numbers[i].name, 0, 0, numbers[i].most, numbers[i].to);
         if (code != 0)

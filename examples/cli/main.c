@@ -63,7 +63,7 @@ static const command commands[] = {
       "ecrec fit RANKER.ecrec -i ROWS -o RANKER2.ecrec [--epochs N] [--batch ROWS] [--seed N] [--holdout SHARE]\n"
       "          [--holdout-by time|random|FIELD] [--patience EPOCHS] [--optimiser adagrad|ftrl|adam] [--rate ETA]\n"
       "          [--embedding-rate ETA] [--network-rate ETA] [--schedule constant|linear|cosine] [--warmup SHARE]\n"
-      "          [--decay LAMBDA] [--embedding-decay LAMBDA] [--network-decay LAMBDA] [--l1 L] [--dropout SHARE]\n"
+      "          [--decay LAMBDA] [--embedding-decay LAMBDA] [--network-decay LAMBDA] [--l1 L] [--dropout SHARE] [--modality-dropout SHARE]\n"
       "          [--clip NORM] [--class-weights W0,W1] [--checkpoint FILE] [--resume FILE] [--svg FILE] [--tensorboard DIR] [--json]\n"
       "  --holdout     rows that are not learned from: the last ones (time), any, all rows of some values of a category, user or\n"
       "                item FIELD, or those with the latest times of a time or number FIELD;\n"

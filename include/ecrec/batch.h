@@ -77,7 +77,8 @@ ECREC_API int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *na
 
 /* What a ranker has beyond the first order, which is always there: each part that is switched on adds to the logit.
  * In JSON: "network": {"pairs": "all" or [["a", "b"], ...], "width": 16, "fm": true or "weighted", "cross_layers": 3, "cross_rank": 32,
- * "hidden": [128, 64], "unmet": true, "attention": 16}. */
+ * "hidden": [128, 64], "unmet": true, "attention": 16, "gates": true,
+ * "towers": true}. */
 #define ECREC_MOST_HIDDEN 8
 typedef struct ecrec_network_options {
     uint32_t size;
@@ -91,9 +92,12 @@ typedef struct ecrec_network_options {
     uint32_t unmet;          /* 1: a weight for each category field and each pair of fields that counts when the value was never
                                 learned from (a new user, a user's first time with an item) */
     uint32_t attention;      /* hidden units of the target attention that each HISTORY field has, 1..256; 0: 16 */
+    uint32_t gates;          /* 1: the embedding of a vector (text, image) is brought to one size and weighed by a gate that looks at it */
+    uint32_t towers;         /* 1: cosines of the embeddings of vectors, texts, images and histories, of each two of the first 16 such fields,
+                                with a weight each; a pair with a missing side gives nothing */
     uint32_t reserved;
 } ecrec_network_options;
-#define ECREC_NETWORK_OPTIONS_INIT { (uint32_t)sizeof(ecrec_network_options), 0, 0, 0, 0, 0, 0, { 0 }, 0, 0, 0 }
+#define ECREC_NETWORK_OPTIONS_INIT { (uint32_t)sizeof(ecrec_network_options), 0, 0, 0, 0, 0, 0, { 0 }, 0, 0, 0, 0, 0 }
 ECREC_API void ecrec_network_options_init(ecrec_network_options *options);
 /* Switch parts on (once the last call counts). Errors: INVALID (which member). One thread. Since 0.1. */
 ECREC_API int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_options *options, ecrec_error *err);

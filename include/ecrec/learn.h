@@ -83,13 +83,15 @@ typedef struct ecrec_fit_options {
     double dropout;            /* share of the hidden units switched off in each step, 0 .. 0.9 */
     double warmup;             /* share of the steps over which the rates rise from 0, 0 .. 0.9 */
     const float *class_weights; /* NULL, or labels x 2: what rows with 0 and with 1 count (binary labels) */
-    uint64_t seed;             /* of the order of the rows and of dropout */
+    uint64_t seed;             /* of the order of the rows and of what is dropped */
     const char *checkpoint;    /* NULL, or a file that is written anew after each epoch */
     const char *resume;        /* NULL, or such a file: goes on behind its last epoch, to the same bits. Same model, batch and options */
     ecrec_progress_fn progress; /* rows done, of rows * epochs; not zero: CANCELLED, and the model is as before */
     void *progress_opaque;
+    double modality_dropout;   /* chance that a row's vector, text's vector or image is taken for missing in a step, each by itself, 0 .. 0.9: a
+                                  ranker that has learned so loses less where one is missing */
 } ecrec_fit_options;
-#define ECREC_FIT_OPTIONS_INIT { (uint32_t)sizeof(ecrec_fit_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL }
+#define ECREC_FIT_OPTIONS_INIT { (uint32_t)sizeof(ecrec_fit_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0 }
 ECREC_API void ecrec_fit_options_init(ecrec_fit_options *options);
 
 /* Learn from labelled rows over epochs, from the model's current state on: mini-batches in a seeded order, early stop on rows held

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "rank/towers.h"
+
 enum { TASK_OUT = 192, PANEL = 16 };
 
 size_t network_gradients_take(network_gradients *g, const network_plan *p, size_t rows, void *memory)
@@ -169,6 +171,8 @@ void network_backward(const network_plan *p, const network_packed *t, const floa
         backward_cross(p, t, flat, table, pass, g, first, n);
     if (p->hiddens != 0)
         backward_hidden(p, t, flat, table, pass, g, first, n, dropout);
+    for (size_t i = first; i < first + n && p->towers != 0; i++)
+        towers_backward(p, flat, table, pass, i, g->heads + i * p->heads, g->x0 + i * p->inputs);
     for (uint32_t a = 0; a < p->histories; a++)
         for (size_t i = first; i < first + n; i++)
             for (uint32_t h = 0; h < p->heads; h++)
@@ -211,7 +215,7 @@ uint32_t network_weight_tasks(const network_plan *p)
     static const network_gradients g;
     product list[MOST_PRODUCTS];
     const uint32_t n = list_products(p, &pass, &g, list);
-    uint32_t tasks = 1; /* fm_weights, attention_heads */
+    uint32_t tasks = 1; /* fm_weights, attention_heads, towers_weights */
     for (uint32_t i = 0; i < n; i++)
         tasks += tasks_of(list[i].layer);
     return tasks;
@@ -272,6 +276,8 @@ void network_weight_gradient(const network_plan *p, const kernels *table, const 
         if (p->fm == 2)
             fm_weights(p, table, pass, g, rows);
         attention_heads(p, table, pass, g, rows);
+        if (p->towers != 0)
+            towers_weights(p, table, pass, rows, g->heads, g->flat + p->tower_weights);
         return;
     }
     const dense_layer *l = list[i].layer;

@@ -62,7 +62,7 @@ static int32_t read_options(fitter *f)
         { ftrl ? 0 : o->decay * o->rate, 0, 0.999, "decay times rate" }, { o->decay, 0, 1e6, "decay" }, { o->embedding_decay, 0, 1e6, "embedding_decay" },
         { ftrl ? 0 : o->embedding_decay * o->embedding_rate, 0, 0.999, "embedding_decay times embedding_rate" },
         { o->network_decay * o->network_rate, 0, 0.999, "network_decay times network_rate" }, { o->l1, 0, 1e9, "l1" }, { o->clip, 0, 1e9, "clip" },
-        { o->dropout, 0, 0.9, "dropout" }, { o->warmup, 0, 0.9, "warmup" } };
+        { o->dropout, 0, 0.9, "dropout" }, { o->modality_dropout, 0, 0.9, "modality_dropout" }, { o->warmup, 0, 0.9, "warmup" } };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (!(ranges[i].value >= ranges[i].least && ranges[i].value <= ranges[i].most))
             return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: %s is %g; it must be %g .. %g", ranges[i].name, ranges[i].value, ranges[i].least,
@@ -198,7 +198,7 @@ static int32_t open_all(fitter *f)
     f->heads = f->state.now->heads;
     const trainer_options settings = { .rate = f->o.rate, .embedding_rate = f->o.embedding_rate, .network_rate = f->o.network_rate, .decay = f->o.decay,
                                        .embedding_decay = f->o.embedding_decay, .network_decay = f->o.network_decay, .l1 = f->o.l1, .clip = f->o.clip,
-                                       .start = SUM_START, .dropout = (float)f->o.dropout, .hashed = (int32_t)f->o.hashed_optimiser, .seed = f->o.seed };
+                                       .start = SUM_START, .dropout = (float)f->o.dropout, .modality_dropout = (float)f->o.modality_dropout, .hashed = (int32_t)f->o.hashed_optimiser, .seed = f->o.seed };
     if ((status = rows_open(&f->data, &c->source, f->state.now, c->batch, f->err)) == ECREC_OK && (status = split(f)) == ECREC_OK)
         status = trainer_create(c->source.context, &f->state, &settings, f->o.batch_rows, f->o.batch_rows, &f->trainer, f->err);
     if (status == ECREC_OK && f->saved.file == NULL)

@@ -205,7 +205,7 @@ static size_t walk_events(learn_rows *rows, const ranker *r)
     size_t n = 0;
     for (size_t row = 0; row < rows->rows; row++)
         for (uint32_t f = 0; f < r->fields; f++) {
-            const record rec = { rows->batch, row, NULL };
+            const record rec = { rows->batch, row, NULL, NULL };
             uint64_t first = 0;
             if (r->plan[f].history == NO_INDEX)
                 continue;

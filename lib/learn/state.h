@@ -54,7 +54,7 @@ int32_t rows_open(learn_rows *rows, const learn_source *source, const ranker *r,
 void rows_close(learn_rows *rows);
 static inline record rows_record(const learn_rows *rows, const ranker *r, size_t row)
 {
-    return (record){ rows->batch, row, r->slots != 0 ? rows->texts.pointers + row * r->slots : NULL };
+    return (record){ rows->batch, row, r->slots != 0 ? rows->texts.pointers + row * r->slots : NULL, NULL };
 }
 static inline const uint64_t *rows_categories(const learn_rows *rows, const ranker *r, size_t row)
 {

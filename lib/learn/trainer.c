@@ -9,6 +9,7 @@
 #include "learn/first_order.h"
 #include "learn/losses.h"
 #include "learn/optimiser.h"
+#include "rank/modality.h"
 
 enum { FLAT_TASK = 16384 };
 
@@ -172,7 +173,7 @@ static void score_rows(void *argument, uint32_t index)
         for (uint32_t h = 0; h < r->heads; h++)
             s->logits[i * r->heads + h] = record_logit(r, s->t->table, &rec, c, h, NULL, NULL);
         if (r->net.inputs != 0)
-            network_gather(r, s->t->table, &rec, c, NULL, room, pass->x0 + i * r->net.inputs);
+            network_gather(r, s->t->table, &rec, c, NULL, room, pass->x0 + i * r->net.inputs, pass->present + i * r->net.fields);
     }
     if (r->net.inputs == 0)
         return;
@@ -199,13 +200,21 @@ typedef struct mini_batch {
     const learn_rows *rows;
     const size_t *order;
     size_t first, n, offset; /* rows first .. first + n of the order; offset: the first one's number within the step */
-    network_dropout dropout;
+    network_dropout dropout, modalities;
     uint32_t first_task;
 } mini_batch;
 
 static size_t mini_row(const mini_batch *b, size_t i)
 {
     return b->order != NULL ? b->order[b->first + i] : b->first + i;
+}
+
+/* Row i as it is learned from: with the modalities that it has left. */
+static record mini_record(const mini_batch *b, const ranker *r, size_t i)
+{
+    record rec = rows_record(b->rows, r, mini_row(b, i));
+    rec.modalities = b->modalities.rate > 0 ? &b->modalities : NULL;
+    return rec;
 }
 
 static void forward_rows(void *argument, uint32_t index)
@@ -216,7 +225,8 @@ static void forward_rows(void *argument, uint32_t index)
     const size_t from = (size_t)(b->first_task + index) * NETWORK_ROWS, to = from + NETWORK_ROWS < b->n ? from + NETWORK_ROWS : b->n;
     const float *flat = tensor_floats(t->state->network);
     for (size_t i = from; i < to; i++) {
-        const record rec = rows_record(b->rows, r, mini_row(b, i));
+        const record rec = mini_record(b, r, i);
+        record_present(r, t->table, &rec, t->pass.present + i * r->net.fields);
         for (uint32_t f = 0; f < r->fields; f++) {
             const field_plan *p = &r->plan[f];
             float *x = t->pass.x0 + i * r->net.inputs + (size_t)p->embedded * r->net.width;
@@ -243,7 +253,7 @@ static void backward_rows(void *argument, uint32_t index)
     const size_t from = (size_t)(b->first_task + index) * NETWORK_ROWS, n = b->n - from < NETWORK_ROWS ? b->n - from : NETWORK_ROWS;
     network_backward(&r->net, t->transposed, tensor_floats(t->state->network), t->table, &t->pass, &t->gradients, from, n, b->dropout.rate);
     for (size_t i = from; i < from + n && r->histories != 0; i++) {
-        const record rec = rows_record(b->rows, r, mini_row(b, i));
+        const record rec = mini_record(b, r, i);
         for (uint32_t f = 0; f < r->fields; f++)
             if (r->plan[f].history != NO_INDEX)
                 attention_steps_backward(&t->attention, index, &t->embeddings, &rec, i, f, t->pass.x0 + i * r->net.inputs, t->gradients.x0 + i * r->net.inputs);
@@ -263,25 +273,22 @@ static void embed_gradient(const mini_batch *b, uint32_t field)
     const ranker *r = t->state->now;
     const field_plan *p = &r->plan[field];
     const uint32_t k = r->net.width, number = p->kind == ECREC_FIELD_NUMBER;
-    float *g = t->gradients.flat + p->embed, *u = g + (size_t)k * (number ? 1 : p->dims), *missing = u + k;
-    memset(g, 0, (number ? 3 : (size_t)p->dims + 2) * k * sizeof *g);
+    float *g = t->gradients.flat + p->embed, scratch[2 * MOST_WIDTH];
+    memset(g, 0, (number ? 3 * (size_t)k : modality_size(k, p->dims, r->net.gates)) * sizeof *g);
     for (size_t i = 0; i < b->n; i++) {
-        const record rec = rows_record(b->rows, r, mini_row(b, i));
+        const record rec = mini_record(b, r, i);
         const float *dx = t->gradients.x0 + i * r->net.inputs + (size_t)p->embedded * k;
+        const batch_column *c = &rec.batch->columns[field];
         float inverse = 0;
-        const float *v = number ? NULL : record_vector(r, t->table, field, &rec, &inverse);
-        const int there = number ? column_has(&rec.batch->columns[field], rec.row) : v != NULL;
-        float z = 0;
-        if (number && there)
-            z = (float)number_standard((const double *)t->state->statistics->data + (size_t)p->number * NUMBER_COLUMNS,
-                                       column_number(&rec.batch->columns[field], rec.row));
-        for (uint32_t j = 0; j < k; j++) {
-            (there ? u : missing)[j] += dx[j];
-            if (number && there)
-                g[j] += z * dx[j];
-            else if (there)
-                t->table->axpy_f32(p->dims, dx[j] * inverse, v, g + (size_t)j * p->dims);
+        if (!number) {
+            const float *v = record_vector(r, t->table, field, &rec, &inverse);
+            modality_backward(&r->net, p, t->table, tensor_floats(t->state->network), v, inverse, dx, scratch, g);
+            continue;
         }
+        const int there = column_has(c, rec.row);
+        const float z = there ? (float)number_standard((const double *)t->state->statistics->data + (size_t)p->number * NUMBER_COLUMNS, column_number(c, rec.row)) : 0;
+        t->table->axpy_f32(k, z, dx, g);
+        t->table->axpy_f32(k, 1, dx, there ? g + k : g + 2 * (size_t)k);
     }
 }
 
@@ -395,7 +402,7 @@ static void forward(mini_batch *b)
     if (r->net.inputs != 0)
         run_tasks(t, forward_rows, b, &b->first_task, b->n);
     for (size_t i = 0; i < b->n; i++) {
-        const record rec = rows_record(b->rows, r, mini_row(b, i));
+        const record rec = mini_record(b, r, i);
         double *logits = t->logits + i * r->heads;
         for (uint32_t h = 0; h < r->heads; h++)
             logits[h] = first_order_logit(&t->first, &rec, b->offset + i, h);
@@ -409,7 +416,7 @@ static int32_t learn_first_order(mini_batch *b, ecrec_error *err)
     trainer *t = b->t;
     const ranker *r = t->state->now;
     for (size_t i = 0; i < b->n; i++) {
-        const record rec = rows_record(b->rows, r, mini_row(b, i));
+        const record rec = mini_record(b, r, i);
         const schema_label *label = t->state->schema->labels;
         for (uint32_t h = 0, first = 0; h < r->heads; h++) {
             const double g = t->head_gradients[i * r->heads + h];
@@ -458,7 +465,7 @@ int32_t trainer_step(trainer *t, const learn_rows *rows, const size_t *order, si
 {
     int32_t status = first_order_resolve(&t->first, rows, order, first, n, err);
     for (size_t at = 0; at < n && status == ECREC_OK; at += t->mini) {
-        mini_batch b = { t, rows, order, first + at, n - at < t->mini ? n - at : t->mini, at, { 0, 0, 0 }, 0 };
+        mini_batch b = { t, rows, order, first + at, n - at < t->mini ? n - at : t->mini, at, { 0, 0, 0 }, { t->options.modality_dropout, t->options.seed, (uint64_t)t->first.step }, 0 };
         t->first.step += 1;
         status = learn_mini(&b, logits != NULL ? logits + at * t->state->now->heads : NULL, class_weights, loss, weight, err);
     }

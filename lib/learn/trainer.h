@@ -13,7 +13,7 @@ typedef struct trainer_options {
     double decay, embedding_decay, network_decay;
     double l1, clip; /* clip: of the norm of the network's gradient; 0: none */
     float start;     /* of the sums of squares */
-    float dropout;
+    float dropout, modality_dropout;
     int32_t hashed; /* HASHED_* */
     int32_t implicit; /* AdaGrad's step on the first order takes the gradient from where it leads: losses.h */
     uint64_t seed;

@@ -20,6 +20,8 @@ const float *record_vector(const ranker *r, const kernels *table, uint32_t field
 {
     const field_plan *p = &r->plan[field];
     const float *v = NULL;
+    if (rec->modalities != NULL && dropout_factor(rec->modalities, rec->row, MODALITY_LAYER, field) == 0)
+        return NULL;
     if (p->slot != NO_INDEX)
         v = rec->texts[p->slot];
     else if (p->kind == ECREC_FIELD_VECTOR && column_has(&rec->batch->columns[field], rec->row))

@@ -63,6 +63,7 @@ typedef struct record {
     const ecrec_batch *batch;
     size_t row;
     const float *const *texts; /* [slots]: vector of each encoded text, NULL: missing */
+    const network_dropout *modalities; /* NULL, or those that are taken for missing, while learning; told by the row's own number */
 } record;
 
 /* The vector of a field in a record and the inverse of its length; NULL: missing. */
@@ -127,7 +128,10 @@ double logistic(double logit);
 typedef struct attention_room { attention_user users[MOST_HISTORIES]; attention_work work; } attention_room;
 size_t attention_room_take(attention_room *room, const ranker *r, void *memory); /* bytes */
 /* The embeddings of a record joined: [inputs]. once (may be NULL): what is known already; room: of its histories (NULL: the ranker has none). */
-void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, const record_once *once, attention_room *room, float *x0);
+void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, const record_once *once, attention_room *room, float *x0,
+                    unsigned char *present);
+/* Which of the embedded fields the record has, for the towers (without: nothing is done). */
+void record_present(const ranker *r, const kernels *table, const record *rec, unsigned char *present);
 /* Of one number or vector field. */
 void embed_dense(const ranker *r, const kernels *table, const record *rec, uint32_t field, const float *flat, float *to);
 /* What the caller sees of a row's logits: probabilities, values, expected classes. */

@@ -1,7 +1,7 @@
 /* The embeddings of a record, joined. */
 #include <string.h>
 
-#include "rank/features.h"
+#include "rank/modality.h"
 
 typedef struct multi_sum { const tensor *table; uint64_t mask; uint32_t width; float *to; } multi_sum;
 
@@ -83,9 +83,18 @@ static void gather_field(const ranker *r, const kernels *table, const record *re
         memset(to, 0, n->width * sizeof *to);
 }
 
-void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, const record_once *once, attention_room *room, float *x0)
+void record_present(const ranker *r, const kernels *table, const record *rec, unsigned char *present)
+{
+    float unused = 0;
+    for (uint32_t f = 0; f < r->fields && r->net.towers != 0; f++)
+        if (r->plan[f].embedded != NO_INDEX)
+            present[r->plan[f].embedded] = r->plan[f].dims != 0 ? record_vector(r, table, f, rec, &unused) != NULL : column_has(&rec->batch->columns[f], rec->row) != 0;
+}
+
+void network_gather(const ranker *r, const kernels *table, const record *rec, const uint64_t *categories, const record_once *once, attention_room *room, float *x0, unsigned char *present)
 {
     const network_plan *n = &r->net;
+    record_present(r, table, rec, present);
     for (uint32_t f = 0; f < r->fields; f++) {
         const field_plan *p = &r->plan[f];
         float *to = x0 + (size_t)p->embedded * n->width;
@@ -117,9 +126,8 @@ void embed_dense(const ranker *r, const kernels *table, const record *rec, uint3
         return;
     }
     float inverse = 0;
-    const float *v = record_vector(r, table, field, rec, &inverse), *u = w + (size_t)k * p->dims;
-    for (uint32_t i = 0; i < k; i++)
-        to[i] = v != NULL ? table->dot_f32(p->dims, v, w + (size_t)i * p->dims) * inverse + u[i] : u[k + i];
+    const float *v = record_vector(r, table, field, rec, &inverse);
+    modality_forward(&r->net, p, table, flat, v, inverse, to);
 }
 
 size_t record_once_take(record_once *once, const ranker *r, void *memory)
@@ -150,7 +158,7 @@ static int known(const ranker *r, const ecrec_batch *view, uint32_t field)
 
 void record_once_make(record_once *once, const ranker *r, const kernels *table, const ecrec_batch *view)
 {
-    const record rec = { view, 0, r->slots != 0 ? once->texts : NULL };
+    const record rec = { view, 0, r->slots != 0 ? once->texts : NULL, NULL };
     const network_plan *n = &r->net;
     for (uint32_t f = 0; f < r->fields; f++) {
         const field_plan *p = &r->plan[f];

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "rank/towers.h"
 
 static void each_matrix(network_packed *packed, const network_plan *p, void (*visit)(void *opaque, weights *w, const dense_layer *l), void *opaque)
 {
@@ -79,6 +80,7 @@ size_t network_pass_take(network_pass *pass, const network_plan *p, size_t rows,
     }
     for (uint32_t i = 0; i < p->hiddens; i++)
         pass->hidden[i] = scratch_take(&s, rows * p->hidden[i].out * sizeof(float));
+    pass->present = scratch_take(&s, rows * p->fields + 1);
     pass->shares = scratch_take(&s, NETWORK_PARTS * rows * p->heads * sizeof(float));
     pass->scratch = scratch_take(&s, (rows + NETWORK_ROWS - 1) / NETWORK_ROWS * p->inputs * sizeof(float));
     return s.used;
@@ -211,4 +213,6 @@ void network_forward(const network_plan *p, const network_packed *packed, const 
         forward_hidden(p, packed, flat, table, pass, first, n, dropout);
     if (p->histories != 0)
         forward_attention(p, flat, table, pass, first, n);
+    if (p->towers != 0)
+        towers_forward(p, flat, table, pass, first, n);
 }

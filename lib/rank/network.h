@@ -9,7 +9,7 @@
  * Factorisation machine (Rendle, ICDM 2010): sum over pairs of fields of <e_i, e_j>, weighted (Pan et al., WWW 2018): of r_ij <e_i, e_j>.
  * Cross layers (Wang et al., "DCN V2", WWW 2021, eq. 1 and 2): x_{l+1} = x0 * (U V x_l + b) + x_l, or W in place of U V; then a head w . x_L.
  * Perceptron: h = relu(W h + b) over the hidden layers, from x0; then a head w . h.
- * Attention: a head w . interest for each history.
+ * Attention: a head w . interest for each history. Towers: rank/towers.h. How a vector x is embedded with gates: rank/modality.h.
  * All weights but the embeddings lie in one row of floats. Inside the rank and learn rooms. */
 #ifndef ECREC_LIB_RANK_NETWORK_H
 #define ECREC_LIB_RANK_NETWORK_H
@@ -17,7 +17,8 @@
 #include "kernels/kernels.h"
 #include "rank/schema.h"
 
-enum { MOST_CROSS = 8, NETWORK_ROWS = 64 /* rows that are worked on at once */, PART_FM = 0, PART_CROSS, PART_HIDDEN, PART_ATTENTION, NETWORK_PARTS };
+enum { MOST_CROSS = 8, NETWORK_ROWS = 64 /* rows that are worked on at once */, PART_FM = 0, PART_CROSS, PART_HIDDEN, PART_ATTENTION, PART_TOWERS, NETWORK_PARTS,
+       MOST_TOWERS = 16 };
 
 typedef struct dense_layer {
     size_t w, b; /* offsets; w is out x in, row-major */
@@ -40,6 +41,9 @@ typedef struct network_plan {
     size_t fm_weights; /* fm 2: heads x fields (fields - 1) / 2 */
     dense_layer cross_v[MOST_CROSS] /* with a rank only; no bias */, cross_u[MOST_CROSS], cross_head /* no bias */;
     dense_layer hidden[ECREC_MOST_HIDDEN], hidden_head;
+    uint32_t gates;
+    uint32_t towers, tower[MOST_TOWERS]; /* which of the embeddings they are; 0: the part is not there */
+    size_t tower_weights; /* heads x towers (towers - 1) / 2 */
     uint32_t histories;
     attention_plan attention[MOST_HISTORIES];
     size_t thresholds; /* of the ordinal labels, one after the other: classes - 1 numbers each */
@@ -63,6 +67,7 @@ static inline int network_has(const network_plan *p, int part)
     case PART_FM: return p->fm != 0;
     case PART_CROSS: return p->crosses != 0;
     case PART_HIDDEN: return p->hiddens != 0;
+    case PART_TOWERS: return p->towers != 0;
     default: return p->histories != 0;
     }
 }
@@ -71,6 +76,7 @@ static inline int network_has(const network_plan *p, int part)
 typedef struct network_pass {
     size_t rows;
     float *x0, *cross[MOST_CROSS] /* x_1 .. x_L */, *low[MOST_CROSS], *mid[MOST_CROSS] /* U V x + b */, *hidden[ECREC_MOST_HIDDEN];
+    unsigned char *present; /* rows x fields: 0: the field is missing */
     float *shares; /* NETWORK_PARTS x rows x heads */
     float *scratch; /* NETWORK_ROWS x width floats a thread's block */
 } network_pass;
@@ -81,6 +87,7 @@ typedef struct network_dropout { float rate; uint64_t seed, stream; } network_dr
 /* From x0 to the shares of rows [first, first + n), n <= NETWORK_ROWS. */
 void network_forward(const network_plan *p, const network_packed *packed, const float *flat, const kernels *table, network_pass *pass,
                      size_t first, size_t n, const network_dropout *dropout);
+enum { MODALITY_LAYER = 255 }; /* the layer by which modality dropout draws: units are fields */
 float dropout_factor(const network_dropout *d, size_t row, uint32_t layer, uint32_t unit);
 
 #endif

@@ -5,9 +5,10 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/random.h"
-#include "rank/features.h"
+#include "rank/modality.h"
 
 enum { DEFAULT_ATTENTION = 16 };
+#define START_GATE -3.0f /* nearly shut */
 #define START_DECAY 0.1f /* of the attention to an event, as a power of its age */
 
 size_t ranker_bytes(const ecrec_schema *s)
@@ -103,6 +104,7 @@ static void plan_network(const ecrec_schema *s, ranker *r)
     n->width = s->network.width;
     n->heads = r->heads;
     n->embedding_bits = s->network.embedding_bits;
+    n->gates = s->network.gates;
     for (uint32_t i = 0; i < r->fields && n->width != 0; i++) {
         field_plan *p = &r->plan[i];
         const int category = p->category != NO_INDEX || p->multi != NO_INDEX, number = p->kind == ECREC_FIELD_NUMBER;
@@ -110,7 +112,7 @@ static void plan_network(const ecrec_schema *s, ranker *r)
             continue;
         p->embedded = n->fields++;
         p->embed = at;
-        at += category || p->history != NO_INDEX ? 0 : (size_t)n->width * (number ? 3 : p->dims + 2);
+        at += category || p->history != NO_INDEX ? 0 : number ? 3 * (size_t)n->width : modality_size(n->width, p->dims, n->gates);
     }
     n->inputs = n->fields * n->width;
     n->fm = n->inputs != 0 ? s->network.fm : 0;
@@ -133,6 +135,12 @@ static void plan_network(const ecrec_schema *s, ranker *r)
     if (n->hiddens != 0)
         n->hidden_head = layer(&at, n->heads, in, 0);
     plan_attention(s, r, &at);
+    for (uint32_t i = 0; i < r->fields && s->network.towers; i++)
+        if (r->plan[i].embedded != NO_INDEX && (r->plan[i].dims != 0 || r->plan[i].history != NO_INDEX) && n->towers < MOST_TOWERS)
+            n->tower[n->towers++] = r->plan[i].embedded;
+    n->towers = n->towers > 1 ? n->towers : 0; /* nothing to be held against each other */
+    n->tower_weights = at;
+    at += n->towers != 0 ? (size_t)n->heads * n->towers * (n->towers - 1) / 2 : 0;
     n->thresholds = at;
     for (uint32_t i = 0; i < s->label_count; i++)
         at += s->labels[i].kind == ECREC_LABEL_ORDINAL ? s->labels[i].classes - 1 : 0;
@@ -226,6 +234,8 @@ static void start_network(const ranker *r, const ecrec_schema *s, float *flat)
     for (uint32_t i = 0; i < r->fields; i++) {
         const field_plan *p = &r->plan[i];
         const size_t count = p->kind == ECREC_FIELD_NUMBER ? 3 : (size_t)p->dims + 2;
+        if (n->gates && p->embedded != NO_INDEX && p->dims != 0)
+            flat[p->embed + count * n->width + n->width] = START_GATE;
         for (size_t k = 0; p->embedded != NO_INDEX && p->category == NO_INDEX && p->multi == NO_INDEX && p->history == NO_INDEX && k < count * n->width; k++)
             flat[p->embed + k] = 0.05f * random_normal(&random);
     }

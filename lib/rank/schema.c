@@ -70,7 +70,7 @@ int field_has_more(const schema_field *f)
 
 int network_has_more(const schema_network *n)
 {
-    return n->attention != 0;
+    return n->attention != 0 || n->gates != 0 || n->towers != 0;
 }
 
 int schema_has_more(const ecrec_schema *s)
@@ -335,7 +335,7 @@ static int32_t check_network(const ecrec_schema *s, const ecrec_network_options 
     int end = 0, histories = 0;
     for (uint32_t i = 0; i < s->field_count; i++)
         histories |= s->fields[i].kind == ECREC_FIELD_HISTORY;
-    if (o->width > 256 || o->fm > 2 || o->cross_layers > 8 || o->cross_rank > 4096 || (o->embedding_bits != 0 && (o->embedding_bits < LEAST_BITS || o->embedding_bits > MOST_BITS)))
+    if (o->width > MOST_WIDTH || o->fm > 2 || o->cross_layers > 8 || o->cross_rank > 4096 || (o->embedding_bits != 0 && (o->embedding_bits < LEAST_BITS || o->embedding_bits > MOST_BITS)))
         return error_set(err, ECREC_ERR_INVALID,
                          "network: width %u (0 .. 256), embedding_bits %u (%d .. %d), fm %u (0 .. 2), cross_layers %u (0 .. 8) or cross_rank %u (0 .. 4096) is out of range",
                          o->width, o->embedding_bits, LEAST_BITS, MOST_BITS, o->fm, o->cross_layers, o->cross_rank);
@@ -346,10 +346,12 @@ static int32_t check_network(const ecrec_schema *s, const ecrec_network_options 
     }
     if (o->attention > 256)
         return error_set(err, ECREC_ERR_INVALID, "network: attention has %u units; at most 256", o->attention);
-    if (o->width == 0 && (o->fm != 0 || o->attention != 0 || o->cross_layers != 0 || o->hidden[0] != 0))
-        return error_set(err, ECREC_ERR_INVALID, "network: fm, cross_layers, hidden and attention work on the fields' embeddings: width must be above 0");
-    if (o->width != 0 && !histories && o->fm == 0 && o->cross_layers == 0 && o->hidden[0] == 0)
-        return error_set(err, ECREC_ERR_INVALID, "network: embeddings of width %u, but no fm, cross_layers or hidden that would use them", o->width);
+    if (o->gates > 1 || o->towers > 1)
+        return error_set(err, ECREC_ERR_INVALID, "network: gates and towers are 0 or 1");
+    if (o->width == 0 && (o->fm != 0 || o->attention != 0 || o->gates != 0 || o->towers != 0 || o->cross_layers != 0 || o->hidden[0] != 0))
+        return error_set(err, ECREC_ERR_INVALID, "network: fm, cross_layers, hidden, attention, gates and towers work on the fields' embeddings: width must be above 0");
+    if (o->width != 0 && !histories && o->towers == 0 && o->fm == 0 && o->cross_layers == 0 && o->hidden[0] == 0)
+        return error_set(err, ECREC_ERR_INVALID, "network: embeddings of width %u, but no fm, cross_layers, hidden or towers that would use them", o->width);
     return ECREC_OK;
 }
 
@@ -367,7 +369,7 @@ int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_optio
     if (schema->references != 1)
         return error_set(err, ECREC_ERR_INVALID, "the schema is already used by a batch and cannot change");
     schema_network n = { .all_pairs = o->all_pairs != 0, .unmet = o->unmet != 0, .width = o->width, .fm = o->fm, .cross_layers = o->cross_layers, .cross_rank = o->cross_rank,
-                         .attention = o->attention };
+                         .attention = o->attention, .gates = o->gates, .towers = o->towers };
     n.embedding_bits = o->width == 0 ? 0 : o->embedding_bits != 0 ? o->embedding_bits : DEFAULT_BITS - 2;
     memcpy(n.hidden, o->hidden, sizeof n.hidden);
     schema->network = n;

@@ -12,7 +12,7 @@
 #include "ecrec/batch.h"
 
 enum { MOST_FIELDS = 4096, MOST_LABELS = 256, MOST_NAME = 255, MOST_DIMENSION = 65536, MOST_CLASSES = 4096 };
-enum { DEFAULT_BITS = 20, LEAST_BITS = 10, MOST_BITS = 28, MOST_PAIRS = 8192, MOST_EVENTS = 1024, MOST_EVENT_TYPES = 64, MOST_HISTORIES = 4 };
+enum { DEFAULT_BITS = 20, LEAST_BITS = 10, MOST_BITS = 28, MOST_PAIRS = 8192, MOST_EVENTS = 1024, MOST_EVENT_TYPES = 64, MOST_HISTORIES = 4, MOST_WIDTH = 256 };
 #define NO_FIELD UINT32_MAX
 
 typedef struct schema_field {
@@ -35,7 +35,7 @@ typedef struct schema_pair { uint32_t a, b; } schema_pair; /* hashed fields */
 
 typedef struct schema_network {
     uint32_t all_pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden[ECREC_MOST_HIDDEN];
-    uint32_t attention; /* this and what follows: settings, 0 where nothing asks for them */
+    uint32_t attention, gates, towers; /* from attention on: settings, 0 where nothing asks for them */
 } schema_network;
 
 struct ecrec_schema {

@@ -10,7 +10,7 @@
 
 enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2, SETTINGS_VERSION = 3 };
 enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2, SETTING_EVENT_TYPES = 3 };
-enum { NETWORK_ATTENTION = 1 };
+enum { NETWORK_ATTENTION = 1, NETWORK_GATES = 2, NETWORK_TOWERS = 3 };
 
 static int32_t write_setting(buffer *b, uint32_t key, uint32_t value)
 {
@@ -39,7 +39,7 @@ static int32_t write_settings(const ecrec_schema *s, buffer *b)
 
 static int32_t write_network_settings(const schema_network *n, buffer *b)
 {
-    const struct { uint32_t key, value; } settings[] = { { NETWORK_ATTENTION, n->attention } };
+    const struct { uint32_t key, value; } settings[] = { { NETWORK_ATTENTION, n->attention }, { NETWORK_GATES, n->gates }, { NETWORK_TOWERS, n->towers } };
     uint32_t count = 0;
     for (size_t k = 0; k < sizeof settings / sizeof *settings; k++)
         count += settings[k].value != 0;
@@ -155,7 +155,7 @@ static int read_pair(reader *r, uint32_t *key, uint32_t *value)
 
 static int32_t read_network_settings(ecrec_network_options *o, reader *r, ecrec_error *err)
 {
-    const struct { uint32_t key, *to; } settings[] = { { NETWORK_ATTENTION, &o->attention } };
+    const struct { uint32_t key, *to; } settings[] = { { NETWORK_ATTENTION, &o->attention }, { NETWORK_GATES, &o->gates }, { NETWORK_TOWERS, &o->towers } };
     const uint32_t count = read_u32(r);
     for (uint32_t k = 0; k < count; k++) {
         uint32_t key = 0, value = 0, known = 0;

@@ -16,7 +16,7 @@ void ecrec_score_options_init(ecrec_score_options *options)
 
 /* The parts that a schema asks for, after the fields: the bias, the pairs, and the network's in the order of PART_*. */
 enum { SHOWN_BIAS, SHOWN_PAIRS, SHOWN_NETWORK, SHOWN_PARTS = SHOWN_NETWORK + NETWORK_PARTS };
-static const char *const shown_names[SHOWN_PARTS] = { "bias", "pairs", "fm", "cross", "hidden", "attention" };
+static const char *const shown_names[SHOWN_PARTS] = { "bias", "pairs", "fm", "cross", "hidden", "attention", "towers" };
 
 static int shows(const ecrec_schema *s, int part)
 {
@@ -27,6 +27,7 @@ static int shows(const ecrec_schema *s, int part)
     case PART_FM: return n->fm != 0;
     case PART_CROSS: return n->cross_layers != 0;
     case PART_HIDDEN: return n->hidden[0] != 0;
+    case PART_TOWERS: return n->towers != 0;
     default:
         for (uint32_t i = 0; i < s->field_count; i++)
             if (s->fields[i].kind == ECREC_FIELD_HISTORY)
@@ -199,7 +200,7 @@ static void score_rows(void *argument, uint32_t index)
     const float *thresholds = r->network != NULL ? (const float *)r->network->data + r->net.thresholds : NULL;
     const int as_logits = c->options != NULL && c->options->logits;
     for (size_t i = from; i < to; i++) {
-        const record rec = { t->batch, t->first + i, r->slots != 0 ? t->block->pointers + i * r->slots : NULL };
+        const record rec = { t->batch, t->first + i, r->slots != 0 ? t->block->pointers + i * r->slots : NULL, NULL };
         uint64_t *categories = s->categories + i * r->categories;
         float *parts = parts_of(c, t->first + i);
         for (uint32_t f = 0; f < r->fields; f++)
@@ -209,7 +210,7 @@ static void score_rows(void *argument, uint32_t index)
         for (uint32_t h = 0; h < r->heads; h++)
             s->logits[i * r->heads + h] = record_logit(r, c->context->kernels, &rec, categories, h, t->once, parts != NULL ? parts + h * width : NULL);
         if (r->net.inputs != 0)
-            network_gather(r, c->context->kernels, &rec, categories, t->once, &t->scratch_rooms[r->net.histories != 0 ? index : 0], t->pass->x0 + i * r->net.inputs);
+            network_gather(r, c->context->kernels, &rec, categories, t->once, &t->scratch_rooms[r->net.histories != 0 ? index : 0], t->pass->x0 + i * r->net.inputs, t->pass->present + i * r->net.fields);
     }
     if (r->net.inputs != 0 && to > from)
         network_forward(&r->net, r->packed, r->network != NULL ? r->network->data : NULL, c->context->kernels, t->pass, from, to - from, NULL);

@@ -8,7 +8,7 @@
 #include "learn/backward.h"
 #include "learn/losses.h"
 #include "learn/optimiser.h"
-#include "rank/features.h"
+#include "rank/modality.h"
 #include "support.h"
 
 enum { BATCH = 70 /* more than one block of rows */ };
@@ -19,6 +19,11 @@ typedef struct fixture {
     ranker *r;
     float *flat, *x0, *heads; /* heads: d loss / d logit = the weights of a linear loss */
 } fixture;
+
+static int is_present(size_t row, uint32_t slot)
+{
+    return slot != 5 || row % 4 != 1;
+}
 
 /* The plain formulas of rank/network.h: the loss is the sum of heads * logits over the rows. */
 static double reference(const network_plan *p, const double *w, const double *x0_all, const float *heads)
@@ -37,6 +42,18 @@ static double reference(const network_plan *p, const double *w, const double *x0
                     loss += heads[row * p->heads + h] * dot * (p->fm == 2 ? w[p->fm_weights + h * p->fields * (p->fields - 1) / 2 + at] : 1);
                 }
         }
+        for (uint32_t i = 0, at = 0; i < p->towers; i++)
+            for (uint32_t j = i + 1; j < p->towers; j++, at++) {
+                const double *a = x0 + p->tower[i] * p->width, *b = x0 + p->tower[j] * p->width;
+                double dot = 0, aa = 0, bb = 0;
+                for (uint32_t k = 0; k < p->width; k++) {
+                    dot += a[k] * b[k];
+                    aa += a[k] * a[k];
+                    bb += b[k] * b[k];
+                }
+                for (uint32_t h = 0; h < p->heads && is_present(row, p->tower[i]) && is_present(row, p->tower[j]); h++)
+                    loss += heads[row * p->heads + h] * w[p->tower_weights + h * p->towers * (p->towers - 1) / 2 + at] * dot / sqrt(aa * bb);
+            }
         memcpy(x, x0, p->inputs * sizeof *x);
         for (uint32_t l = 0; l < p->crosses; l++) {
             const double *in = x;
@@ -88,6 +105,11 @@ static void fixture_open(fixture *f, const ecrec_network_options *parts)
     CALL(ecrec_schema_create(f->context, &f->schema, &err));
     for (int i = 0; i < 4; i++)
         CALL(ecrec_schema_add_field(f->schema, names[i], ECREC_FIELD_CATEGORY, NULL, NULL, &err));
+    ecrec_field_options vector = ECREC_FIELD_OPTIONS_INIT;
+    vector.dimension = 2;
+    static const char *const vectors[] = { "e", "f", "g" };
+    for (int i = 0; i < 3 && parts->towers; i++)
+        CALL(ecrec_schema_add_field(f->schema, vectors[i], ECREC_FIELD_VECTOR, &vector, NULL, &err));
     CALL(ecrec_schema_add_label(f->schema, "y", NULL, &err));
     CALL(ecrec_schema_add_label_of(f->schema, "k", &classes, NULL, &err));
     CALL(ecrec_schema_set_network(f->schema, parts, &err));
@@ -163,6 +185,8 @@ static void check_parts(const ecrec_network_options *parts)
     void *pass_memory = memory_zero(m, pass_bytes), *gradient_memory = memory_zero(m, gradient_bytes), *scratch = memory_zero(m, scratch_bytes);
     (void)network_pass_take(&pass, p, BATCH, pass_memory);
     (void)network_gradients_take(&g, p, BATCH, gradient_memory);
+    for (size_t i = 0; i < BATCH * (size_t)p->fields; i++)
+        pass.present[i] = (unsigned char)is_present(i / p->fields, (uint32_t)(i % p->fields));
     memcpy(pass.x0, f.x0, BATCH * p->inputs * sizeof(float));
     memcpy(g.heads, f.heads, BATCH * p->heads * sizeof(float));
     for (size_t first = 0; first < BATCH; first += NETWORK_ROWS) {
@@ -208,6 +232,75 @@ static void parts_alone(void **unused)
     o.hidden[0] = 9;
     o.hidden[1] = 4;
     check_parts(&o);
+    o.hidden[0] = o.hidden[1] = 0;
+    o.towers = 1;
+    check_parts(&o);
+}
+
+/* rank/modality.h in double: the loss is the sum of e times d. */
+static double modality_reference(const network_plan *n, const field_plan *p, const double *w, const double *x, const float *d)
+{
+    double y[8], size = 1e-6, open, loss = 0;
+    const double *a = w + n->width * (p->dims + 2);
+    for (uint32_t i = 0; i < n->width; i++) {
+        y[i] = w[n->width * p->dims + i];
+        for (uint32_t k = 0; k < p->dims; k++)
+            y[i] += w[i * p->dims + k] * x[k];
+        size += y[i] * y[i] / n->width;
+    }
+    open = a[n->width];
+    for (uint32_t i = 0; i < n->width; i++)
+        open += a[i] * y[i] / sqrt(size);
+    for (uint32_t i = 0; i < n->width; i++)
+        loss += d[i] * y[i] / (n->gates ? sqrt(size) * (1 + exp(-open)) : 1);
+    return loss;
+}
+
+static void modalities(void **unused)
+{
+    (void)unused;
+    enum { WIDTH = 6, DIMS = 5 };
+    ecrec_context *context = context_with(1, 0);
+    for (uint32_t gates = 0; gates < 2; gates++) {
+        const network_plan n = { .width = WIDTH, .gates = gates };
+        const field_plan p = { .dims = DIMS };
+        const size_t size = modality_size(WIDTH, DIMS, gates);
+        float flat[64], x[DIMS], e[WIDTH], d[WIDTH], g[64] = { 0 }, scratch[2 * WIDTH];
+        double w[64], xd[DIMS], loss = 0, worst = 0, most = 0;
+        random_stream random;
+        random_init(&random, 5, gates);
+        for (size_t i = 0; i < size; i++)
+            w[i] = flat[i] = random_normal(&random);
+        for (int i = 0; i < DIMS; i++) {
+            x[i] = random_normal(&random);
+            xd[i] = 0.5 * x[i];
+        }
+        for (int i = 0; i < WIDTH; i++)
+            d[i] = random_normal(&random);
+        modality_forward(&n, &p, context->kernels, flat, x, 0.5f, e);
+        modality_backward(&n, &p, context->kernels, flat, x, 0.5f, d, scratch, g);
+        for (int i = 0; i < WIDTH; i++)
+            loss += (double)e[i] * d[i];
+        assert_true(fabs(loss - modality_reference(&n, &p, w, xd, d)) < 1e-5);
+        for (size_t i = 0; i < size; i++) {
+            const double old = w[i];
+            w[i] = old + 1e-6;
+            const double up = modality_reference(&n, &p, w, xd, d);
+            w[i] = old - 1e-6;
+            const double off = fabs((up - modality_reference(&n, &p, w, xd, d)) / 2e-6 - g[i]);
+            w[i] = old;
+            worst = off > worst ? off : worst;
+            most = fabs((double)g[i]) > most ? fabs((double)g[i]) : most;
+        }
+        print_message("modality, gates %u: worst difference %.2e of the largest gradient\n", gates, worst / most);
+        assert_true(most > 0 && worst <= 2e-5 * most);
+        modality_forward(&n, &p, context->kernels, flat, NULL, 0, e);
+        assert_memory_equal(e, flat + WIDTH * (DIMS + 1), sizeof e); /* missing: m alone */
+        memset(g, 0, sizeof g);
+        modality_backward(&n, &p, context->kernels, flat, NULL, 0, d, scratch, g);
+        assert_memory_equal(g + WIDTH * (DIMS + 1), d, sizeof d);
+    }
+    ecrec_context_release(context);
 }
 
 static void parts_together(void **unused)
@@ -290,6 +383,6 @@ static void optimisers(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(parts_alone), cmocka_unit_test(parts_together), cmocka_unit_test(losses), cmocka_unit_test(optimisers) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(parts_alone), cmocka_unit_test(parts_together), cmocka_unit_test(modalities), cmocka_unit_test(losses), cmocka_unit_test(optimisers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
