@@ -90,9 +90,11 @@ static int32_t score(ecrec_model *model, ecrec_session *session, const ecrec_bat
     if (status != ECREC_OK)
         return status;
     CHECK_POINTER(batch);
-    CHECK_OPTIONS(ecrec_score_options, options);
+    CHECK_OPTIONS_SINCE(ecrec_score_options, options, offsetof(ecrec_score_options, bad_rows));
     if (model->schema == NULL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the model is not a ranker (see ecrec_ranker_create)");
+    if (ecrec_batch_bad_rows(user) != 0)
+        return error_row(err, ECREC_ERR_INVALID, 0, "the user's batch: %s", ecrec_batch_bad_row(user, 0, NULL));
     const ecrec_schema *schema = model->schema;
     size_t rows = ecrec_batch_rows(batch), need = rows * schema_outputs(schema);
     if (capacity < need)
@@ -111,6 +113,8 @@ static int32_t score(ecrec_model *model, ecrec_session *session, const ecrec_bat
     score_call call = { .context = model->context, .ranker = now->ranker, .schema = schema, .encoder = now->encoder,
                         .tokenizer = model->tokenizer, .embed = session->embed, .user = user, .batch = batch, .options = options,
                         .scores = scores };
+    if (options != NULL && options->size >= sizeof *options)
+        call.skip = options->bad_rows;
     status = model_prompt(model, NULL, &call.prompt, &call.prompt_length, err);
     if (status == ECREC_OK)
         status = score_run(session->score, &call, err);
@@ -151,9 +155,12 @@ int32_t ecrec_update(ecrec_model *model, const ecrec_batch *batch, const ecrec_u
     if (status != ECREC_OK)
         return status;
     update_call call = { .context = model->context, .schema = model->schema, .encoder = now->encoder,
-                         .tokenizer = model->tokenizer, .tensors = now->tensors, .batch = batch, .options = &whole,
+                         .tokenizer = model->tokenizer, .tensors = now->tensors, .options = &whole,
                          .snapshot = model->last_number + 1 };
-    status = model_prompt(model, NULL, &call.prompt, &call.prompt_length, err);
+    batch_view view;
+    status = batch_view_open(&view, batch, model->schema, whole.bad_rows, &call.batch, err);
+    if (status == ECREC_OK)
+        status = model_prompt(model, NULL, &call.prompt, &call.prompt_length, err);
     if (status == ECREC_OK)
         status = update_run(&call, &next, report != NULL ? &told : NULL, err);
     const int refused = status == ECREC_ERR_REJECTED; /* with a report all the same */
@@ -165,6 +172,7 @@ int32_t ecrec_update(ecrec_model *model, const ecrec_batch *batch, const ecrec_u
         ecrec_report_release(told);
     else if (report != NULL && told != NULL)
         *report = told;
+    batch_view_close(&view);
     model_update_end(model);
     return status;
 }
@@ -173,7 +181,7 @@ int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const ecrec_fit_
 {
     CHECK_POINTER(model);
     CHECK_POINTER(batch);
-    CHECK_OPTIONS(ecrec_fit_options, options);
+    CHECK_OPTIONS_SINCE(ecrec_fit_options, options, offsetof(ecrec_fit_options, bad_rows));
     if (model->schema == NULL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the model is not a ranker (see ecrec_ranker_create)");
     const snapshot *now = NULL;
@@ -181,12 +189,17 @@ int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const ecrec_fit_
     ecrec_report *told = NULL;
     parts *p = NULL;
     uint64_t number = 0;
+    ecrec_fit_options whole = ECREC_FIT_OPTIONS_INIT;
+    batch_view view;
+    const ecrec_batch *rows = NULL;
+    if (options != NULL)
+        memcpy(&whole, options, options->size < sizeof whole ? options->size : sizeof whole);
     int32_t status = model_update_begin(model, &now, err);
     if (status != ECREC_OK)
         return status;
-    if ((status = model_parts(model, &p, err)) == ECREC_OK) {
+    if ((status = batch_view_open(&view, batch, model->schema, whole.bad_rows, &rows, err)) == ECREC_OK && (status = model_parts(model, &p, err)) == ECREC_OK) {
         fit_call call = { .source = { .context = model->context, .encoder = now->encoder, .tokenizer = model->tokenizer }, .schema = model->schema,
-                          .model = p, .batch = batch, .options = options, .snapshot = model->last_number + 1 };
+                          .model = p, .batch = rows, .options = &whole, .snapshot = model->last_number + 1 };
         status = model_prompt(model, NULL, &call.source.prompt, &call.source.prompt_length, err);
         if (status == ECREC_OK)
             status = fit_run(&call, &next, report != NULL ? &told : NULL, err);
@@ -201,6 +214,7 @@ int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const ecrec_fit_
     } else if (report != NULL) {
         *report = told;
     }
+    batch_view_close(&view);
     parts_release(p);
     model_update_end(model);
     return status;

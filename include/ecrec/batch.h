@@ -195,6 +195,21 @@ ECREC_API int32_t ecrec_batch_set_group_bytes(ecrec_batch *batch, const char *co
 /* XXH3, 64 bits, seed 0, of the bytes: the number that an id of bytes is known by. NULL with length 0 is the empty id. Since 0.1. */
 ECREC_API uint64_t ecrec_id_hash(const void *bytes, size_t length);
 
+/* What a setter does with a wrong value (NaN where a number must be, a label that is no class, ...): refuses the whole column (the
+ * default), or notes the row as bad, with a sentence, and goes on. The next setters do; a reset forgets bad rows, not the policy.
+ * What score, update and fit do with a batch that has bad rows is their options' `bad_rows`: refuse it (the default, INVALID with the
+ * first sentence), or skip those rows, and such that lack a required field: their scores are NaN, nothing is learned from them, and
+ * the report names each. Errors: INVALID. One thread. Since 0.1. */
+enum { ECREC_BAD_ROWS_REFUSE = 0, ECREC_BAD_ROWS_SKIP = 1 };
+ECREC_API int32_t ecrec_batch_set_bad_rows(ecrec_batch *batch, int32_t policy, ecrec_error *err);
+/* Note a row as bad for a reason of the host's own (a line that could not be read). At most 255 bytes are kept.
+ * Errors: INVALID (no such row, the policy is REFUSE), NOMEM. One thread. Since 0.1. */
+ECREC_API int32_t ecrec_batch_mark_bad(ecrec_batch *batch, size_t row, const char *reason, size_t length, ecrec_error *err);
+/* How many rows are bad, and the sentence of each in the order they were noted, with its row (may be NULL); NULL when out of range.
+ * Valid until the batch changes. Any thread while the batch is only read. Since 0.1. */
+ECREC_API size_t ecrec_batch_bad_rows(const ecrec_batch *batch);
+ECREC_API const char *ecrec_batch_bad_row(const ecrec_batch *batch, size_t index, uint64_t *row);
+
 #ifdef __cplusplus
 }
 #endif

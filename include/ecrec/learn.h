@@ -36,8 +36,10 @@ typedef struct ecrec_update_options {
                                are windows and drift judged, and "served" in the report */
     ecrec_drift_fn drift;   /* NULL, or see there */
     void *drift_opaque;
+    uint32_t bad_rows;      /* ECREC_BAD_ROWS_*: SKIP learns nothing from rows that are bad or lack a required field; "skipped" in the report */
+    uint32_t reserved;
 } ecrec_update_options;
-#define ECREC_UPDATE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_update_options), 0, 0, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL }
+#define ECREC_UPDATE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_update_options), 0, 0, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0 }
 ECREC_API void ecrec_update_options_init(ecrec_update_options *options);
 
 /* Learn from labelled rows: each row is scored before it is learned from (progressive validation), a new snapshot is
@@ -90,8 +92,10 @@ typedef struct ecrec_fit_options {
     void *progress_opaque;
     double modality_dropout;   /* chance that a row's vector, text's vector or image is taken for missing in a step, each by itself, 0 .. 0.9: a
                                   ranker that has learned so loses less where one is missing */
+    uint32_t bad_rows;         /* ECREC_BAD_ROWS_*: as ecrec_update_options' */
+    uint32_t reserved;
 } ecrec_fit_options;
-#define ECREC_FIT_OPTIONS_INIT { (uint32_t)sizeof(ecrec_fit_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0 }
+#define ECREC_FIT_OPTIONS_INIT { (uint32_t)sizeof(ecrec_fit_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0 }
 ECREC_API void ecrec_fit_options_init(ecrec_fit_options *options);
 
 /* Learn from labelled rows over epochs, from the model's current state on: mini-batches in a seeded order, early stop on rows held

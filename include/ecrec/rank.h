@@ -26,8 +26,10 @@ typedef struct ecrec_score_options {
                                 fields, the bias, then the network's); a row's parts add up to its logit (to 1e-5 relative to the
                                 largest part) */
     size_t contributions_capacity; /* in floats */
+    uint32_t bad_rows;       /* ECREC_BAD_ROWS_*: SKIP gives NaN for rows that are bad or lack a required field */
+    uint32_t reserved;
 } ecrec_score_options;
-#define ECREC_SCORE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_score_options), 0, 0, NULL, 0 }
+#define ECREC_SCORE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_score_options), 0, 0, NULL, 0, 0, 0 }
 ECREC_API void ecrec_score_options_init(ecrec_score_options *options);
 
 /* The parts that a logit is the sum of: each field's own (first order), "bias", and those of "pairs", "fm", "cross", "hidden" that the

@@ -345,6 +345,7 @@ static int32_t tell(fitter *f, ecrec_report **out)
     for (size_t i = 0; by_key && i < n; i++)
         f->groups[i] = key_of(f, list[i]);
     status = labels_tell(f->m, r, f->call->batch, list, n, f->logits, f->thresholds, by_key ? f->groups : NULL, f->err);
+    batch_tell_skipped(r, f->call->batch);
     if (status == ECREC_OK && (status = report_finish(r, f->err)) == ECREC_OK)
         *out = r;
     else
@@ -376,7 +377,7 @@ int32_t fit_run(const fit_call *call, tensor_set **next, ecrec_report **report, 
 {
     static const ecrec_fit_options defaults = ECREC_FIT_OPTIONS_INIT;
     fitter f = { .call = call, .o = call->options != NULL ? *call->options : defaults, .m = &call->source.context->m, .rows = call->batch->rows, .err = err };
-    int32_t status = batch_check(call->batch, call->schema, err);
+    int32_t status = batch_check(call->batch, call->schema, ECREC_BAD_ROWS_SKIP, err);
     if (status != ECREC_OK || (status = read_options(&f)) != ECREC_OK)
         return status;
     if (f.rows == 0)

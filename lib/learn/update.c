@@ -524,6 +524,7 @@ static int32_t tell(const learner *l, int accepted, ecrec_report **out)
             tell_quarantined(l, r);
         report_number(r, "memory_bytes", changed_bytes(l));
     }
+    batch_tell_skipped(r, l->call->batch);
     if ((status = report_finish(r, l->err)) == ECREC_OK)
         *out = r;
     else
@@ -584,7 +585,7 @@ static int32_t conclude(learner *l, ecrec_report **report)
 int32_t update_run(const update_call *call, tensor_set **next, ecrec_report **report, ecrec_error *err)
 {
     double scale = 1, over = 0;
-    int32_t status = batch_check(call->batch, call->schema, err);
+    int32_t status = batch_check(call->batch, call->schema, ECREC_BAD_ROWS_SKIP, err);
     if (status != ECREC_OK)
         return status;
     if (call->batch->rows == 0)

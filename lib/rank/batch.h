@@ -135,6 +135,19 @@ int32_t batch_reserve(ecrec_batch *b, batch_block *block, size_t bytes);
 void batch_drop(ecrec_batch *b, batch_column *c);
 
 /* The batch belongs to this schema, and required fields are there. MISMATCH, INVALID (row and field named). */
-int32_t batch_check(const ecrec_batch *b, const ecrec_schema *s, ecrec_error *err);
+int32_t batch_check(const ecrec_batch *b, const ecrec_schema *s, uint32_t bad_rows, ecrec_error *err);
+/* A row that is to be skipped: it is bad, or lacks a required field. */
+int batch_row_skipped(const ecrec_batch *b, const ecrec_schema *s, size_t row);
+
+/* What learning sees of a batch whose bad rows are skipped: the same rows, without anything in those. */
+typedef struct batch_view {
+    ecrec_batch batch;
+    unsigned char *valid; /* columns x rows */
+} batch_view;
+/* *out is `b` itself where nothing is skipped. close also after a failure. */
+int32_t batch_view_open(batch_view *v, const ecrec_batch *b, const ecrec_schema *s, uint32_t bad_rows, const ecrec_batch **out, ecrec_error *err);
+void batch_view_close(batch_view *v);
+/* "skipped": how many, and each one's row and sentence. */
+void batch_tell_skipped(ecrec_report *r, const ecrec_batch *b);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/format.h"
+#include "base/report.h"
 #include "rank/batch.h"
 
 #define LEAST_TIME (-62135596800000000)  /* 0001-01-01T00:00Z in microseconds */
@@ -136,13 +137,127 @@ int32_t batch_check_positions(ecrec_batch *b, const uint32_t *positions, const u
     return status;
 }
 
-int32_t batch_check(const ecrec_batch *b, const ecrec_schema *s, ecrec_error *err)
+/* The first required field that a row lacks, or NULL. */
+static const schema_field *lacks(const ecrec_batch *b, const ecrec_schema *s, size_t row)
+{
+    for (uint32_t f = 0; f < s->field_count; f++)
+        if (s->fields[f].required && !column_has(&b->columns[f], row))
+            return &s->fields[f];
+    return NULL;
+}
+
+int batch_row_skipped(const ecrec_batch *b, const ecrec_schema *s, size_t row)
+{
+    return batch_row_bad(b, row) || lacks(b, s, row) != NULL;
+}
+
+int32_t batch_check(const ecrec_batch *b, const ecrec_schema *s, uint32_t bad_rows, ecrec_error *err)
 {
     if (b->schema->fingerprint != s->fingerprint)
         return error_set(err, ECREC_ERR_MISMATCH, "the batch was made for another schema than the model's");
+    if (bad_rows > ECREC_BAD_ROWS_SKIP)
+        return error_set(err, ECREC_ERR_INVALID, "bad_rows is %u; it must be ECREC_BAD_ROWS_REFUSE (0) or ECREC_BAD_ROWS_SKIP (1)", bad_rows);
+    if (bad_rows == ECREC_BAD_ROWS_SKIP)
+        return ECREC_OK;
+    if (b->bad_count != 0)
+        return error_row(err, ECREC_ERR_INVALID, b->bad_list[0].row, "%s", (const char *)b->bad_text.data + b->bad_list[0].text);
     for (uint32_t f = 0; f < s->field_count; f++)
         for (size_t i = 0; s->fields[f].required && i < b->rows; i++)
             if (!column_has(&b->columns[f], i))
                 return error_row(err, ECREC_ERR_INVALID, i, "row %zu: the required field \"%s\" is missing", i, s->fields[f].name);
     return ECREC_OK;
+}
+
+/* ---- skipping ---- */
+
+int32_t batch_view_open(batch_view *v, const ecrec_batch *b, const ecrec_schema *s, uint32_t bad_rows, const ecrec_batch **out, ecrec_error *err)
+{
+    memset(v, 0, sizeof *v);
+    *out = b;
+    int32_t status = batch_check(b, s, bad_rows, err);
+    if (status != ECREC_OK || bad_rows == ECREC_BAD_ROWS_REFUSE)
+        return status;
+    size_t skipped = 0;
+    for (size_t i = 0; i < b->rows; i++)
+        skipped += (size_t)batch_row_skipped(b, s, i);
+    if (skipped == 0)
+        return ECREC_OK;
+    v->batch = (ecrec_batch){ .schema = b->schema, .m = b->m, .rows = b->rows, .column_count = b->column_count, .skip_bad = 1 };
+    buffer_init(&v->batch.bad_text, b->m);
+    v->batch.columns = memory_allocate(b->m, b->column_count * sizeof *b->columns);
+    v->valid = memory_zero(b->m, memory_product(b->column_count, b->rows));
+    if (v->batch.columns == NULL || v->valid == NULL)
+        return error_nomem(err, "the rows to skip", b->rows);
+    for (size_t i = 0; i < b->bad_count && status == ECREC_OK; i++)
+        status = batch_bad(&v->batch, err, (size_t)b->bad_list[i].row, "%s", (const char *)b->bad_text.data + b->bad_list[i].text);
+    for (size_t i = 0; i < b->rows && status == ECREC_OK; i++) {
+        const schema_field *f = batch_row_bad(b, i) ? NULL : lacks(b, s, i);
+        if (f != NULL)
+            status = batch_bad(&v->batch, err, i, "row %zu: the required field \"%s\" is missing", i, f->name);
+    }
+    for (uint32_t k = 0; k < b->column_count && status == ECREC_OK; k++) {
+        batch_column *c = &v->batch.columns[k];
+        *c = b->columns[k];
+        if (!c->set)
+            continue;
+        c->valid = (batch_block){ v->valid + k * b->rows, 0, 1 };
+        for (size_t i = 0; i < b->rows; i++)
+            c->valid.data[i] = b->columns[k].valid.data[i] && !batch_row_bad(&v->batch, i);
+    }
+    *out = &v->batch;
+    return status;
+}
+
+void batch_view_close(batch_view *v)
+{
+    ecrec_batch *b = &v->batch;
+    if (b->m == NULL)
+        return;
+    memory_release(b->m, v->valid, memory_product(b->column_count, b->rows));
+    memory_release(b->m, b->columns, b->column_count * sizeof *b->columns);
+    batch_forget_bad(b);
+}
+
+void batch_tell_skipped(ecrec_report *r, const ecrec_batch *b)
+{
+    char key[64];
+    if (b->bad_count == 0)
+        return;
+    report_number(r, "skipped.rows", (double)b->bad_count);
+    for (size_t i = 0; i < b->bad_count; i++) {
+        const char *text = (const char *)b->bad_text.data + b->bad_list[i].text;
+        report_numberf(r, (double)b->bad_list[i].row, "skipped.%zu.row", i);
+        format_text(key, sizeof key, "skipped.%zu.reason", i);
+        report_string(r, key, text, strlen(text));
+    }
+}
+
+int32_t ecrec_batch_set_bad_rows(ecrec_batch *batch, int32_t policy, ecrec_error *err)
+{
+    if (batch == NULL || (policy != ECREC_BAD_ROWS_REFUSE && policy != ECREC_BAD_ROWS_SKIP))
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_set_bad_rows: %s", batch == NULL ? "batch is NULL" : "there is no such policy");
+    batch->skip_bad = policy;
+    return ECREC_OK;
+}
+
+int32_t ecrec_batch_mark_bad(ecrec_batch *batch, size_t row, const char *reason, size_t length, ecrec_error *err)
+{
+    if (batch == NULL || reason == NULL || row >= batch->rows || !batch->skip_bad)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_batch_mark_bad: %s", batch == NULL ? "batch is NULL" : reason == NULL ? "reason is NULL" :
+                         row >= batch->rows ? "the batch has fewer rows" : "the policy of the batch is to refuse bad rows");
+    return batch_bad(batch, err, row, "%.*s", (int)(length < 255 ? length : 255), reason);
+}
+
+size_t ecrec_batch_bad_rows(const ecrec_batch *batch)
+{
+    return batch != NULL ? batch->bad_count : 0;
+}
+
+const char *ecrec_batch_bad_row(const ecrec_batch *batch, size_t index, uint64_t *row)
+{
+    if (batch == NULL || index >= batch->bad_count)
+        return NULL;
+    if (row != NULL)
+        *row = batch->bad_list[index].row;
+    return (const char *)batch->bad_text.data + batch->bad_list[index].text;
 }

@@ -272,7 +272,7 @@ int32_t score_run(score_scratch *s, const score_call *call, ecrec_error *err)
     const size_t rows = call->batch->rows, a_task = r->net.inputs != 0 ? NETWORK_ROWS : ROWS_A_TASK;
     const ecrec_batch *batch = call->user != NULL ? &s->view : call->batch;
     int32_t status = call->user != NULL ? make_view(s, call, err) : ECREC_OK;
-    status = status ? status : batch_check(batch, call->schema, err);
+    status = status ? status : batch_check(batch, call->schema, call->skip, err);
     text_block block;
     network_pass pass;
     (void)network_pass_take(&pass, &r->net, s->rows, s->pass);
@@ -286,5 +286,8 @@ int32_t score_run(score_scratch *s, const score_call *call, ecrec_error *err)
         const score_task task = { call, s, s->rooms, batch, call->user != NULL ? &s->once : NULL, &block, &pass, first, n, a_task };
         context_run(call->context, score_rows, (void *)(uintptr_t)&task, (uint32_t)((n + a_task - 1) / a_task));
     }
+    for (size_t i = 0; i < rows && status == ECREC_OK && call->skip; i++)
+        for (uint32_t h = 0; h < r->heads && batch_row_skipped(batch, call->schema, i); h++)
+            call->scores[i * r->heads + h] = NAN;
     return status;
 }

@@ -1,4 +1,5 @@
 /* Operations on records: batches and what they hold. */
+#include <math.h>
 #include <string.h>
 
 #include "operations.h"
@@ -26,6 +27,28 @@ static int get_next(struct ArrowArrayStream *s, struct ArrowArray *out)
     if (a->sent++ == 0)
         *out = a->array;
     return 0;
+}
+
+int32_t bad_rows(world *w)
+{
+    static const double numbers[ROWS] = { 1, NAN, 3, 4, NAN, 6 };
+    static const float labels[ROWS] = { 1, 0, 1, 0, 1, 7 };
+    ecrec_update_options o = ECREC_UPDATE_OPTIONS_INIT;
+    ecrec_batch *b = NULL;
+    ecrec_report *r = NULL;
+    uint64_t row = 0;
+    o.bad_rows = ECREC_BAD_ROWS_SKIP;
+    int32_t s = ecrec_batch_create(w->schema, &b, &w->err);
+    s = s ? s : ecrec_batch_reset(b, ROWS, &w->err);
+    s = s ? s : ecrec_batch_set_bad_rows(b, ECREC_BAD_ROWS_SKIP, &w->err);
+    s = s ? s : ecrec_batch_set_number(b, 3, numbers, NULL, &w->err);
+    s = s ? s : ecrec_batch_set_label(b, 0, labels, NULL, &w->err);
+    s = s ? s : ecrec_batch_mark_bad(b, 0, "no", 2, &w->err);
+    assert_true(s != ECREC_OK || (ecrec_batch_bad_rows(b) == 4 && ecrec_batch_bad_row(b, 3, &row) != NULL && row == 0));
+    s = s ? s : ecrec_update(w->ranker, b, &o, &r, &w->err);
+    ecrec_report_release(r);
+    ecrec_batch_release(b);
+    return s;
 }
 
 /* A record batch whose columns must all be converted, and its scores. */

@@ -184,9 +184,117 @@ static void test_row_columns(void **state)
     ecrec_context_release(context);
 }
 
+/* Bad rows: refused with the first sentence, or skipped: no score, nothing learned, each told. */
+static void test_bad_rows(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    static double numbers[N];
+    static float labels[N], scores[N], plain[N];
+    static uint8_t valid[N];
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = NULL;
+    ecrec_batch *b = NULL, *good = NULL;
+    ecrec_session *session = NULL, *other = NULL;
+    ecrec_model *ranker = NULL, *same = NULL;
+    ecrec_report *report = NULL;
+    ecrec_update_options options = ECREC_UPDATE_OPTIONS_INIT;
+    ecrec_score_options score = ECREC_SCORE_OPTIONS_INIT;
+    ecrec_fit_options fit = ECREC_FIT_OPTIONS_INIT;
+    uint64_t row = 0;
+    double skipped = 0;
+    CALL(ecrec_context_create(NULL, &context, &err));
+    ecrec_schema *s = parse(context, "{\"fields\":[{\"name\":\"price\",\"kind\":\"number\",\"required\":true}],\"labels\":[\"y\"],\"hash_bits\":10}");
+    CALL(ecrec_ranker_create(context, NULL, s, &ranker, &err));
+    CALL(ecrec_ranker_create(context, NULL, s, &same, &err));
+    CALL(ecrec_session_create(ranker, NULL, &session, &err));
+    CALL(ecrec_session_create(same, NULL, &other, &err));
+    CALL(ecrec_batch_create(s, &b, &err));
+    CALL(ecrec_batch_create(s, &good, &err));
+    for (int i = 0; i < N; i++) {
+        numbers[i] = i % 7;
+        labels[i] = i % 7 > 3;
+        valid[i] = i != 30;
+    }
+    numbers[17] = NAN;
+    labels[5] = 3;
+    CALL(ecrec_batch_reset(b, N, &err));
+    refused(ecrec_batch_set_number(b, 0, numbers, valid, &err), ECREC_ERR_INVALID, &err, "row 17, field \"price\": nan is not a number");
+    REFUSED(ECREC_ERR_INVALID, ecrec_batch_mark_bad(b, 9, "it is odd", 9, &err));
+    CALL(ecrec_batch_set_bad_rows(b, ECREC_BAD_ROWS_SKIP, &err));
+    CALL(ecrec_batch_set_number(b, 0, numbers, valid, &err));
+    CALL(ecrec_batch_set_label(b, 0, labels, NULL, &err));
+    CALL(ecrec_batch_mark_bad(b, 9, "it is odd", 9, &err));
+    CALL(ecrec_batch_mark_bad(b, 17, "again", 5, &err)); /* known */
+    assert_int_equal(ecrec_batch_bad_rows(b), 3);
+    assert_non_null(strstr(ecrec_batch_bad_row(b, 0, &row), "nan is not a number"));
+    assert_true(row == 17);
+    assert_non_null(strstr(ecrec_batch_bad_row(b, 1, &row), "row 5, label \"y\": 3 is neither"));
+    assert_string_equal(ecrec_batch_bad_row(b, 2, &row), "it is odd");
+    assert_null(ecrec_batch_bad_row(b, 3, &row));
+    /* refused as a whole without the option */
+    refused(ecrec_score(ranker, session, b, NULL, scores, N, &err), ECREC_ERR_INVALID, &err, "row 17");
+    refused(ecrec_update(ranker, b, NULL, NULL, &err), ECREC_ERR_INVALID, &err, "row 17");
+    options.bad_rows = 2;
+    refused(ecrec_update(ranker, b, &options, NULL, &err), ECREC_ERR_INVALID, &err, "bad_rows is 2");
+    options.bad_rows = ECREC_BAD_ROWS_SKIP;
+    CALL(ecrec_update(ranker, b, &options, &report, &err));
+    CALL(ecrec_report_number(report, "skipped.rows", &skipped, &err));
+    assert_true(skipped == 4); /* and the one without a price */
+    assert_non_null(strstr(ecrec_report_json(report), "row 30: the required field"));
+    ecrec_report_release(report);
+    score.bad_rows = ECREC_BAD_ROWS_SKIP;
+    CALL(ecrec_score(ranker, session, b, &score, scores, N, &err));
+    /* the same model as one that never saw those rows */
+    static double fewer[N];
+    static float theirs[N];
+    size_t n = 0;
+    for (int i = 0; i < N; i++)
+        if (i != 17 && i != 5 && i != 9 && i != 30) {
+            fewer[n] = numbers[i];
+            theirs[n++] = labels[i];
+        }
+    CALL(ecrec_batch_reset(good, n, &err));
+    CALL(ecrec_batch_set_number(good, 0, fewer, NULL, &err));
+    CALL(ecrec_batch_set_label(good, 0, theirs, NULL, &err));
+    CALL(ecrec_update(same, good, NULL, NULL, &err));
+    CALL(ecrec_score(same, other, good, NULL, plain, N, &err));
+    n = 0;
+    for (int i = 0; i < N; i++) {
+        const int bad = i == 17 || i == 5 || i == 9 || i == 30;
+        assert_true(bad ? isnan(scores[i]) : scores[i] == plain[n]);
+        n += !bad;
+    }
+    fit.epochs = 1;
+    refused(ecrec_fit(ranker, b, &fit, NULL, &err), ECREC_ERR_INVALID, &err, "row 17");
+    fit.bad_rows = ECREC_BAD_ROWS_SKIP;
+    CALL(ecrec_fit(ranker, b, &fit, &report, &err));
+    CALL(ecrec_report_number(report, "skipped.rows", &skipped, &err));
+    assert_true(skipped == 4);
+    ecrec_report_release(report);
+    struct ArrowSchema names;
+    struct ArrowArray array;
+    CALL(ecrec_score_arrow(ranker, session, b, &score, &names, &array, &err));
+    assert_int_equal(array.children[0]->null_count, 4);
+    assert_int_equal(((const uint8_t *)array.children[0]->buffers[0])[0], 0xDF); /* row 5 */
+    names.release(&names);
+    array.release(&array);
+    CALL(ecrec_batch_reset(b, N, &err));
+    assert_int_equal(ecrec_batch_bad_rows(b), 0);
+    ecrec_batch_release(b);
+    ecrec_batch_release(good);
+    ecrec_session_release(session);
+    ecrec_session_release(other);
+    ecrec_model_release(ranker);
+    ecrec_model_release(same);
+    ecrec_schema_release(s);
+    ecrec_context_release(context);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bad_rows),
         cmocka_unit_test(test_schema_kept),
         cmocka_unit_test(test_schema_refused),
         cmocka_unit_test(test_time_is_learned),
