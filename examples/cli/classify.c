@@ -68,7 +68,7 @@ int classify(const arguments *a, ecrec_context *context, ecrec_model *model)
     progress_end(&p);
     if (status != ECREC_OK) {
         if (err.row != UINT64_MAX)
-            (void)failed("%s:%llu: %s", r.name, (unsigned long long)err.row + 1, err.message);
+            (void)failed("%s:%llu: %s", r.name, rows_line(&r, err.row), err.message);
         else
             (void)failed_with(&err);
         goto done;

@@ -139,7 +139,7 @@ int command_encode(int argc, char **argv)
     progress_end(&p);
     if (status != ECREC_OK) {
         if (err.row != UINT64_MAX && has(&a, "ids")) /* a row is a line */
-            (void)failed("%s:%llu: %s", r.name, (unsigned long long)err.row + 1, err.message);
+            (void)failed("%s:%llu: %s", r.name, rows_line(&r, err.row), err.message);
         else
             (void)failed_with(&err);
         goto done;

@@ -82,8 +82,9 @@ static int grow(rows *r, size_t more)
     if (r->count + 2 > r->starts_room) {
         r->starts_room = 2 * (r->count + 2);
         r->starts = realloc(r->starts, r->starts_room * sizeof *r->starts);
+        r->numbers = realloc(r->numbers, r->starts_room * sizeof *r->numbers);
     }
-    return (r->ids == NULL && r->room != 0) || (r->types == NULL && r->room != 0) || r->starts == NULL ? failed("no memory for %zu tokens", r->room) : 0;
+    return (r->ids == NULL && r->room != 0) || (r->types == NULL && r->room != 0) || r->starts == NULL || r->numbers == NULL ? failed("no memory for %zu tokens", r->room) : 0;
 }
 
 /* One line: {"input_ids": [...], "token_type_ids": [...]}. */
@@ -110,8 +111,10 @@ static int add_ids(rows *r, const lines *l)
         r->ids[r->tokens] = (uint32_t)number;
         r->types[r->tokens++] = (uint8_t)kind;
     }
-    if (code == 0)
-        r->starts[++r->count] = r->tokens;
+    if (code == 0) {
+        r->numbers[r->count++] = l->number;
+        r->starts[r->count] = r->tokens;
+    }
     json_decref(v);
     return code;
 }
@@ -133,6 +136,11 @@ int rows_ids(rows *r, const char *path)
     r->input.types = r->types;
     r->input.starts = r->starts;
     return code != 0 || more < 0 ? EXIT_FAILED : 0;
+}
+
+unsigned long long rows_line(const rows *r, uint64_t row)
+{
+    return r->numbers != NULL && row < r->count ? r->numbers[row] : (unsigned long long)row + 1;
 }
 
 /* ---- pixels ---- */
@@ -265,6 +273,7 @@ void rows_free(rows *r)
     free(r->ids);
     free(r->types);
     free(r->starts);
+    free(r->numbers);
     free(r->pixels);
     for (size_t i = 0; i < r->picture_count; i++)
         free(r->pictures[i]);

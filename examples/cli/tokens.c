@@ -75,12 +75,14 @@ static int32_t tokenize_line(tokens *t, const lines *input, ecrec_tokenize_optio
     return ECREC_OK;
 }
 
-/* Numbers between brackets, or the whole line; -1: something else is there. */
-static long read_ids(tokens *t, const char *line, size_t length)
+/* Numbers between brackets, or the whole line; -1: something else is there, or no token of the model, told in the message. */
+static long read_ids(tokens *t, const char *line, size_t length, ecrec_error *err)
 {
+    const uint32_t size = ecrec_vocabulary_size(t->model);
     const char *open = memchr(line, '[', length), *end = line + length;
     const char *at = open != NULL ? open + 1 : line;
     long n = 0;
+    snprintf(err->message, sizeof err->message, "the line is no list of token ids (\"[101, 2417]\" or {\"ids\":[101,2417]})");
     if (open != NULL && (end = memchr(at, ']', (size_t)(end - at))) == NULL)
         return -1;
     while (at < end) {
@@ -91,10 +93,17 @@ static long read_ids(tokens *t, const char *line, size_t length)
         }
         if (*at < '0' || *at > '9')
             return -1;
-        for (; at < end && *at >= '0' && *at <= '9' && value <= UINT32_MAX; at++)
-            value = value * 10 + (unsigned long long)(*at - '0');
-        if (value > UINT32_MAX || make_room(t, (size_t)n + 1) != 0)
+        const char *digits = at;
+        for (; at < end && *at >= '0' && *at <= '9'; at++)
+            value = value <= UINT32_MAX ? value * 10 + (unsigned long long)(*at - '0') : value;
+        if (value >= size) {
+            snprintf(err->message, sizeof err->message, "token %ld: token id %.*s is not below the vocabulary's %u", n, (int)(at - digits < 30 ? at - digits : 30), digits, size);
             return -1;
+        }
+        if (make_room(t, (size_t)n + 1) != 0) {
+            snprintf(err->message, sizeof err->message, "no memory for %ld tokens", n + 1);
+            return -1;
+        }
         t->ids[n++] = (uint32_t)value;
     }
     return n;
@@ -103,11 +112,9 @@ static long read_ids(tokens *t, const char *line, size_t length)
 static int32_t decode_line(tokens *t, const lines *input, int special, ecrec_error *err)
 {
     size_t length = 0;
-    const long n = read_ids(t, input->line, input->length);
-    if (n < 0) {
-        snprintf(err->message, sizeof err->message, "the line is no list of token ids (\"[101, 2417]\" or {\"ids\":[101,2417]})");
+    const long n = read_ids(t, input->line, input->length, err);
+    if (n < 0)
         return ECREC_ERR_FORMAT;
-    }
     for (int again = 0; again < 2; again++) {
         const int32_t status = ecrec_detokenize(t->model, t->session, t->ids, (size_t)n, !special, t->text, t->text_room, &length, err);
         if (status != ECREC_OK && status != ECREC_ERR_TOO_SMALL)

@@ -77,7 +77,7 @@ typedef struct rows {
     int copied; /* the texts of `first` and `second` are ours */
     uint32_t *ids;
     uint8_t *types;
-    uint64_t *starts;
+    uint64_t *starts, *numbers; /* numbers: the line of each row of ids */
     size_t count, room, starts_room, tokens;
     float *pixels;
     uint8_t **pictures;
@@ -88,6 +88,7 @@ void rows_open(rows *r);
 int rows_texts(rows *r, const char *path); /* a line each */
 int rows_pairs(rows *r, const char *path); /* text, text TAB pair, or {"text": ..., "pair": ...} a line */
 int rows_ids(rows *r, const char *path);   /* {"input_ids": [...], "token_type_ids": [...]} a line */
+unsigned long long rows_line(const rows *r, uint64_t row); /* the line of the file that a row is */
 int rows_pixels(rows *r, const char *path);
 int rows_pictures(rows *r, const char *path); /* a PNG or JPEG, or a list with the path of one a line */
 void rows_free(rows *r);
