@@ -10,9 +10,11 @@
 #include "kernels/kernels.h"
 
 enum {
-    GROUP = 48,             /* queries that share a pass over the rows: three panels of the products */
+    GROUP = 96,             /* queries that share a pass over the rows: six panels of the products */
     TOGETHER = 6,           /* 8 bits: from so many queries on, the matrix product is faster than one by one */
-    ROWS = 64,              /* of a block */
+    ROWS = 64,              /* of a block, at most */
+    FOLD = 16,
+    FIRST_CACHE = 24576,    /* bytes of it that a block of rows may take */
     SMALL = 1 << 19         /* bytes of rows, times queries, below which waking threads costs more than it gains */
 };
 
@@ -143,12 +145,18 @@ static void score_bytes_one_by_one(const prepared *p, task_work *w, const int8_t
     multiply(p, w, factors, n);
 }
 
+/* s8 to u8, 128 more: the products' first factor. */
+static void move_row(const int8_t *restrict from, uint8_t *restrict to, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (uint8_t)(from[i] ^ 0x80);
+}
+
 static void score_bytes_together(const prepared *p, task_work *w, const int8_t *rows, const float *factors, size_t n)
 {
     const size_t stride = padded(p->index), dimension = p->index->dimension;
     for (size_t r = 0; r < n; r++)
-        for (size_t i = 0; i < dimension; i++)
-            w->bytes[r * stride + i] = (uint8_t)(rows[r * p->index->stride + i] ^ 0x80);
+        move_row(rows + r * p->index->stride, w->bytes + r * stride, dimension);
     const gemm_s8_call c = { .m = n, .q = w->bytes, .q_stride = stride, .scale = factors, .zero = w->zero, .w = &p->w, .out = w->scores, .out_stride = p->count };
     p->table->gemm_s8(&c);
 }
@@ -181,6 +189,13 @@ static void keep(const prepared *p, task_work *w, size_t query, size_t row, size
     }
 }
 
+/* One query reads rows once; for several they stay in the first cache while queries pass by. */
+static size_t block_rows(const prepared *p)
+{
+    const size_t bytes = p->index->dimension * (p->index->type == VECTORS_F32 ? 4 : p->index->type == VECTORS_S8 ? 1 : 2), fit = FIRST_CACHE / bytes & ~(size_t)7;
+    return p->count == 1 || fit > ROWS ? ROWS : fit > 8 ? fit : 8;
+}
+
 static void search_task(void *argument, uint32_t task)
 {
     const prepared *p = argument;
@@ -189,13 +204,20 @@ static void search_task(void *argument, uint32_t task)
     const size_t last = first + count / p->tasks + (task < count % p->tasks);
     for (size_t q = 0; q < p->count; q++)
         w->best[q].count = 0, w->best[q].most = p->k;
-    for (size_t row = first; row < last; row += ROWS) {
-        const size_t n = last - row < ROWS ? last - row : ROWS;
+    const size_t step = block_rows(p);
+    for (size_t row = first; row < last; row += step) {
+        const size_t n = last - row < step ? last - row : step;
         score_block(p, w, row, n);
-        if (p->count > 1)
+        if (p->count == 1) { /* the block's scores folded: as good as a look at each */
+            const size_t width = n % FOLD == 0 ? FOLD : 1;
+            p->table->column_peaks(n / width, width, w->scores, width, w->peaks);
+            for (size_t i = 1; i < width; i++)
+                w->peaks[0] = w->peaks[i] > w->peaks[0] ? w->peaks[i] : w->peaks[0];
+        } else {
             p->table->column_peaks(n, p->count, w->scores, p->count, w->peaks);
+        }
         for (size_t q = 0; q < p->count; q++)
-            if (p->count == 1 || nearest_wants(&w->best[q], w->peaks[q]))
+            if (nearest_wants(&w->best[q], w->peaks[q]))
                 keep(p, w, q, row, n);
     }
 }

@@ -1,9 +1,17 @@
+
+
 /* Similarities of stored vectors with queries. Part of a level's file, after its s8 product. The level defines
  *   vf_load_half(p) vf_load_brain(p)   LANES numbers of 16 bits as floats
  *   vi_total(v)                        the sum of the lanes
  *   SEARCH_QUERIES                     queries that the accumulators of four rows leave room for */
 
-enum { SEARCH_ROWS = 8 };
+/* One query: memory is the limit, and what lies so many bytes ahead is asked for: one row after the other, as the processor reads best. */
+enum { SEARCH_ROWS = 4, SEARCH_AHEAD = 6144 };
+
+INLINE size_t rows_ahead(size_t row_bytes)
+{
+    return row_bytes < SEARCH_AHEAD ? (SEARCH_AHEAD + row_bytes - 1) / row_bytes : 1;
+}
 
 INLINE vf stored_vector(const int32_t type, const void *vector, size_t i)
 {
@@ -29,6 +37,7 @@ INLINE void dots_tile(const int32_t type, const int rows, const int queries, con
     const size_t bytes = type == VECTORS_F32 ? 4 : 2, n = c->dimension, whole = n / LANES * LANES;
     const char *vectors = (const char *)c->vectors + row * c->stride * bytes;
     const float *from = c->query + query * c->query_stride;
+    const char *ahead = query == 0 ? vectors + rows_ahead(c->stride * bytes) * c->stride * bytes : vectors; /* later queries find what the first has asked for */
     vf acc[SEARCH_ROWS][SEARCH_QUERIES];
     UNROLL
     for (int r = 0; r < rows; r++)
@@ -43,6 +52,8 @@ INLINE void dots_tile(const int32_t type, const int rows, const int queries, con
             b[q] = vf_load(from + (size_t)q * c->query_stride + i);
         UNROLL
         for (int r = 0; r < rows; r++) {
+            if (LANES * bytes >= 64 || i * bytes % 64 == 0)
+                fetch_ahead(ahead + (size_t)r * c->stride * bytes, i * bytes);
             const vf a = stored_vector(type, vectors + (size_t)r * c->stride * bytes, i);
             UNROLL
             for (int q = 0; q < queries; q++)
@@ -70,18 +81,14 @@ INLINE void dots_of(const int32_t type, const dots_call *c)
     size_t query = 0;
     for (; query + SEARCH_QUERIES <= c->queries; query += SEARCH_QUERIES) {
         size_t row = 0;
-        for (; row + SEARCH_ROWS / 2 <= c->rows; row += SEARCH_ROWS / 2)
-            dots_tile(type, SEARCH_ROWS / 2, SEARCH_QUERIES, c, row, query);
+        for (; row + SEARCH_ROWS <= c->rows; row += SEARCH_ROWS)
+            dots_tile(type, SEARCH_ROWS, SEARCH_QUERIES, c, row, query);
         for (; row < c->rows; row++)
             dots_tile(type, 1, SEARCH_QUERIES, c, row, query);
     }
-    for (; query < c->queries; query++) {
-        size_t row = 0;
-        for (; row + SEARCH_ROWS <= c->rows; row += SEARCH_ROWS)
-            dots_tile(type, SEARCH_ROWS, 1, c, row, query);
-        for (; row < c->rows; row++)
+    for (; query < c->queries; query++)
+        for (size_t row = 0; row < c->rows; row++)
             dots_tile(type, 1, 1, c, row, query);
-    }
 }
 
 static void dots(const dots_call *c)
@@ -111,50 +118,40 @@ enum { S8_STEP = 2 * LANES };
 #define s8_add(acc, v, q) ((acc) = vi_add((acc), vi_madd((v), (q))))
 #endif
 
-INLINE void dots_s8_tile(const int rows, size_t n, const int8_t *vectors, size_t stride, const int8_t *query, int32_t base, int32_t *out)
+INLINE int32_t dot_bytes(size_t n, const int8_t *vector, const int8_t *query, size_t ahead)
 {
     const size_t whole = n / S8_STEP * S8_STEP;
-    vi acc[SEARCH_ROWS];
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        acc[r] = vi_set(0);
-    DO_NOT_UNROLL
+    vi acc = vi_set(0);
     for (size_t i = 0; i < whole; i += S8_STEP) {
-        const vi q = s8_load(query + i);
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            const vi v = s8_load(vectors + (size_t)r * stride + i);
-            s8_add(acc[r], v, q);
-        }
+        if (i % 64 == 0)
+            fetch_ahead(vector + i, ahead);
+        s8_add(acc, s8_load(vector + i), s8_load(query + i));
     }
     if (whole < n) {
         int8_t rest[2][S8_STEP] = { { 0 }, { 0 } };
         memcpy(rest[0], query + whole, n - whole);
-        const vi q = s8_load(rest[0]);
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            memcpy(rest[1], vectors + (size_t)r * stride + whole, n - whole);
-            const vi v = s8_load(rest[1]);
-            s8_add(acc[r], v, q);
-        }
+        memcpy(rest[1], vector + whole, n - whole);
+        s8_add(acc, s8_load(rest[1]), s8_load(rest[0]));
     }
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        out[r] = vi_total(acc[r]) - base;
+    return vi_total(acc);
 }
 
 static void dots_s8(size_t rows, size_t n, const int8_t *vectors, size_t stride, const int8_t *query, int32_t *out)
 {
+    const size_t ahead = rows_ahead(stride) * stride;
     int32_t base = 0;
-    size_t row = 0;
-#if defined(vi_dot) && DOT_OFFSET == 0
-    for (size_t i = 0; i < n; i++)
+#if defined(vi_dot) && DOT_OFFSET == 0 /* 128 times the query's sum */
+    const vi moved = vi_set((int32_t)0x80808080);
+    vi sum = vi_set(0);
+    size_t i = 0;
+    for (; i + S8_STEP <= n; i += S8_STEP)
+        vi_dot(sum, moved, vi_load(query + i));
+    base = vi_total(sum);
+    for (; i < n; i++)
         base += 128 * query[i];
 #endif
-    for (; row + SEARCH_ROWS <= rows; row += SEARCH_ROWS)
-        dots_s8_tile(SEARCH_ROWS, n, vectors + row * stride, stride, query, base, out + row);
-    for (; row < rows; row++)
-        dots_s8_tile(1, n, vectors + row * stride, stride, query, base, out + row);
+    for (size_t row = 0; row < rows; row++)
+        out[row] = dot_bytes(n, vectors + row * stride, query, ahead) - base;
 }
 
 /* A NaN is the first operand of the maximum, and the second is what is left. */

@@ -10,6 +10,7 @@
 # tokenizers texts to tokens beside the reference, BlingFire and flash-tokenizer, on one thread, then on all; long texts; memory
 # matmul     large float32 products beside BLIS in each configuration, oneDNN and MKL
 # deltas     workers that learn a shard each, merged by their deltas, beside one worker
+# search     exact top-10 of a million vectors beside usearch and faiss, of this machine's memory bandwidth
 # learn      labelled rows an update learns from in a second, beside Vowpal Wabbit
 #
 # Figures are medians of alternating runs; on a machine that others use, only the ratios mean something.
@@ -64,6 +65,11 @@ bench_matmul() {
     "$top/tests/install.sh" bench
     ninja -C "$build" tests/bench/bench_matmul >/dev/null
     "$python" "$here/matmul.py" "$build/tests/bench/bench_matmul" --json "$out/matmul.json"
+}
+
+bench_search() {
+    ninja -C "$build" tests/bench/libbench_peak.so >/dev/null
+    ECREC_LIBRARY=$build/lib/libecrec.so.0 PYTHONPATH=$top/examples/python "$python" "$here/search.py" --peak "$build/tests/bench/libbench_peak.so" --threads "$threads" --json "$out/search.json" "${quick[@]}"
 }
 
 bench_deltas() {
