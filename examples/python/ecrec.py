@@ -22,7 +22,7 @@ __all__ = ["Context", "Index", "Model", "Schema", "Batch", "Error", "evaluate", 
 
 _lib = c.CDLL(os.environ.get("ECREC_LIBRARY", "libecrec.so.0"))
 _NONE = 2 ** 64 - 1
-TEXT, VECTOR, CATEGORY, NUMBER = 1, 2, 3, 4
+TEXT, VECTOR, CATEGORY, NUMBER, MULTI, HISTORY, TIME, USER, ITEM, IMAGE = range(1, 11)
 _POOLING = {None: 0, "mean": 1, "cls": 2, "last": 3, "max": 4}
 
 
@@ -53,6 +53,7 @@ _FitOptions = _options("_FitOptions", ("epochs", _u32), ("batch_rows", _u32), ("
                        ("hashed_optimiser", _u32), ("schedule", _u32), ("holdout", _f64), ("rate", _f64), ("embedding_rate", _f64), ("network_rate", _f64),
                        ("decay", _f64), ("embedding_decay", _f64), ("network_decay", _f64), ("l1", _f64), ("clip", _f64), ("dropout", _f64), ("warmup", _f64),
                        ("class_weights", _p), ("seed", _u64), ("checkpoint", _s), ("resume", _s), ("progress", _PROGRESS), ("progress_opaque", _p))
+_History = _options("_History", ("reserved", _u32), ("events", _p), ("items", _p), ("lengths", _p), ("items_u64", _p), ("types", _p), ("times", _p), ("now", _p), ("valid", _p))
 _Evaluation = _options("_Evaluation", ("kind", c.c_int32), ("classes", _u32), ("bins", _u32), ("curve_points", _u32), ("slice_count", _u32), ("threshold", _f64),
                        ("rows", c.c_size_t), ("scores", _p), ("labels", _p), ("weights", _p), ("groups", _p), ("slices", _p), ("slice_names", _p), ("at", _p),
                        ("at_count", _u32), ("reserved", _u32))
@@ -274,7 +275,7 @@ class Batch(_Handle):
     labels, "weight", "position", "propensity", "event" and "group" among them, and read where they lie.
 
     Texts and categories: sequences of str (None: missing; categories may be integers). Numbers: float arrays (NaN: missing). Vectors: n x d
-    float32 (a row of NaN: missing). Labels: 0, 1 or NaN (not known)."""
+    float32 (a row of NaN: missing). Times: integers, microseconds. Several values and histories: a list of str a row, or a dict of "items" and more (see _set_lists). Labels: 0, 1 or NaN (not known)."""
 
     _release = _lib.ecrec_batch_release
 
@@ -290,10 +291,11 @@ class Batch(_Handle):
             if columns is not None:
                 self._all(schema, columns)
             return
-        self.rows = len(next(iter(columns.values()))) if columns else 0
+        first = next(iter(columns.values())) if columns else ()
+        self.rows = len(first["items"] if isinstance(first, dict) else first)
         _call(_lib.ecrec_batch_reset, self._h, c.c_size_t(self.rows))
         for name, values in {**columns, **(labels or {})}.items():
-            if len(values) != self.rows:
+            if len(values["items"] if isinstance(values, dict) else values) != self.rows:
                 raise ValueError(f'"{name}" has {len(values)} rows, the first column {self.rows}')
         for name, values in columns.items():
             if name not in self.fields:
@@ -338,16 +340,41 @@ class Batch(_Handle):
             values = np.ascontiguousarray(values, np.float64)
             valid = np.ascontiguousarray(~np.isnan(values), np.uint8)
             _call(_lib.ecrec_batch_set_number, self._h, field, _p(values.ctypes.data), _p(valid.ctypes.data))
-        elif kind == VECTOR:
+        elif kind in (VECTOR, IMAGE):
             values = np.ascontiguousarray(values, np.float32)
             if values.ndim != 2:
                 raise ValueError(f'field "{self.fields[index]}": an n x d array is needed')
             valid = np.ascontiguousarray(~np.isnan(values).all(axis=1), np.uint8)
             _call(_lib.ecrec_batch_set_vector, self._h, field, _p(values.ctypes.data), c.c_size_t(values.shape[1]), _p(valid.ctypes.data))
+        elif kind == TIME:
+            values = np.ascontiguousarray(values, np.int64)
+            _call(_lib.ecrec_batch_set_time, self._h, field, _p(values.ctypes.data), None)
+        elif kind in (MULTI, HISTORY):
+            self._set_lists(field, kind, values if isinstance(values, dict) else {"items": values})
         else:
             set_strings = _lib.ecrec_batch_set_text if kind == TEXT else _lib.ecrec_batch_set_category
             pointers, lengths, _keep = _strings(values)
             _call(set_strings, self._h, field, pointers, lengths)
+
+    def _set_lists(self, field, kind, given):
+        """MULTI: "items" (a list of str a row, None: missing) and "weights" (lists alike). HISTORY: "items" and "types", "times" (lists alike), "now" (a time a row)."""
+        rows = given["items"]
+        starts = np.zeros(self.rows + 1, np.uintp)
+        starts[1:] = np.cumsum([len(row) if row is not None else 0 for row in rows])
+        valid = np.array([row is not None for row in rows], np.uint8)
+        pointers, lengths, _keep = _strings([item for row in rows if row is not None for item in row])
+        flat = {name: np.array([v for row, own in zip(rows, given[name]) if row is not None for v in own], kind_of)
+                for name, kind_of in (("weights", np.float32), ("types", np.uint32), ("times", np.int64)) if given.get(name) is not None}
+        if any(len(v) != starts[-1] for v in flat.values()):
+            raise ValueError(f'field "{self.fields[field.value]}": its lists are not of equal lengths')
+        at = {name: v.ctypes.data for name, v in flat.items()}
+        if kind == MULTI:
+            _call(_lib.ecrec_batch_set_multi, self._h, field, _p(starts.ctypes.data), pointers, lengths, _p(at.get("weights")), _p(valid.ctypes.data))
+        else:
+            now = None if given.get("now") is None else np.ascontiguousarray(given["now"], np.int64)
+            history = _fill(_History, events=starts.ctypes.data, items=pointers.value, lengths=lengths.value, types=at.get("types"), times=at.get("times"),
+                            now=None if now is None else now.ctypes.data, valid=valid.ctypes.data)
+            _call(_lib.ecrec_batch_set_history, self._h, field, c.byref(history))
 
 
 def _stream(capsule):

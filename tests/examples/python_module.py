@@ -61,6 +61,26 @@ with ecrec.Context(threads=2) as context, tempfile.TemporaryDirectory() as work:
             holes = ecrec.Batch(again, {**columns, "price": np.where(np.arange(rows) == 5, np.nan, columns["price"])})
             message = refused("ECREC_ERR_INVALID", again.score, holes)
             assert "row 5" in message and "price" in message, message
+    lists = {"fields": [{"name": "item", "kind": "item"}, {"name": "tags", "kind": "multi"}, {"name": "when", "kind": "time"},
+                        {"name": "past", "kind": "history", "compare": "item", "dimension": 3, "event_types": 2}], "labels": ["y"], "network": {"width": 4}}
+    with ecrec.Model.ranker(context, lists) as ranker:
+        source, n, day = np.random.default_rng(3), 400, 86400 * 10 ** 6
+        item, hour = source.integers(0, 20, n), source.integers(0, 24, n)
+        past = [[str(v) for v in source.integers(0, 20, source.integers(0, 5))] for _ in range(n)]
+        columns = {"item": [str(v) for v in item], "tags": [["new", "red"] if h < 12 else None if h > 20 else [] for h in hour], "when": 20000 * day + hour * (day // 24),
+                   "past": {"items": past, "types": [[1] * len(p) for p in past], "times": [list(range(len(p))) for p in past], "now": np.full(n, 9)}}
+        y = np.array([h < 12 for h in hour], float)
+        with ecrec.Batch(ranker, columns, {"y": y}) as b:
+            ranker.update(b, passes=3, max_loss_growth=100)
+            scores = ranker.score(b).ravel()
+            assert ecrec.evaluate(context, scores, y)["auc"] > 0.95
+        with ecrec.Batch(ranker, {**columns, "past": [p[:1] for p in past]}) as b:  # another history, other scores
+            assert not np.array_equal(ranker.score(b).ravel(), scores)
+        try:
+            ecrec.Batch(ranker, {**columns, "past": {"items": past, "types": [[]] * n}})
+            raise AssertionError("lists of other lengths were taken")
+        except ValueError as error:
+            assert "past" in str(error)
     if os.path.isdir(folder):
         with ecrec.Model.import_folder(context, folder) as model:
             v = model.encode(["a red shirt", "a crimson top", "tax law"])
