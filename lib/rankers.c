@@ -181,7 +181,7 @@ int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const ecrec_fit_
 {
     CHECK_POINTER(model);
     CHECK_POINTER(batch);
-    CHECK_OPTIONS_SINCE(ecrec_fit_options, options, offsetof(ecrec_fit_options, bad_rows));
+    CHECK_OPTIONS_SINCE(ecrec_fit_options, options, offsetof(ecrec_fit_options, modality_dropout));
     if (model->schema == NULL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the model is not a ranker (see ecrec_ranker_create)");
     const snapshot *now = NULL;
