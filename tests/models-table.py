@@ -7,6 +7,9 @@ Prints them; --write puts them into doc/models.md between its markers. Needs Num
 import json, os, re, subprocess, sys, tempfile
 import numpy as np
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "bench"))
+import sts
+
 top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 data = os.environ.get("ECREC_DATA", os.path.join(top, "..", "shared", "data"))
 models = os.environ.get("ECREC_MODELS", os.path.expanduser("~/.cache/ecrec-models"))
@@ -67,7 +70,7 @@ def real(build):
 
 def main():
     build = sys.argv[1] if len(sys.argv) > 1 else sys.exit(__doc__)
-    tables = dict(architectures=architectures(build), models=real(build))
+    tables = dict(architectures=architectures(build), models=real(build), sts=sts.lines(sts.table(os.path.join(build, "examples/ecrec"))))
     if "--write" not in sys.argv:
         for lines in tables.values():
             print("\n".join(lines) + "\n")

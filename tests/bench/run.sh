@@ -11,6 +11,7 @@
 # matmul     large float32 products beside BLIS in each configuration, oneDNN and MKL
 # deltas     workers that learn a shard each, merged by their deltas, beside one worker
 # search     exact top-10 of a million vectors beside usearch and faiss, of this machine's memory bandwidth
+# sts        quality: STS-B with every real model, f32 and 8 bits, beside the figures that the reference gave
 # learn      labelled rows an update learns from in a second, beside Vowpal Wabbit
 #
 # Figures are medians of alternating runs; on a machine that others use, only the ratios mean something.
@@ -28,7 +29,7 @@ while [ $# -gt 0 ]; do
         --out) out=$2; shift ;;
         --threads) threads=$2; shift ;;
         --quick) quick=(--quick) ;;
-        -h|--help) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -h|--help) sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
         -*) echo "run.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
         *) benches+=("$1") ;;
     esac
@@ -74,6 +75,10 @@ bench_search() {
 
 bench_deltas() {
     ECREC_LIBRARY=$build/lib/libecrec.so.0 PYTHONPATH=$top/examples/python "$python" "$here/deltas.py"
+}
+
+bench_sts() {
+    "$python" "$here/sts.py" --tool "$tool" --json "$out/sts.json"
 }
 
 bench_rank() {
