@@ -89,7 +89,7 @@ static double error_of(measuring *m, size_t rows, size_t n, size_t k, const floa
     weights w;
     weights_pack(WEIGHTS_S8, n, k, m->scaled, k, m->packed);
     weights_view(&w, WEIGHTS_S8, n, k, m->packed);
-    m->table->quantize_rows(rows, k, m->inputs, k, m->q, q_stride, m->scale, m->zero);
+    m->table->quantize_rows(rows, k, m->inputs, k, NULL, m->q, q_stride, m->scale, m->zero);
     const gemm_s8_call call = { .m = rows, .q = m->q, .q_stride = q_stride, .scale = m->scale, .zero = m->zero, .w = &w, .out = m->rough,
                                 .out_stride = n, .epilogue = EPILOGUE_NONE };
     m->table->gemm_s8(&call);

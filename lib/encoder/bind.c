@@ -265,7 +265,6 @@ static int32_t bind_smoothed(binder *b, const char *prefix, size_t n, size_t k, 
     int32_t status = bind_linear(b, prefix, n, k, linear);
     if (status != ECREC_OK || n == 0 || k == 0 || linear->w.type != WEIGHTS_S8 || !has(b, prefix, ".smooth"))
         return status;
-    b->e->smooth = 1;
     return bind_vector(b, prefix, ".smooth", k, &linear->smooth);
 }
 

@@ -45,11 +45,8 @@ size_t pass_take(pass *p, const encoder *e, const kernels *table, size_t max_tok
     p->q = NULL;
     p->scale = NULL;
     p->zero = NULL;
-    p->smoothed = NULL;
     p->observe = NULL;
     p->observe_opaque = NULL;
-    if (e->smooth)
-        p->smoothed = scratch_take(&s, SMOOTH_ROWS * (size_t)e->hidden * sizeof(float));
     if (e->quantized) {
         p->q = scratch_take(&s, quantised_bytes(e, max_tokens));
         p->scale = scratch_take(&s, larger(max_tokens, 1) * sizeof(float));
@@ -62,19 +59,6 @@ size_t encoder_workspace(const encoder *e, size_t max_tokens)
 {
     pass p;
     return pass_take(&p, e, NULL, max_tokens, NULL);
-}
-
-static void quantise(const pass *p, const encoder_linear *linear, size_t k, size_t rows, const float *x, size_t x_stride, size_t stride)
-{
-    if (linear->smooth == NULL) {
-        p->table->quantize_rows(rows, k, x, x_stride, p->q, stride, p->scale, p->zero);
-        return;
-    }
-    for (size_t at = 0; at < rows; at += SMOOTH_ROWS) {
-        const size_t some = rows - at < SMOOTH_ROWS ? rows - at : SMOOTH_ROWS;
-        scale_columns(some, k, x + at * x_stride, x_stride, linear->smooth, p->smoothed);
-        p->table->quantize_rows(some, k, p->smoothed, k, p->q + at * stride, stride, p->scale + at, p->zero + at);
-    }
 }
 
 void pass_linear(const pass *p, const encoder_linear *linear, size_t n, size_t k, size_t rows, const float *x,
@@ -90,7 +74,7 @@ void pass_linear(const pass *p, const encoder_linear *linear, size_t n, size_t k
                 out[r * out_stride + j] = (linear->bias != NULL ? linear->bias[j] : 0) + (residual != NULL ? residual[r * out_stride + j] : 0);
     } else if (linear->w.type == WEIGHTS_S8) {
         const size_t stride = round64(k);
-        quantise(p, linear, k, rows, x, x_stride, stride);
+        p->table->quantize_rows(rows, k, x, x_stride, linear->smooth, p->q, stride, p->scale, p->zero);
         const gemm_s8_call call = { .m = rows, .q = p->q, .q_stride = stride, .scale = p->scale, .zero = p->zero, .w = &linear->w,
                                     .bias = linear->bias, .residual = residual, .residual_stride = out_stride, .out = out,
                                     .out_stride = out_stride, .epilogue = epilogue };

@@ -4,8 +4,7 @@
 
 #include "encoder/encoder.h"
 
-enum { FEED_ROWS = 128 /* rows that go through a feed-forward block at a time: what lies between stays small */,
-       SMOOTH_ROWS = 16 /* rows that are smoothed at a time: they stay in the first cache until they are quantised */ };
+enum { FEED_ROWS = 128 /* rows that go through a feed-forward block at a time: what lies between stays small */ };
 
 /* Scratch of one pass, carved from its workspace. */
 typedef struct pass {
@@ -21,7 +20,6 @@ typedef struct pass {
     uint8_t *q;       /* quantised rows, where the matrices are s8 */
     float *scale;
     int32_t *zero;
-    float *smoothed;  /* SMOOTH_ROWS rows of a product's inputs, where some are smoothed */
     linear_observer observe; /* or NULL */
     void *observe_opaque;
 } pass;

@@ -74,7 +74,7 @@ static inline float vf_highest(vf v)
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_shuffle_ps(s, s, 1)));
 }
 
-/* n values in 0 .. 255 as bytes. */
+/* n values in 0 .. 256 as bytes, at most 255. */
 static inline void bytes_store(unsigned char *to, vf v, unsigned long n)
 {
     __m256i whole = _mm256_cvtps_epi32(v);

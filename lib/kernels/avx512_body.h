@@ -59,10 +59,14 @@ static inline float vf_highest(vf v)
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_shuffle_ps(s, s, 1)));
 }
 
+/* n values in 0 .. 256 as bytes, at most 255. */
 static inline void bytes_store(unsigned char *to, vf v, unsigned long n)
 {
-    __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v));
-    _mm_mask_storeu_epi8(to, (__mmask16)((1u << n) - 1), bytes);
+    const __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v));
+    if (n == LANES)
+        _mm_storeu_si128((__m128i *)(void *)to, bytes);
+    else
+        _mm_mask_storeu_epi8(to, (__mmask16)((1u << n) - 1), bytes);
 }
 
 static inline __attribute__((always_inline)) void columns_of(const __m512 *a, __m512 *t)

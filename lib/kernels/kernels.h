@@ -79,8 +79,9 @@ typedef struct kernels {
 
     void (*gemm_f32)(const gemm_f32_call *call);
     void (*gemm_s8)(const gemm_s8_call *call);
-    /* rows of x (m x k) to u8 with a scale and a zero point each; see doc/quantisation.md. Fills q up to q_stride with 0. */
-    void (*quantize_rows)(size_t m, size_t k, const float *x, size_t x_stride, uint8_t *q, size_t q_stride, float *scale,
+    /* rows of x (m x k), times `by` (k floats, or NULL: ones), to u8 with a scale and a zero point each; see doc/quantisation.md. Fills q
+     * up to q_stride with 0. */
+    void (*quantize_rows)(size_t m, size_t k, const float *x, size_t x_stride, const float *by, uint8_t *q, size_t q_stride, float *scale,
                           int32_t *zero);
     void (*attention)(const attention_call *call);
     /* out = (x - mean) / sqrt(variance + eps) * weight + bias, rows of n; bias may be NULL; out may be x. */

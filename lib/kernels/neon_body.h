@@ -77,7 +77,7 @@ static inline vf vf_pick(const float *table, vf v)
     return vreinterpretq_f32_u8(vqtbl4q_u8(all, vreinterpretq_u8_u32(which)));
 }
 
-/* n values in 0 .. 255 as bytes. */
+/* n values in 0 .. 256 as bytes, at most 255. */
 static inline void bytes_store(unsigned char *to, vf v, unsigned long n)
 {
     const int16x4_t words = vqmovn_s32(vcvtnq_s32_f32(v));

@@ -32,13 +32,6 @@ void multiply_rows(size_t rows, size_t n, float *a, const float *b, size_t strid
             a[r * stride + i] *= b[r * stride + i];
 }
 
-void scale_columns(size_t rows, size_t k, const float *restrict x, size_t x_stride, const float *restrict by, float *restrict out)
-{
-    for (size_t r = 0; r < rows; r++)
-        for (size_t i = 0; i < k; i++)
-            out[r * k + i] = x[r * x_stride + i] * by[i];
-}
-
 uint32_t relative_bucket(int64_t key_minus_query, uint32_t buckets, uint32_t distance)
 {
     const uint32_t half = buckets / 2, exact = half / 2, first = key_minus_query > 0 ? half : 0;

@@ -13,8 +13,6 @@ void rotate_heads(size_t heads, size_t size, float *x, size_t stride, const floa
 void unrotate_heads(size_t heads, size_t size, float *x, size_t stride, const float *table);
 /* a[i] *= b[i], rows of n with one stride. */
 void multiply_rows(size_t rows, size_t n, float *a, const float *b, size_t stride);
-/* out[r][i] = x[r][i] * by[i], rows of k, out without gaps. */
-void scale_columns(size_t rows, size_t k, const float *restrict x, size_t x_stride, const float *restrict by, float *restrict out);
 /* The bucket of key position minus query position, for an encoder that looks both ways: T5's (arXiv 1910.10683, and its code):
  * half of the buckets for each direction, the first half of those exact, the rest logarithmic up to `distance`. buckets is even, >= 4. */
 uint32_t relative_bucket(int64_t key_minus_query, uint32_t buckets, uint32_t distance);

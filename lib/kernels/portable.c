@@ -85,7 +85,7 @@ static void gemm_s8(const gemm_s8_call *c)
     }
 }
 
-static void quantize_rows(size_t m, size_t k, const float *x, size_t x_stride, uint8_t *q, size_t q_stride, float *scale,
+static void quantize_rows(size_t m, size_t k, const float *x, size_t x_stride, const float *by, uint8_t *q, size_t q_stride, float *scale,
                           int32_t *zero)
 {
     for (size_t r = 0; r < m; r++) {
@@ -93,8 +93,9 @@ static void quantize_rows(size_t m, size_t k, const float *x, size_t x_stride, u
         uint8_t *to = q + r * q_stride;
         float low = 0, high = 0;
         for (size_t i = 0; i < k; i++) {
-            low = row[i] < low ? row[i] : low;
-            high = row[i] > high ? row[i] : high;
+            const float v = by != NULL ? row[i] * by[i] : row[i];
+            low = v < low ? v : low;
+            high = v > high ? v : high;
         }
         float range = high - low, inverse = range > 0 ? 255.0f / range : 0;
         if (!(inverse <= 3.4e38f)) /* a range of subnormals, or an infinite one */
@@ -103,7 +104,7 @@ static void quantize_rows(size_t m, size_t k, const float *x, size_t x_stride, u
         scale[r] = range / 255.0f;
         zero[r] = (int32_t)offset;
         for (size_t i = 0; i < k; i++) {
-            float v = round_even(row[i] * inverse) + offset;
+            float v = round_even((by != NULL ? row[i] * by[i] : row[i]) * inverse) + offset;
             to[i] = (uint8_t)(v > 255.0f ? 255.0f : v > 0 ? v : 0);
         }
         for (size_t i = k; i < q_stride; i++)

@@ -63,7 +63,7 @@ static void quantised(const kernels *table, tile_data *t, int which)
 {
     weights w;
     weights_view(&w, WEIGHTS_S8, N, K, t->s8);
-    table->quantize_rows(M, K, t->x, STRIDE, t->q[which], STRIDE, t->scale[which], t->zero[which]);
+    table->quantize_rows(M, K, t->x, STRIDE, NULL, t->q[which], STRIDE, t->scale[which], t->zero[which]);
     const gemm_s8_call s = { .m = M, .q = t->q[which], .q_stride = STRIDE, .scale = t->scale[which], .zero = t->zero[which],
                              .w = &w, .bias = t->bias, .out = t->out[which], .out_stride = STRIDE };
     memset(t->out[which], 0, sizeof t->out[which]);

@@ -1,6 +1,45 @@
 /* s8 products where one instruction adds four byte products to an int32: vi_dot(sum, four unsigned bytes in every lane, four
  * weights a lane), vi_zero(). DOT_OFFSET 128: the bytes are signed, so 128 is taken off them and off the zero points. Included after simd.h. */
 
+/* A tile's sums leave, a column of vectors at a time; `added`: a residual comes on top (where an activation is between, see finish_tile). */
+INLINE void leave_whole(const int rows, const int vectors, const int added, vi acc[][TILE_PANELS * PARTS], const gemm_s8_call *c, const store *s,
+                        size_t row, size_t column)
+{
+    UNROLL
+    for (int p = 0; p < vectors; p++) {
+        const size_t at = column + (size_t)p * LANES;
+        const column_scale by = column_scales(c, at);
+        const vf bias = s->bias != NULL ? vf_load(s->bias + at) : vf_set(-0.0f);
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            vf v = vf_add(rescale(c, row + (size_t)r, by, acc[r][p]), bias);
+            if (added)
+                v = vf_add(v, vf_load(s->residual + (row + (size_t)r) * s->residual_stride + at));
+            vf_store(s->out + (row + (size_t)r) * s->out_stride + at, v);
+        }
+    }
+}
+
+INLINE void leave_s8(const int rows, const int vectors, vi acc[][TILE_PANELS * PARTS], const gemm_s8_call *c, const store *s, size_t row, size_t column)
+{
+    if (s->n - column >= (size_t)vectors * LANES) {
+        if (s->residual != NULL && s->epilogue == EPILOGUE_NONE)
+            leave_whole(rows, vectors, 1, acc, c, s, row, column);
+        else
+            leave_whole(rows, vectors, 0, acc, c, s, row, column);
+        return;
+    }
+    vi sums[TILE_ROWS * TILE_PANELS * PARTS];
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int p = 0; p < vectors; p++)
+            sums[r * vectors + p] = acc[r][p];
+    DO_NOT_UNROLL
+    for (int i = 0; i < rows * vectors; i++)
+        store_sums(c, s, row + (size_t)(i / vectors), column + (size_t)(i % vectors) * LANES, sums[i]);
+}
+
 /* `rows` and `panels` are constants where this is inlined. `ahead`: panels to prefetch meanwhile. */
 INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, const store *s, const int8_t *w, const int8_t *ahead,
                     size_t k, size_t row, size_t column)
@@ -32,15 +71,7 @@ INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, con
                 vi_dot(acc[r][p], a, b[p]);
         }
     }
-    vf out[TILE_ROWS][TILE_PANELS * PARTS];
-    UNROLL
-    for (int p = 0; p < panels * PARTS; p++) {
-        const column_scale by = column_scales(c, column + (size_t)p * LANES);
-        UNROLL
-        for (int r = 0; r < rows; r++)
-            out[r][p] = rescale(c, row + (size_t)r, by, acc[r][p]);
-    }
-    store_tile(rows, panels * PARTS, out, s, row, column);
+    leave_s8(rows, panels * PARTS, acc, c, s, row, column);
 }
 
 #define S8_CASE(rows_, panels_) case rows_: tile_s8(rows_, panels_, c, s, w, ahead, k, row, column); break;

@@ -58,14 +58,28 @@ static void keep_residual(const store *s, size_t row, size_t rows, size_t column
         memcpy(k->residual[r], s->residual + (row + r) * s->residual_stride + column, n * sizeof(float));
 }
 
+/* One function a kind of activation: what it keeps in registers is loaded once a tile. */
+INLINE void finish_rows(const int32_t activation, const store *s, size_t row, size_t rows, size_t column, size_t n, const kept *k)
+{
+    for (size_t r = 0; r < rows; r++) {
+        float *out = s->out + (row + r) * s->out_stride + column;
+        activate_all(n, out, activation);
+        for (size_t i = 0; i < n && s->residual != NULL; i += LANES)
+            store_at(out, i, n, vf_add(load_at(out, i, n), load_at(k->residual[r], i, n)));
+    }
+}
+
 static void finish_tile(const store *s, size_t row, size_t rows, size_t column, size_t width, const kept *k)
 {
     const size_t n = s->n - column < width ? s->n - column : width;
-    for (size_t r = 0; r < rows; r++) {
-        float *out = s->out + (row + r) * s->out_stride + column;
-        activate(n, out, s->epilogue);
-        for (size_t i = 0; i < n && s->residual != NULL; i += LANES)
-            store_at(out, i, n, vf_add(load_at(out, i, n), load_at(k->residual[r], i, n)));
+    switch (s->epilogue) {
+    case EPILOGUE_GELU_ERF: finish_rows(EPILOGUE_GELU_ERF, s, row, rows, column, n, k); break;
+    case EPILOGUE_GELU_TANH: finish_rows(EPILOGUE_GELU_TANH, s, row, rows, column, n, k); break;
+    case EPILOGUE_GELU_QUICK: finish_rows(EPILOGUE_GELU_QUICK, s, row, rows, column, n, k); break;
+    case EPILOGUE_RELU: finish_rows(EPILOGUE_RELU, s, row, rows, column, n, k); break;
+    case EPILOGUE_SILU: finish_rows(EPILOGUE_SILU, s, row, rows, column, n, k); break;
+    case EPILOGUE_TANH: finish_rows(EPILOGUE_TANH, s, row, rows, column, n, k); break;
+    default: break;
     }
 }
 

@@ -117,42 +117,66 @@ static void axpy_f32(size_t n, float a, const float *x, float *y)
         store_at(y, i, n, vf_fma(factor, load_at(x, i, n), load_at(y, i, n)));
 }
 
+/* A row's smallest and largest value, and 0: four vectors of each, as above. */
+INLINE void row_range(const int times, size_t k, const float *row, const float *by, float *least, float *most)
+{
+    vf low[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) }, high[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) };
+    size_t at = 0;
+    for (; at + 4 * LANES <= k; at += 4 * LANES)
+        UNROLL
+        for (int j = 0; j < 4; j++) {
+            vf v = vf_load(row + at + (size_t)j * LANES);
+            if (times)
+                v = vf_mul(v, vf_load(by + at + (size_t)j * LANES));
+            low[j] = vf_min(v, low[j]); /* a NaN leaves the second operand */
+            high[j] = vf_max(v, high[j]);
+        }
+    for (; at < k; at += LANES) {
+        const vf v = times ? vf_mul(load_at(row, at, k), load_at(by, at, k)) : load_at(row, at, k);
+        low[0] = vf_min(v, low[0]);
+        high[0] = vf_max(v, high[0]);
+    }
+    const vf lowest = vf_min(vf_min(low[0], low[1]), vf_min(low[2], low[3]));
+    *least = -vf_highest(vf_sub(vf_set(0), lowest));
+    *most = vf_highest(vf_max(vf_max(high[0], high[1]), vf_max(high[2], high[3])));
+}
+
+/* By their making the values round to 0 .. 256, and bytes_store makes 256 a 255; a NaN becomes the second operand, 0. */
+INLINE void row_bytes(const int times, size_t k, const float *row, const float *by, float inverse, float offset, uint8_t *to)
+{
+    const vf factor = vf_set(inverse), plus = vf_set(offset), none = vf_set(0);
+    const size_t whole = k / LANES * LANES;
+    for (size_t i = 0; i < whole; i += LANES) {
+        const vf x = times ? vf_mul(vf_load(row + i), vf_load(by + i)) : vf_load(row + i);
+        bytes_store(to + i, vf_max(vf_add(vf_round(vf_mul(x, factor)), plus), none), LANES);
+    }
+    if (whole < k) {
+        const vf x = times ? vf_mul(vf_load_some(row + whole, k - whole), vf_load_some(by + whole, k - whole)) : vf_load_some(row + whole, k - whole);
+        bytes_store(to + whole, vf_max(vf_add(vf_round(vf_mul(x, factor)), plus), none), k - whole);
+    }
+}
+
 /* doc/quantisation.md; the same bits as the reference. */
-static void quantize_rows(size_t m, size_t k, const float *x, size_t x_stride, uint8_t *q, size_t q_stride, float *scale,
+static void quantize_rows(size_t m, size_t k, const float *x, size_t x_stride, const float *by, uint8_t *q, size_t q_stride, float *scale,
                           int32_t *zero)
 {
     for (size_t r = 0; r < m; r++) {
         const float *row = x + r * x_stride;
-        uint8_t *to = q + r * q_stride;
-        vf low[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) }, high[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) };
-        size_t at = 0;
-        for (; at + 4 * LANES <= k; at += 4 * LANES)
-            UNROLL
-            for (int j = 0; j < 4; j++) {
-                const vf v = vf_load(row + at + (size_t)j * LANES);
-                low[j] = vf_min(v, low[j]); /* a NaN leaves the second operand */
-                high[j] = vf_max(v, high[j]);
-            }
-        for (; at < k; at += LANES) {
-            const vf v = load_at(row, at, k);
-            low[0] = vf_min(v, low[0]);
-            high[0] = vf_max(v, high[0]);
-        }
-        const vf lowest = vf_min(vf_min(low[0], low[1]), vf_min(low[2], low[3]));
-        const float least = -vf_highest(vf_sub(vf_set(0), lowest)), most = vf_highest(vf_max(vf_max(high[0], high[1]), vf_max(high[2], high[3])));
+        float least, most;
+        if (by != NULL)
+            row_range(1, k, row, by, &least, &most);
+        else
+            row_range(0, k, row, by, &least, &most);
         float range = most - least, inverse = range > 0 ? 255.0f / range : 0;
         if (!(inverse <= 3.4e38f))
             inverse = 0;
-        float offset = inverse > 0 ? round_even(-least * inverse) : 0;
+        const float offset = inverse > 0 ? round_even(-least * inverse) : 0;
         scale[r] = range / 255.0f;
         zero[r] = (int32_t)offset;
-        vf by = vf_set(inverse), plus = vf_set(offset), top = vf_set(255.0f), none = vf_set(0);
-        for (size_t i = 0; i < k; i += LANES) {
-            vf v = vf_add(vf_round(vf_mul(load_at(row, i, k), by)), plus);
-            v = vf_min(top, vf_max(v, none));
-            bytes_store(to + i, v, k - i < LANES ? k - i : LANES);
-        }
-        for (size_t i = k; i < q_stride; i++)
-            to[i] = 0;
+        if (by != NULL)
+            row_bytes(1, k, row, by, inverse, offset, q + r * q_stride);
+        else
+            row_bytes(0, k, row, by, inverse, offset, q + r * q_stride);
+        memset(q + r * q_stride + k, 0, q_stride - k);
     }
 }

@@ -112,7 +112,7 @@ static inline __m128 vf_pick(const float *table, __m128 v)
     return _mm_setr_ps(table[index[0] & 15], table[index[1] & 15], table[index[2] & 15], table[index[3] & 15]);
 }
 
-/* n values in 0 .. 255 as bytes. */
+/* n values in 0 .. 256 as bytes, at most 255. */
 static inline void bytes_store(unsigned char *to, __m128 v, unsigned long n)
 {
     const __m128i words = _mm_packs_epi32(_mm_cvtps_epi32(v), _mm_setzero_si128());

@@ -47,10 +47,10 @@ static void timed_norm(size_t rows, size_t n, const float *x, size_t x_stride, c
     spent[NORMS] += thread_seconds() - begin;
 }
 
-static void timed_quantize(size_t m, size_t k, const float *x, size_t x_stride, uint8_t *q, size_t q_stride, float *scale, int32_t *zero)
+static void timed_quantize(size_t m, size_t k, const float *x, size_t x_stride, const float *by, uint8_t *q, size_t q_stride, float *scale, int32_t *zero)
 {
     const double begin = thread_seconds();
-    inner->quantize_rows(m, k, x, x_stride, q, q_stride, scale, zero);
+    inner->quantize_rows(m, k, x, x_stride, by, q, q_stride, scale, zero);
     spent[QUANTISING] += thread_seconds() - begin;
 }
 

@@ -119,7 +119,7 @@ static void all_shapes(const kernels *t, int few)
             p.s8 = block(weights_bytes(WEIGHTS_S8, p.n, p.k));
             weights_pack(WEIGHTS_F32, p.n, p.k, source, p.k, p.f32);
             weights_pack(WEIGHTS_S8, p.n, p.k, source, p.k, p.s8);
-            t->quantize_rows(p.m, p.k, p.x, p.k, p.q, stride, p.scale, p.zero);
+            t->quantize_rows(p.m, p.k, p.x, p.k, NULL, p.q, stride, p.scale, p.zero);
             measure(t, &p);
             free(source);
             free(p.x);

@@ -138,6 +138,7 @@ static void product_s8(void **state)
         const size_t padded = weights_k_padded(WEIGHTS_S8, s.k), q_stride = padded + draw_size(0, 3);
         float *x = exact_rows(s.m, s.k, s.x_stride), *source = draw_floats(s.n * s.k), *bias = draw_floats(s.n);
         float *residual = exact_rows(s.m, s.n, s.residual_stride);
+        float *by = draw_floats(s.k);
         special_rows(x + draw_size(0, s.m - 1) * s.x_stride, s.k, round);
         void *block = guarded(weights_bytes(WEIGHTS_S8, s.n, s.k));
         weights w;
@@ -150,7 +151,7 @@ static void product_s8(void **state)
             uint8_t *q = guarded(s.m * q_stride);
             float *scale = guarded(s.m * sizeof(float)), *out = guarded(((s.m - 1) * s.out_stride + s.n) * sizeof(float));
             int32_t *zero = guarded(s.m * sizeof(int32_t));
-            t->quantize_rows(s.m, s.k, x, s.x_stride, q, q_stride, scale, zero);
+            t->quantize_rows(s.m, s.k, x, s.x_stride, round % 3 == 1 ? by : NULL, q, q_stride, scale, zero);
             const gemm_s8_call c = { s.m, q, q_stride, scale, zero, &w, s.bias ? bias : NULL, s.residual ? residual : NULL,
                                      s.residual_stride, out, s.out_stride, s.epilogue };
             t->gemm_s8(&c);
