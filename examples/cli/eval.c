@@ -163,6 +163,7 @@ static int score_all(evaluated *e, records *r)
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_session *session = NULL;
     ecrec_batch *batch = NULL;
+    ecrec_score_options options = ECREC_SCORE_OPTIONS_INIT;
     progress p;
     long n = -1;
     if (ecrec_session_create(e->model, NULL, &session, &err) != ECREC_OK || ecrec_batch_create(e->schema, &batch, &err) != ECREC_OK) {
@@ -175,10 +176,14 @@ static int score_all(evaluated *e, records *r)
         n = -1;
         if (more_room(e, rows) != 0)
             break;
-        if (ecrec_score(e->model, session, batch, NULL, e->scores + e->rows * e->outputs, rows * e->outputs, &err) != ECREC_OK) {
+        options.bad_rows = has(&e->a, "skip-bad-rows") ? ECREC_BAD_ROWS_SKIP : ECREC_BAD_ROWS_REFUSE;
+        if (ecrec_score(e->model, session, batch, &options, e->scores + e->rows * e->outputs, rows * e->outputs, &err) != ECREC_OK) {
             (void)records_failed(r, &err);
             break;
         }
+        for (size_t i = 0; i < rows * e->outputs; i++)
+            if (isnan(e->scores[e->rows * e->outputs + i])) /* a skipped row, which has no label either */
+                e->scores[e->rows * e->outputs + i] = 0;
         memcpy(e->weights + e->rows, records_weights(r), rows * sizeof(float));
         for (uint32_t l = 0; l < ecrec_schema_labels(e->schema); l++)
             memcpy(e->labels[l] + e->rows, records_label(r, l), rows * sizeof(float));
@@ -303,7 +308,7 @@ static int read_options(evaluated *e, int *json)
 
 int command_eval(int argc, char **argv)
 {
-    static const char *const known[] = { "input=", "report=", "json", "svg=", "plot=", "group=", "by=", "at=", "threshold=", "bins=", "threads=", NULL };
+    static const char *const known[] = { RECORD_OPTIONS, "report=", "json", "svg=", "plot=", "group=", "by=", "at=", "threshold=", "bins=", "threads=", NULL };
     evaluated e = { .group = UINT32_MAX, .by = UINT32_MAX };
     records *r = NULL;
     int json = 0, code = arguments_parse(&e.a, argc, argv, known, 1, 1);
@@ -325,7 +330,7 @@ int command_eval(int argc, char **argv)
         goto done;
     code = EXIT_FAILED;
     e.outputs = ecrec_schema_outputs(e.schema);
-    if ((e.labels = calloc(ecrec_schema_labels(e.schema), sizeof *e.labels)) == NULL || (r = records_open(e.model, argument(&e.a, "input", NULL), 1)) == NULL || score_all(&e, r) != 0)
+    if ((e.labels = calloc(ecrec_schema_labels(e.schema), sizeof *e.labels)) == NULL || (r = records_open(e.model, &e.a, 1)) == NULL || score_all(&e, r) != 0)
         goto done;
     code = print_all(&e, json, records_name(r));
     if (code == EXIT_DONE && svg != NULL)

@@ -134,9 +134,10 @@ int fit_open(fit_job *j, int argc, char **argv, const char *const *known)
     if ((code = read_options(&j->a, j->schema, &j->options)) != 0 || (code = read_class_weights(&j->a, j->schema, &j->class_weights)) != 0)
         return code;
     j->options.class_weights = j->class_weights;
+    j->options.bad_rows = has(&j->a, "skip-bad-rows") ? ECREC_BAD_ROWS_SKIP : ECREC_BAD_ROWS_REFUSE;
     if (ecrec_batch_create(j->schema, &j->batch, &err) != ECREC_OK)
         return failed_with(&err);
-    if ((j->rows = records_open(j->model, from, 1)) == NULL || records_next(j->rows, j->batch, count_lines(from)) < 0)
+    if ((j->rows = records_open(j->model, &j->a, 1)) == NULL || records_next(j->rows, j->batch, count_lines(from)) < 0)
         return EXIT_FAILED;
     return ecrec_batch_rows(j->batch) != 0 ? 0 : failed("%s: it has no row to learn from", from);
 }

@@ -4,7 +4,7 @@
 
 #include "tool.h"
 
-#define FIT_OPTIONS "input=", "output=", "epochs=", "batch=", "patience=", "seed=", "holdout=", "holdout-by=", "rate=", "embedding-rate=", "network-rate=", \
+#define FIT_OPTIONS RECORD_OPTIONS, "output=", "epochs=", "batch=", "patience=", "seed=", "holdout=", "holdout-by=", "rate=", "embedding-rate=", "network-rate=", \
     "decay=", "embedding-decay=", "network-decay=", "l1=", "clip=", "dropout=", "warmup=", "optimiser=", "schedule=", "class-weights=", "json", "threads="
 
 typedef struct fit_job {

@@ -50,7 +50,10 @@ static const command commands[] = {
       "                {\"name\":\"price\",\"kind\":\"number\"}],\"labels\":[{\"name\":\"click\"}]}\n" },
     { "score", command_score, "a probability for each record and label, or for each text or pair of texts",
       "ecrec score RANKER.ecrec [-i ROWS] [-o OUT] [--format tsv|jsonl] [--explain] [--logits]\n"
-      "  ROWS          JSONL (an object a line) or TSV with a header line; what a row lacks is missing\n"
+      "                          [--input-format auto|jsonl|csv|tsv|libsvm] [--skip-bad-rows]\n"
+      "  ROWS          JSONL (an object a line), CSV or TSV with a header line, or LIBSVM; what a row lacks is missing\n"
+      "  --skip-bad-rows  a row that is wrong is told and has no score, instead of ending the command; update, fit and eval\n"
+      "                take both options too\n"
       "  --explain     each field's part of the logit\n"
       "ecrec score CLASSIFIER.ecrec [-i TEXTS | --ids IDS.jsonl | --pixels X.npy | --images LIST] [-o OUT] [--format tsv|jsonl] [--logits] [--max-length TOKENS]\n"
       "  TEXTS         of an imported classifier or cross-encoder: a text a line, text TAB second text, or JSONL\n"

@@ -119,7 +119,7 @@ static int job_open(job *j, int need_labels)
         return failed("%s: it is not a ranker (make one with ecrec new)", j->a.positional[0]);
     if (ecrec_session_create(j->model, NULL, &j->session, &err) != ECREC_OK || ecrec_batch_create(j->schema, &j->batch, &err) != ECREC_OK)
         return failed_with(&err);
-    j->rows = records_open(j->model, argument(&j->a, "input", NULL), need_labels);
+    j->rows = records_open(j->model, &j->a, need_labels);
     return j->rows != NULL ? 0 : EXIT_FAILED;
 }
 
@@ -163,9 +163,12 @@ static void print_scores(const job *j, FILE *f, const float *scores, const float
             if (o != 0)
                 fputc(',', f);
             print_json_string(f, name, strlen(name));
-            fprintf(f, ":%.7g", (double)scores[i * outputs + o]);
+            if (isnan(scores[i * outputs + o])) /* a skipped row */
+                fputs(":null", f);
+            else
+                fprintf(f, ":%.7g", (double)scores[i * outputs + o]);
         }
-        for (uint32_t o = 0; parts != NULL && o < outputs; o++) {
+        for (uint32_t o = 0; parts != NULL && o < outputs && !isnan(scores[i * outputs]); o++) {
             output_name(j->schema, o, name, sizeof name);
             fputs(o == 0 ? ",\"why\":{" : ",", f);
             print_json_string(f, name, strlen(name));
@@ -185,7 +188,7 @@ static void print_scores(const job *j, FILE *f, const float *scores, const float
 
 int command_score(int argc, char **argv)
 {
-    static const char *const known[] = { "input=", "output=", "format=", "explain", "logits", "ids=", "pixels=", "images=", "max-length=", "threads=", NULL };
+    static const char *const known[] = { RECORD_OPTIONS, "output=", "format=", "explain", "logits", "ids=", "pixels=", "images=", "max-length=", "threads=", NULL };
     job j = { .context = NULL };
     progress p;
     ecrec_error err = ECREC_ERROR_INIT;
@@ -222,6 +225,7 @@ int command_score(int argc, char **argv)
         goto done;
     }
     options.logits = (uint32_t)has(&j.a, "logits");
+    options.bad_rows = has(&j.a, "skip-bad-rows") ? ECREC_BAD_ROWS_SKIP : ECREC_BAD_ROWS_REFUSE;
     options.contributions = parts;
     options.contributions_capacity = explain ? SCORE_ROWS * outputs * given : 0;
     int header = !jsonl;
@@ -328,7 +332,7 @@ static int print_update(const job *j, const told *sums, double rows, double upda
 
 int command_update(int argc, char **argv)
 {
-    static const char *const known[] = { "input=", "output=", "batch=", "passes=", "rate=", "decay=", "max-loss-growth=", "json", "threads=", "journal=", NULL };
+    static const char *const known[] = { RECORD_OPTIONS, "output=", "batch=", "passes=", "rate=", "decay=", "max-loss-growth=", "json", "threads=", "journal=", NULL };
     job j = { .context = NULL };
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_update_options options = ECREC_UPDATE_OPTIONS_INIT;
@@ -339,6 +343,7 @@ int command_update(int argc, char **argv)
         (code = argument_number(&j.a, "rate", 0, 0, 100, &options.learning_rate)) != 0 || (code = argument_number(&j.a, "decay", 0, 0, 10, &options.decay)) != 0 ||
         (code = argument_number(&j.a, "max-loss-growth", 0, 0, 1e9, &options.max_loss_growth)) != 0)
         return code;
+    options.bad_rows = has(&j.a, "skip-bad-rows") ? ECREC_BAD_ROWS_SKIP : ECREC_BAD_ROWS_REFUSE;
     const char *to = argument(&j.a, "output", NULL), *from = argument(&j.a, "input", NULL), *journal = argument(&j.a, "journal", NULL);
     if (to == NULL && journal == NULL)
         return usage_error("update", "-o RANKER2.ecrec is missing");
@@ -359,7 +364,7 @@ int command_update(int argc, char **argv)
     for (int pass = 0; pass < (int)passes && n >= 0 && !read_whole; pass++) {
         if (pass > 0) {
             records_close(j.rows);
-            if ((j.rows = records_open(j.model, from, 1)) == NULL)
+            if ((j.rows = records_open(j.model, &j.a, 1)) == NULL)
                 goto done;
         }
         while ((n = records_next(j.rows, j.batch, (size_t)size)) > 0) {

@@ -1,53 +1,64 @@
-/* Records from JSONL or TSV into batches. */
+/* Records into batches. */
 #define _POSIX_C_SOURCE 200809L
-#include "tool.h"
+#include "records.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include <jansson.h>
-
-enum { COLUMN_WEIGHT = -1, COLUMN_POSITION = -2, COLUMN_PROPENSITY = -3, COLUMN_EVENT = -4, COLUMN_GROUP = -5, ROW_COLUMNS = 5 };
 static const char *const row_columns[ROW_COLUMNS] = { "weight", "position", "propensity", "event", "group" };
 
-typedef struct column {
-    const char *name;
-    int32_t kind; /* ECREC_FIELD_* (a user or item: CATEGORY, an image: VECTOR); 0: a label; else a COLUMN_* */
-    int32_t label; /* ECREC_LABEL_* of a label; what it may hold is the batch's to check */
-    uint32_t index;
-    int at; /* TSV: its cell, or -1 */
-    int shadowed;
-    size_t *starts, *lengths; /* text, category: into bytes */
-    uint8_t *valid;
-    double *numbers;
-    float *floats;
-    uint32_t *positions;
-    int64_t *times;
-    const char **texts;
-    size_t *first_item, *item_starts, *item_lengths, items, item_room; /* multi: of each row; of each value */
-    float *item_weights;
-    size_t dimension; /* vector: how many values a row must have */
-} column;
-
-struct records {
-    lines input;
-    column *columns;
-    size_t count, most, labels_at, rows;
-    uint32_t labels;
-    int format; /* 0: not known yet, 1: JSONL, 2: TSV */
-    int need_labels;
-    char *bytes;
-    size_t used, room;
-    uint64_t *line_of; /* of each row: blank lines are skipped */
-    int cells;         /* TSV: of the header */
-    int seen;          /* JSONL: a row that names a field */
-};
-
-static int bad(const records *r, const column *c, const char *what)
+/* A reason is told at once, or kept for the row that is being read. */
+static int refuse(records *r, const char *reason)
 {
-    return failed("%s:%llu: field \"%s\": %s", r->input.name, (unsigned long long)r->input.number, c->name, what);
+    if (!r->skip_bad || r->fatal)
+        return failed("%s:%llu: %s", r->input.name, (unsigned long long)r->input.number, reason);
+    if (r->reason_count == r->reason_room) {
+        const size_t room = r->reason_room != 0 ? 2 * r->reason_room : 16;
+        char *more = realloc(r->reasons, room * MOST_REASON);
+        if (more != NULL)
+            r->reasons = more;
+        size_t *rows = more != NULL ? realloc(r->reason_rows, room * sizeof *rows) : NULL;
+        if (rows == NULL) {
+            r->fatal = 1;
+            return failed("no memory for the rows of %s", r->input.name);
+        }
+        r->reason_rows = rows;
+        r->reason_room = room;
+    }
+    snprintf(r->reasons + r->reason_count * MOST_REASON, MOST_REASON, "%s", reason);
+    r->reason_rows[r->reason_count++] = r->rows;
+    return EXIT_FAILED;
+}
+
+int bad(records *r, const column *c, const char *what)
+{
+    char text[MOST_REASON];
+    snprintf(text, sizeof text, "field \"%.80s\": %s", c->name, what);
+    return refuse(r, text);
+}
+
+int bad_line(records *r, const char *format, ...)
+{
+    char text[MOST_REASON];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return refuse(r, text);
+}
+
+int broken(records *r, const char *format, ...)
+{
+    char text[MOST_REASON];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    r->fatal = 1;
+    return refuse(r, text);
 }
 
 /* The schema's calls do not tell how long a vector is; the report on the model does. */
@@ -75,13 +86,35 @@ static int32_t form_of(int32_t kind)
 }
 
 /* Texts, and ids, which are bytes to us. */
-static int is_text(const column *c)
+int is_text(const column *c)
 {
     return c->kind == ECREC_FIELD_TEXT || c->kind == ECREC_FIELD_CATEGORY || c->kind == COLUMN_EVENT || c->kind == COLUMN_GROUP;
 }
 
-records *records_open(ecrec_model *ranker, const char *path, int need_labels)
+/* --input-format, or what the file's name says; the first line says the rest. */
+static int format_of(const arguments *a, const char *path, int *format)
 {
+    static const char *const names[] = { "auto", "jsonl", "tsv", "csv", "libsvm" };
+    static const struct { const char *end; int format; } ends[] = { { ".csv", FORMAT_CSV }, { ".tsv", FORMAT_TSV }, { ".libsvm", FORMAT_LIBSVM }, { ".svm", FORMAT_LIBSVM } };
+    const char *asked = argument(a, "input-format", "auto");
+    *format = -1;
+    for (int i = 0; i < 5; i++)
+        if (strcmp(names[i], asked) == 0)
+            *format = i;
+    if (*format < 0)
+        return usage_error(a->command, "--input-format must be auto, jsonl, tsv, csv or libsvm");
+    for (size_t i = 0; *format == FORMAT_UNKNOWN && path != NULL && i < sizeof ends / sizeof *ends; i++)
+        if (strlen(path) > strlen(ends[i].end) && strcmp(path + strlen(path) - strlen(ends[i].end), ends[i].end) == 0)
+            *format = ends[i].format;
+    return 0;
+}
+
+records *records_open(ecrec_model *ranker, const arguments *a, int need_labels)
+{
+    const char *path = argument(a, "input", NULL);
+    int format = 0;
+    if (format_of(a, path, &format) != 0)
+        return NULL;
     const ecrec_schema *schema = ecrec_model_schema(ranker);
     records *r = calloc(1, sizeof *r);
     const uint32_t fields = ecrec_schema_fields(schema);
@@ -93,6 +126,8 @@ records *records_open(ecrec_model *ranker, const char *path, int need_labels)
     r->labels_at = fields;
     r->count = fields + r->labels + ROW_COLUMNS;
     r->need_labels = need_labels;
+    r->skip_bad = has(a, "skip-bad-rows");
+    r->format = format;
     r->columns = calloc(r->count, sizeof *r->columns);
     if (r->columns == NULL) {
         records_close(r);
@@ -141,10 +176,16 @@ void records_close(records *r)
         free(c->item_starts);
         free(c->item_lengths);
         free(c->item_weights);
+        free(c->event_types);
+        free(c->event_times);
     }
     free(r->columns);
     free(r->bytes);
     free(r->line_of);
+    free(r->reasons);
+    free(r->reason_rows);
+    free(r->cells);
+    free(r->joined);
     lines_close(&r->input);
     free(r);
 }
@@ -193,7 +234,7 @@ static int keep_bytes(records *r, const char *text, size_t length)
         const size_t room = 2 * (r->used + length + 1);
         char *more = realloc(r->bytes, room);
         if (more == NULL)
-            return failed("no memory for the rows of %s", r->input.name);
+            return broken(r, "no memory for the rows of %s", r->input.name);
         r->bytes = more;
         r->room = room;
     }
@@ -202,7 +243,7 @@ static int keep_bytes(records *r, const char *text, size_t length)
     return 0;
 }
 
-static int put_text(records *r, column *c, size_t row, const char *text, size_t length)
+int put_text(records *r, column *c, size_t row, const char *text, size_t length)
 {
     const size_t start = r->used;
     const int status = keep_bytes(r, text, length);
@@ -214,7 +255,7 @@ static int put_text(records *r, column *c, size_t row, const char *text, size_t 
     return 0;
 }
 
-static int put_number(records *r, column *c, size_t row, double value)
+int put_number(records *r, column *c, size_t row, double value)
 {
     if (!isfinite(value))
         return bad(r, c, "it is not a finite number");
@@ -226,14 +267,12 @@ static int put_number(records *r, column *c, size_t row, double value)
         return bad(r, c, "a position is a whole number from 1");
     if (c->kind == COLUMN_PROPENSITY && !(value > 0 && value <= 1))
         return bad(r, c, "a propensity is above 0 and at most 1");
-    if (c->kind == ECREC_FIELD_TIME && !(fabs(value) < 3e17))
-        return bad(r, c, "a time is microseconds since 1970");
     c->numbers[row] = value;
     c->valid[row] = 1;
     return 0;
 }
 
-static int put_vector(records *r, column *c, size_t row, const double *values, size_t n)
+int put_vector(records *r, column *c, size_t row, const double *values, size_t n)
 {
     if (n == 0)
         return bad(r, c, "the vector is empty");
@@ -248,223 +287,37 @@ static int put_vector(records *r, column *c, size_t row, const double *values, s
     return 0;
 }
 
-/* "1.5 2 3" or "1.5,2,3" or "[1.5, 2, 3]" */
-static int parse_vector(records *r, column *c, size_t row, const char *text)
-{
-    double *values = NULL;
-    size_t n = 0, room = 0;
-    int status = 0;
-    while (status == 0) {
-        text += strspn(text, " ,[]");
-        if (*text == 0)
-            break;
-        char *end = NULL;
-        const double v = strtod(text, &end);
-        if (end == text) {
-            status = bad(r, c, "it is not a list of numbers");
-            break;
-        }
-        if (n == room) {
-            room = room != 0 ? 2 * room : 64;
-            if (!resize_doubles(&values, room)) {
-                status = failed("no memory for the vectors of %s", r->input.name);
-                break;
-            }
-        }
-        values[n++] = v;
-        text = end;
-    }
-    if (status == 0)
-        status = put_vector(r, c, row, values, n);
-    free(values);
-    return status;
-}
-
-/* One more value of a multi field. */
-static int put_item(records *r, column *c, const char *text, size_t length, double weight)
+static int item_room(records *r, column *c)
 {
     const size_t room = c->items < c->item_room ? c->item_room : 2 * c->items + 64;
-    if (room != c->item_room && (!resize(&c->item_starts, room) || !resize(&c->item_lengths, room) || !resize_floats(&c->item_weights, room)))
-        return failed("no memory for the values of %s", r->input.name);
+    if (room != c->item_room && (!resize(&c->item_starts, room) || !resize(&c->item_lengths, room) || !resize_floats(&c->item_weights, room) ||
+                                 !resize_positions(&c->event_types, room) || !resize_times(&c->event_times, room)))
+        return broken(r, "no memory for the values");
     c->item_room = room;
+    return 0;
+}
+
+int put_event(records *r, column *c, const char *text, size_t length, uint32_t type, int timed, int64_t time)
+{
     const size_t start = r->used;
-    const int status = keep_bytes(r, text, length);
-    if (status != 0)
+    int status = item_room(r, c);
+    if (status != 0 || (status = keep_bytes(r, text, length)) != 0)
         return status;
     c->item_starts[c->items] = start;
     c->item_lengths[c->items] = length;
-    c->item_weights[c->items++] = (float)weight;
+    c->event_types[c->items] = type;
+    c->event_times[c->items] = time;
+    c->item_weights[c->items++] = 1;
+    c->timed |= timed;
     return 0;
 }
 
-/* TSV: values between bars. */
-static int parse_items(records *r, column *c, size_t row, char *cell)
+int put_item(records *r, column *c, const char *text, size_t length, double weight)
 {
-    int status = 0;
-    for (char *next; cell != NULL && status == 0; cell = next) {
-        next = strchr(cell, '|');
-        status = put_item(r, c, cell, next != NULL ? (size_t)(next++ - cell) : strlen(cell), 1);
-    }
-    c->valid[row] = 1;
+    const int status = put_event(r, c, text, length, 0, 0, 0);
+    if (status == 0)
+        c->item_weights[c->items - 1] = (float)weight;
     return status;
-}
-
-/* JSON: ["a", "b"] or {"a": 2, "b": 0.5}. */
-static int put_items(records *r, column *c, size_t row, const json_t *v)
-{
-    int status = 0;
-    if (!json_is_array(v) && !json_is_object(v))
-        return bad(r, c, "several values are an array of strings, or an object of values and their weights");
-    for (size_t i = 0; json_is_array(v) && i < json_array_size(v) && status == 0; i++) {
-        const json_t *one = json_array_get(v, i);
-        char spelt[32];
-        if (json_is_integer(one)) {
-            snprintf(spelt, sizeof spelt, "%lld", (long long)json_integer_value(one));
-            status = put_item(r, c, spelt, strlen(spelt), 1);
-        } else {
-            status = json_is_string(one) ? put_item(r, c, json_string_value(one), json_string_length(one), 1) : bad(r, c, "a value must be a string or a whole number");
-        }
-    }
-    const char *key;
-    json_t *weight;
-    if (json_is_object(v))
-        json_object_foreach((json_t *)(uintptr_t)v, key, weight)
-            if (status == 0)
-                status = json_is_number(weight) ? put_item(r, c, key, strlen(key), json_number_value(weight)) : bad(r, c, "a weight must be a number");
-    c->valid[row] = 1;
-    return status;
-}
-
-static int put_cell(records *r, column *c, size_t row, char *cell)
-{
-    char *end = NULL;
-    if (*cell == 0)
-        return 0; /* missing */
-    if (is_text(c))
-        return put_text(r, c, row, cell, strlen(cell));
-    if (c->kind == ECREC_FIELD_VECTOR)
-        return parse_vector(r, c, row, cell);
-    if (c->kind == ECREC_FIELD_MULTI)
-        return parse_items(r, c, row, cell);
-    const double value = strtod(cell, &end);
-    if (*end != 0) {
-        char text[128];
-        snprintf(text, sizeof text, "\"%.80s\" is not a number", cell);
-        return bad(r, c, text);
-    }
-    return put_number(r, c, row, value);
-}
-
-static int put_json(records *r, column *c, size_t row, const json_t *v)
-{
-    if (v == NULL || json_is_null(v))
-        return 0;
-    if (c->kind == ECREC_FIELD_MULTI)
-        return put_items(r, c, row, v);
-    if (c->kind == ECREC_FIELD_VECTOR) {
-        if (!json_is_array(v))
-            return bad(r, c, "a vector must be an array of numbers");
-        const size_t n = json_array_size(v);
-        double *values = malloc((n + 1) * sizeof *values);
-        int status = values != NULL ? 0 : failed("no memory for the vectors of %s", r->input.name);
-        for (size_t i = 0; i < n && status == 0; i++) {
-            const json_t *one = json_array_get(v, i);
-            values[i] = json_number_value(one);
-            if (!json_is_number(one))
-                status = bad(r, c, "a vector must be an array of numbers");
-        }
-        if (status == 0)
-            status = put_vector(r, c, row, values, n);
-        free(values);
-        return status;
-    }
-    if (is_text(c)) {
-        char spelt[64];
-        if (json_is_string(v))
-            return put_text(r, c, row, json_string_value(v), json_string_length(v));
-        if (c->kind == ECREC_FIELD_TEXT || json_is_array(v) || json_is_object(v))
-            return bad(r, c, c->kind == ECREC_FIELD_TEXT ? "it must be a string" : "a category must be a string, a number, true or false");
-        if (json_is_integer(v))
-            snprintf(spelt, sizeof spelt, "%lld", (long long)json_integer_value(v));
-        else if (json_is_real(v))
-            snprintf(spelt, sizeof spelt, "%.17g", json_real_value(v));
-        else
-            snprintf(spelt, sizeof spelt, "%s", json_is_true(v) ? "true" : "false");
-        return put_text(r, c, row, spelt, strlen(spelt));
-    }
-    if (json_is_boolean(v))
-        return put_number(r, c, row, json_is_true(v));
-    return json_is_number(v) ? put_number(r, c, row, json_number_value(v)) : bad(r, c, "it must be a number");
-}
-
-static int read_header(records *r)
-{
-    int cell = 0;
-    for (char *at = r->input.line, *next; at != NULL; at = next, cell++) {
-        next = strchr(at, '\t');
-        if (next != NULL)
-            *next++ = 0;
-        for (size_t i = 0; i < r->count; i++)
-            if (!r->columns[i].shadowed && strcmp(r->columns[i].name, at) == 0)
-                r->columns[i].at = cell;
-    }
-    r->cells = cell;
-    size_t found = 0;
-    for (size_t i = 0; i < r->labels_at; i++)
-        found += r->columns[i].at >= 0;
-    if (found == 0)
-        return failed("%s:1: the header line names none of the schema's fields (first field: \"%s\")", r->input.name, r->columns[0].name);
-    for (size_t i = r->labels_at; r->need_labels && i < r->labels_at + r->labels; i++)
-        if (r->columns[i].at < 0)
-            return failed("%s:1: the header line lacks the label \"%s\"", r->input.name, r->columns[i].name);
-    return 0;
-}
-
-/* A first row without any of the schema's fields is the wrong file, or a misspelt one: scores of it would say nothing. */
-static int check_names(records *r, const json_t *row)
-{
-    for (size_t i = 0; i < r->labels_at; i++)
-        if (json_object_get(row, r->columns[i].name) != NULL)
-            r->seen = 1;
-    return r->seen ? 0 : failed("%s:%llu: the row names none of the schema's fields (first field: \"%s\")", r->input.name,
-                                (unsigned long long)r->input.number, r->columns[0].name);
-}
-
-static int read_row(records *r, size_t row)
-{
-    for (size_t i = 0; i < r->count; i++) {
-        column *c = &r->columns[i];
-        c->valid[row] = 0;
-        c->items = row == 0 ? 0 : c->items;
-        c->first_item[row] = c->items;
-    }
-    if (r->format == 1) {
-        json_error_t error;
-        json_t *v = json_loadb(r->input.line, r->input.length, JSON_REJECT_DUPLICATES, &error);
-        int status = 0;
-        if (!json_is_object(v)) {
-            json_decref(v);
-            return failed("%s:%llu: it is not a JSON object: %s", r->input.name, (unsigned long long)r->input.number, v != NULL ? "another value" : error.text);
-        }
-        if (!r->seen && (status = check_names(r, v)) != 0) {
-            json_decref(v);
-            return status;
-        }
-        for (size_t i = 0; i < r->count && status == 0; i++)
-            status = r->columns[i].shadowed ? 0 : put_json(r, &r->columns[i], row, json_object_get(v, r->columns[i].name));
-        json_decref(v);
-        return status;
-    }
-    int cell = 0;
-    for (char *at = r->input.line, *next; at != NULL; at = next, cell++) {
-        next = strchr(at, '\t');
-        if (next != NULL)
-            *next++ = 0;
-        for (size_t i = 0; i < r->count; i++)
-            if (r->columns[i].at == cell && put_cell(r, &r->columns[i], row, at) != 0)
-                return EXIT_FAILED;
-    }
-    return cell <= r->cells ? 0 : failed("%s:%llu: the row has %d cells, the header line has %d", r->input.name, (unsigned long long)r->input.number, cell, r->cells);
 }
 
 static int32_t fill_items(records *r, column *c, ecrec_batch *batch, size_t rows, ecrec_error *err)
@@ -477,7 +330,19 @@ static int32_t fill_items(records *r, column *c, ecrec_batch *batch, size_t rows
     for (size_t i = 0; i < c->items; i++)
         values[i] = r->bytes + c->item_starts[i];
     c->first_item[rows] = c->items;
-    const int32_t status = ecrec_batch_set_multi(batch, c->index, c->first_item, values, c->item_lengths, c->item_weights, c->valid, err);
+    int32_t status;
+    if (c->kind == ECREC_FIELD_HISTORY) {
+        ecrec_history h = ECREC_HISTORY_INIT;
+        h.events = c->first_item;
+        h.items = values;
+        h.lengths = c->item_lengths;
+        h.types = c->event_types;
+        h.times = c->timed ? c->event_times : NULL;
+        h.valid = c->valid;
+        status = ecrec_batch_set_history(batch, c->index, &h, err);
+    } else {
+        status = ecrec_batch_set_multi(batch, c->index, c->first_item, values, c->item_lengths, c->item_weights, c->valid, err);
+    }
     free((void *)values);
     return status;
 }
@@ -490,14 +355,15 @@ static int32_t fill_column(records *r, column *c, ecrec_batch *batch, size_t row
             c->floats[i] = c->valid[i] ? (float)c->numbers[i] : c->kind == 0 ? 0.0f : 1.0f;
         if (c->kind == COLUMN_POSITION)
             c->positions[i] = c->valid[i] ? (uint32_t)c->numbers[i] : 1;
-        if (c->kind == ECREC_FIELD_TIME)
-            c->times[i] = c->valid[i] ? (int64_t)c->numbers[i] : 0;
+        if (c->kind == ECREC_FIELD_TIME && !c->valid[i])
+            c->times[i] = 0;
     }
     switch (c->kind) {
     case ECREC_FIELD_TEXT: return ecrec_batch_set_text(batch, c->index, c->texts, c->lengths, err);
     case ECREC_FIELD_CATEGORY: return ecrec_batch_set_category(batch, c->index, c->texts, c->lengths, err);
     case ECREC_FIELD_NUMBER: return ecrec_batch_set_number(batch, c->index, c->numbers, c->valid, err);
     case ECREC_FIELD_VECTOR: return ecrec_batch_set_vector(batch, c->index, c->floats, c->dimension, c->valid, err);
+    case ECREC_FIELD_HISTORY:
     case ECREC_FIELD_MULTI: return fill_items(r, c, batch, rows, err);
     case ECREC_FIELD_TIME: return ecrec_batch_set_time(batch, c->index, c->times, c->valid, err);
     case 0: return ecrec_batch_set_label(batch, c->index, c->floats, c->valid, err);
@@ -509,45 +375,91 @@ static int32_t fill_column(records *r, column *c, ecrec_batch *batch, size_t row
     }
 }
 
+/* The next line that is a row. 1, 0: the end, -1: told. */
+static int next_row(records *r, size_t row)
+{
+    for (;;) {
+        const int more = lines_next(&r->input);
+        if (more <= 0)
+            return more;
+        const int blank = r->input.line[strspn(r->input.line, " \t")] == 0;
+        if (blank && ((r->format != FORMAT_TSV && r->format != FORMAT_CSV) || r->input.length == 0))
+            continue;
+        r->line_of[row] = r->input.number;
+        if (r->format == FORMAT_UNKNOWN || ((r->format == FORMAT_TSV || r->format == FORMAT_CSV) && r->header == 0)) {
+            if (row_header(r) != 0)
+                return -1;
+            if (r->format != FORMAT_JSONL)
+                continue;
+        }
+        return 1;
+    }
+}
+
+/* A row that cannot be read has nothing, and its reason. */
+static int read_row(records *r, size_t row)
+{
+    r->rows = row;
+    int status = row_read(r, row);
+    for (size_t i = r->labels_at; status == 0 && r->need_labels && i < r->labels_at + r->labels; i++)
+        if (r->labels == 1 && !r->columns[i].valid[row])
+            status = bad(r, &r->columns[i], "the label is missing");
+    if (status == 0 || !r->skip_bad || r->fatal)
+        return status;
+    for (size_t i = 0; i < r->count; i++)
+        r->columns[i].valid[row] = 0;
+    return 0;
+}
+
+static int32_t fill_batch(records *r, ecrec_batch *batch, ecrec_error *err)
+{
+    int32_t status = ecrec_batch_set_bad_rows(batch, r->skip_bad ? ECREC_BAD_ROWS_SKIP : ECREC_BAD_ROWS_REFUSE, err);
+    if (status == ECREC_OK)
+        status = ecrec_batch_reset(batch, r->rows, err);
+    for (size_t i = 0; i < r->reason_count && status == ECREC_OK; i++) {
+        const char *reason = r->reasons + i * MOST_REASON;
+        status = ecrec_batch_mark_bad(batch, r->reason_rows[i], reason, strlen(reason), err);
+    }
+    for (size_t i = 0; i < r->count && status == ECREC_OK; i++)
+        status = fill_column(r, &r->columns[i], batch, r->rows, err);
+    return status;
+}
+
+/* "row 17, field ...": the line says it better. */
+static const char *without_row(const char *message)
+{
+    if (strncmp(message, "row ", 4) != 0)
+        return message;
+    const size_t n = 4 + strspn(message + 4, "0123456789");
+    return message + (strncmp(message + n, ": ", 2) == 0 || strncmp(message + n, ", ", 2) == 0 ? n + 2 : 0);
+}
+
 long records_next(records *r, ecrec_batch *batch, size_t most)
 {
     ecrec_error err = ECREC_ERROR_INIT;
     size_t rows = 0;
     if (make_room(r, most) != 0)
         return -1;
-    r->used = 0;
+    r->used = r->reason_count = 0;
     while (rows < most) {
-        const int more = lines_next(&r->input);
-        if (more < 0)
+        const int more = next_row(r, rows);
+        if (more < 0 || (more > 0 && read_row(r, rows) != 0))
             return -1;
         if (more == 0)
             break;
-        if (r->input.line[strspn(r->input.line, " \t")] == 0 && (r->format != 2 || r->input.length == 0))
-            continue;
-        if (r->format == 0) {
-            r->format = r->input.line[strspn(r->input.line, " ")] == '{' ? 1 : 2;
-            if (r->format == 2) {
-                if (read_header(r) != 0)
-                    return -1;
-                continue;
-            }
-        }
-        r->line_of[rows] = r->input.number;
-        if (read_row(r, rows) != 0)
-            return -1;
-        for (size_t i = r->labels_at; r->need_labels && i < r->labels_at + r->labels; i++)
-            if (r->labels == 1 && !r->columns[i].valid[rows]) {
-                (void)bad(r, &r->columns[i], "the label is missing");
-                return -1;
-            }
         rows++;
     }
     r->rows = rows;
     if (rows == 0)
         return 0;
-    int32_t status = ecrec_batch_reset(batch, rows, &err);
-    for (size_t i = 0; i < r->count && status == ECREC_OK; i++)
-        status = fill_column(r, &r->columns[i], batch, rows, &err);
+    const int32_t status = fill_batch(r, batch, &err);
+    for (size_t i = 0; i < ecrec_batch_bad_rows(batch) && status == ECREC_OK; i++) {
+        uint64_t row = 0;
+        const char *why = without_row(ecrec_batch_bad_row(batch, i, &row));
+        fprintf(stderr, "ecrec: %s:%llu: %s; the row is skipped\n", r->input.name, (unsigned long long)r->line_of[row], why);
+        for (size_t k = 0; k < r->count; k++)
+            r->columns[k].valid[row] = 0;
+    }
     for (size_t i = 0; i < r->labels; i++)
         for (size_t row = 0; row < rows; row++)
             if (!r->columns[r->labels_at + i].valid[row])
@@ -560,11 +472,7 @@ int records_failed(const records *r, const ecrec_error *err)
     const char *message = err->message;
     if (err->row >= r->rows)
         return failed("%s: %s", r->input.name, message);
-    if (strncmp(message, "row ", 4) == 0) { /* of the batch: the line says it better */
-        const size_t n = 4 + strspn(message + 4, "0123456789");
-        message += strncmp(message + n, ": ", 2) == 0 || strncmp(message + n, ", ", 2) == 0 ? n + 2 : 0;
-    }
-    return failed("%s:%llu: %s", r->input.name, (unsigned long long)r->line_of[err->row], message);
+    return failed("%s:%llu: %s", r->input.name, (unsigned long long)r->line_of[err->row], without_row(message));
 }
 
 double records_share(const records *r)

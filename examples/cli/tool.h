@@ -93,9 +93,12 @@ int rows_pixels(rows *r, const char *path);
 int rows_pictures(rows *r, const char *path); /* a PNG or JPEG, or a list with the path of one a line */
 void rows_free(rows *r);
 
-/* ---- records: JSONL or TSV with a header line, told by the first character ---- */
+/* ---- records: JSONL, CSV or TSV with a header line, LIBSVM ---- */
 typedef struct records records;
-records *records_open(ecrec_model *ranker, const char *path, int need_labels);
+/* Of --input; --input-format says how it is written, else its name or its first line; with --skip-bad-rows what cannot be read is told
+ * and becomes a bad row of the batch. */
+#define RECORD_OPTIONS "input=", "input-format=", "skip-bad-rows"
+records *records_open(ecrec_model *ranker, const arguments *a, int need_labels);
 /* Next rows, at most `most`, into the batch; the number, 0 at the end, -1: failed, told. */
 long records_next(records *r, ecrec_batch *batch, size_t most);
 /* What the last rows had for a label (NaN: missing); valid till the next call. */
