@@ -63,13 +63,23 @@ enum {
     ECREC_LABEL_CLASSES = 3, /* 0 .. classes - 1; softmax; its scores are `classes` probabilities */
     ECREC_LABEL_ORDINAL = 4  /* 0 .. classes - 1 in order; cumulative logistic; its score is the expected class */
 };
+enum {
+    ECREC_LOSS_OWN = 0,      /* what the kind says */
+    ECREC_LOSS_PAIRWISE = 1, /* of each two rows of a group (ecrec_batch_set_group) the one with the larger label goes first */
+    ECREC_LOSS_LISTWISE = 2  /* softmax over the rows of a group */
+};
 typedef struct ecrec_label_options {
     uint32_t size;
     int32_t kind;     /* ECREC_LABEL_*; 0: binary */
     uint32_t classes; /* CLASSES and ORDINAL: 2..4096; else 0 */
+    uint32_t loss;    /* ECREC_LOSS_*; by groups: BINARY and VALUE (grades of 0 and more) only. Rows of a group follow each other when they
+                         are learned from; such a label's score orders a group's rows and is no probability before it was calibrated */
+    uint32_t log_q;   /* LISTWISE: 1: rows were sampled as candidates with their propensity: it is corrected for */
     uint32_t reserved;
+    double negatives_kept; /* BINARY: rows with 0 were kept with this chance, those with 1 all of them: what is learned, and so the score, is
+                              of all rows; 0 and 1: nothing was left out */
 } ecrec_label_options;
-#define ECREC_LABEL_OPTIONS_INIT { (uint32_t)sizeof(ecrec_label_options), 0, 0, 0 }
+#define ECREC_LABEL_OPTIONS_INIT { (uint32_t)sizeof(ecrec_label_options), 0, 0, 0, 0, 0, 0 }
 ECREC_API void ecrec_label_options_init(ecrec_label_options *options);
 /* Append a label of any kind (options NULL: binary). Errors as ecrec_schema_add_label. One thread. Allocates. Since 0.1. */
 ECREC_API int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *name, const ecrec_label_options *options,
@@ -78,7 +88,7 @@ ECREC_API int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *na
 /* What a ranker has beyond the first order, which is always there: each part that is switched on adds to the logit.
  * In JSON: "network": {"pairs": "all" or [["a", "b"], ...], "width": 16, "fm": true or "weighted", "cross_layers": 3, "cross_rank": 32,
  * "hidden": [128, 64], "unmet": true, "attention": 16, "gates": true,
- * "towers": true}. */
+ * "towers": true, "positions": 20}. */
 #define ECREC_MOST_HIDDEN 8
 typedef struct ecrec_network_options {
     uint32_t size;
@@ -95,7 +105,8 @@ typedef struct ecrec_network_options {
     uint32_t gates;          /* 1: the embedding of a vector (text, image) is brought to one size and weighed by a gate that looks at it */
     uint32_t towers;         /* 1: cosines of the embeddings of vectors, texts, images and histories, of each two of the first 16 such fields,
                                 with a weight each; a pair with a missing side gives nothing */
-    uint32_t reserved;
+    uint32_t positions;      /* position bias: a weight for each position 2 .. positions at which rows were shown (further ones: the last), while
+                                learning; a score is as of position 1, unless ecrec_score_options asks for the row's own. 0: none; at most 1024 */
 } ecrec_network_options;
 #define ECREC_NETWORK_OPTIONS_INIT { (uint32_t)sizeof(ecrec_network_options), 0, 0, 0, 0, 0, 0, { 0 }, 0, 0, 0, 0, 0 }
 ECREC_API void ecrec_network_options_init(ecrec_network_options *options);

@@ -27,13 +27,13 @@ typedef struct ecrec_score_options {
                                 largest part) */
     size_t contributions_capacity; /* in floats */
     uint32_t bad_rows;       /* ECREC_BAD_ROWS_*: SKIP gives NaN for rows that are bad or lack a required field */
-    uint32_t reserved;
+    uint32_t positions;      /* 1: with the bias of each row's position (ecrec_batch_set_position); 0: as of position 1 */
 } ecrec_score_options;
 #define ECREC_SCORE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_score_options), 0, 0, NULL, 0, 0, 0 }
 ECREC_API void ecrec_score_options_init(ecrec_score_options *options);
 
-/* The parts that a logit is the sum of: each field's own (first order), "bias", and those of "pairs", "fm", "cross", "hidden" that the
- * schema has. Without a network: fields + 1. part_name: NULL when out of range. Since 0.1. */
+/* The parts that a logit is the sum of: each field's own (first order), "bias", and those of "pairs", "fm", "cross", "hidden",
+ * "attention", "towers", "position" that the schema has. Without a network: fields + 1. part_name: NULL when out of range. Since 0.1. */
 ECREC_API uint32_t ecrec_schema_parts(const ecrec_schema *schema);
 ECREC_API const char *ecrec_schema_part_name(const ecrec_schema *schema, uint32_t part);
 

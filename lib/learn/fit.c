@@ -9,6 +9,7 @@
 #include "base/sort.h"
 #include "learn/checkpoint.h"
 #include "learn/labels.h"
+#include "learn/groups.h"
 #include "learn/losses.h"
 #include "learn/optimiser.h"
 #include "learn/trainer.h"
@@ -31,7 +32,8 @@ typedef struct fitter {
     learn_rows data;
     trainer *trainer;
     checkpoint saved; /* where it stands: epoch, best loss, history, best tensors */
-    size_t rows, heads, *learned, learned_count, *held, held_count, *order, list_bytes;
+    size_t rows, heads, *learned, learned_count, *held, held_count, *order, *starts /* of the groups to learn from, then the turn of each */, start_count, list_bytes;
+    int grouped; /* a label is learned by groups */
     double *logits; /* of all rows */
     uint64_t *groups; /* of the rows that are told about, when they are held out by a key */
     const float *thresholds; /* of the ordinal labels, of the weights that are kept */
@@ -133,9 +135,33 @@ static int held_out(const fitter *f, size_t row)
     return random_float(&random) < o->holdout;
 }
 
+/* By group, rows of none last; within one as they came. */
+static int by_group(const void *a, const void *b, void *opaque)
+{
+    const fitter *f = opaque;
+    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    const batch_column *c = batch_row(f->call->batch, ROW_GROUP);
+    const int has = column_has(c, x), other = column_has(c, y);
+    if (has != other)
+        return has ? -1 : 1;
+    if (has && column_id(c, x) != column_id(c, y))
+        return column_id(c, x) < column_id(c, y) ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+/* Rows of a group follow each other; where each of the groups to learn from begins. */
+static void sort_groups(fitter *f)
+{
+    sort_items(f->learned, f->learned_count, sizeof *f->learned, by_group, f);
+    sort_items(f->held, f->held_count, sizeof *f->held, by_group, f);
+    for (size_t i = 0; i < f->learned_count; i = group_end(f->call->batch, f->learned, i, f->learned_count))
+        f->starts[f->start_count++] = i;
+}
+
 static int32_t split(fitter *f)
 {
-    f->list_bytes = memory_product(f->rows, 3 * sizeof(size_t) + f->heads * sizeof(double) + sizeof(uint64_t));
+    f->grouped = schema_grouped(f->call->schema);
+    f->list_bytes = memory_product(f->rows, 5 * sizeof(size_t) + f->heads * sizeof(double) + sizeof(uint64_t));
     f->logits = memory_allocate(f->m, f->list_bytes);
     if (f->logits == NULL)
         return error_nomem(f->err, "the order of the rows", f->list_bytes);
@@ -143,6 +169,7 @@ static int32_t split(fitter *f)
     f->learned = (size_t *)(void *)(f->groups + f->rows);
     f->held = f->learned + f->rows;
     f->order = f->held + f->rows;
+    f->starts = f->order + f->rows;
     if (f->o.holdout > 0 && f->o.holdout_by == ECREC_HOLDOUT_TIME) {
         const int32_t status = cut_time(f);
         if (status != ECREC_OK)
@@ -156,6 +183,8 @@ static int32_t split(fitter *f)
     }
     if (f->learned_count == 0 || (f->o.holdout > 0 && f->held_count == 0))
         return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit: of %zu rows %zu are held out; there must be some of both", f->rows, f->held_count);
+    if (f->grouped)
+        sort_groups(f);
     return ECREC_OK;
 }
 
@@ -200,7 +229,7 @@ static int32_t open_all(fitter *f)
                                        .embedding_decay = f->o.embedding_decay, .network_decay = f->o.network_decay, .l1 = f->o.l1, .clip = f->o.clip,
                                        .start = SUM_START, .dropout = (float)f->o.dropout, .modality_dropout = (float)f->o.modality_dropout, .hashed = (int32_t)f->o.hashed_optimiser, .seed = f->o.seed };
     if ((status = rows_open(&f->data, &c->source, f->state.now, c->batch, f->err)) == ECREC_OK && (status = split(f)) == ECREC_OK)
-        status = trainer_create(c->source.context, &f->state, &settings, f->o.batch_rows, f->o.batch_rows, &f->trainer, f->err);
+        status = trainer_create(c->source.context, &f->state, &settings, f->o.batch_rows * (f->grouped ? 2 : 1), f->o.batch_rows * (f->grouped ? 2 : 1), &f->trainer, f->err);
     if (status == ECREC_OK && f->saved.file == NULL)
         see_numbers(f);
     if (status == ECREC_OK)
@@ -242,22 +271,50 @@ static double schedule(const ecrec_fit_options *o, double step, double steps)
     return o->schedule == ECREC_SCHEDULE_COSINE ? 0.5 * (1 - cos(PI * left)) : 1;
 }
 
+/* Groups in a random order, each with its rows as they are. */
+static void order_groups(fitter *f, uint32_t epoch)
+{
+    size_t *turn = f->starts + f->rows, at = 0;
+    random_order(f->o.seed, epoch, turn, f->start_count);
+    for (size_t g = 0; g < f->start_count; g++) {
+        const size_t first = f->starts[turn[g]], end = turn[g] + 1 < f->start_count ? f->starts[turn[g] + 1] : f->learned_count;
+        for (size_t i = first; i < end; i++)
+            f->order[at++] = f->learned[i];
+    }
+}
+
+/* Where a mini-batch ends that would end at i: not within a group, unless one is larger than a mini-batch. */
+static size_t cut_at(const fitter *f, size_t i)
+{
+    const batch_column *c = batch_row(f->call->batch, ROW_GROUP);
+    if (i >= f->learned_count)
+        return f->learned_count;
+    size_t end = i;
+    while (f->grouped && end > 0 && i - end < f->o.batch_rows && column_has(c, f->order[end]) && column_has(c, f->order[end - 1]) &&
+           column_id(c, f->order[end]) == column_id(c, f->order[end - 1]))
+        end--;
+    return i - end < f->o.batch_rows ? end : i;
+}
+
 static int32_t run_epoch(fitter *f, uint32_t epoch, double *loss)
 {
     const ecrec_fit_options *o = &f->o;
     const size_t n = f->learned_count, size = o->batch_rows, steps = steps_of(f);
     double sum = 0, weight = 0;
-    random_order(o->seed, epoch, f->order, n);
-    for (size_t i = 0; i < n; i++)
+    if (f->grouped)
+        order_groups(f, epoch);
+    else
+        random_order(o->seed, epoch, f->order, n);
+    for (size_t i = 0; i < n && !f->grouped; i++)
         f->order[i] = f->learned[f->order[i]];
     for (size_t s = 0; s < steps; s++) {
         const double factor = schedule(o, (double)epoch * (double)steps + (double)s, (double)steps * o->epochs);
-        const size_t first = s * size, rows = n - first < size ? n - first : size;
+        const size_t first = cut_at(f, s * size), rows = cut_at(f, (s + 1) * size) - first;
         trainer_options *settings = trainer_settings(f->trainer);
         settings->rate = o->rate * factor;
         settings->embedding_rate = o->embedding_rate * factor;
         settings->network_rate = o->network_rate * factor;
-        const int32_t status = trainer_step(f->trainer, &f->data, f->order, first, rows, NULL, o->class_weights, &sum, &weight, f->err);
+        const int32_t status = rows == 0 ? ECREC_OK : trainer_step(f->trainer, &f->data, f->order, first, rows, NULL, o->class_weights, &sum, &weight, f->err);
         if (status != ECREC_OK)
             return status;
         if (o->progress != NULL && o->progress(o->progress_opaque, (uint64_t)epoch * n + first + rows, (uint64_t)n * o->epochs) != 0)
@@ -280,7 +337,7 @@ static double score_list(fitter *f, const size_t *list, size_t n)
         for (uint32_t l = 0; l < s->label_count; l++) {
             const batch_column *y = batch_label(f->call->batch, l);
             const schema_label *label = &s->labels[l];
-            if (column_has(y, list[i])) {
+            if (column_has(y, list[i]) && label->loss == ECREC_LOSS_OWN) {
                 const double w = batch_weight(f->call->batch, list[i]);
                 const float *t = r->network != NULL ? (const float *)r->network->data + r->net.thresholds + threshold : NULL;
                 sum += w * loss_row(label, f->logits + i * f->heads + head, t, column_float(y, list[i]), w, unused, NULL);
@@ -289,6 +346,11 @@ static double score_list(fitter *f, const size_t *list, size_t n)
             head += label_outputs(label);
             threshold += label->kind == ECREC_LABEL_ORDINAL ? label->classes - 1 : 0;
         }
+    }
+    for (uint32_t l = 0, head = 0; l < s->label_count; l++) {
+        if (s->labels[l].loss != ECREC_LOSS_OWN)
+            sum += groups_loss(f->call->batch, list, 0, n, l, f->logits + head, f->heads, NULL, &weight);
+        head += label_outputs(&s->labels[l]);
     }
     return weight > 0 ? sum / weight : 0;
 }

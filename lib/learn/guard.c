@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "learn/groups.h"
 #include "learn/losses.h"
 
 /* What a label's score says on average, and what the labels do: of a class, or (class 0) of the whole label. */
@@ -57,9 +58,15 @@ void guard_label(const ecrec_schema *s, uint32_t label, uint32_t first, const fl
             if (!column_has(y, row))
                 continue;
             const double w = batch_weight(rows->batch, row);
-            sum += w * loss_row(kind, rows->logits[state] + i * heads + first, thresholds[state], column_float(y, row), w, unused, NULL);
+            sum += kind->loss != ECREC_LOSS_OWN ? 0 : w * loss_row(kind, rows->logits[state] + i * heads + first, thresholds[state], column_float(y, row), w, unused, NULL);
             weight += w;
             out->rows += 1;
+        }
+        if (kind->loss != ECREC_LOSS_OWN) {
+            double groups = 0;
+            sum = groups_loss(rows->batch, rows->list, 0, rows->n, label, rows->logits[state] + first, heads, NULL, &groups);
+            out->loss[state] = groups > 0 ? sum / groups : 0;
+            continue; /* such a score is no probability */
         }
         out->loss[state] = weight > 0 ? sum / weight : 0;
         out->calibration[state] = weight > 0 ? calibration(kind, y, thresholds[state], rows, rows->logits[state] + first, heads, weight) : 0;

@@ -48,13 +48,17 @@ double loss_row(const schema_label *label, const double *logits, const float *th
         gradient[0] = logits[0] - y;
         return 0.5 * gradient[0] * gradient[0];
     }
-    gradient[0] = logistic(logits[0]) - y;
-    return softplus(logits[0]) - y * logits[0];
+    /* of the rows that are there, when not all rows with 0 are: the odds are those of all rows over the share kept */
+    const double z = logits[0] - (label->kept > 0 ? log((double)label->kept) : 0);
+    gradient[0] = logistic(z) - y;
+    return softplus(z) - y * z;
 }
 
 double loss_gradient_after(const loss_shape *shape, double gradient, double reach)
 {
     const double size = shape->weight * shape->most, start = fabs(gradient) / size; /* the probability that is wrong */
+    if (shape->kind == LOSS_OF_GROUP)
+        return gradient / (1 + 0.25 * shape->weight * reach); /* the most that these losses bend */
     if (shape->kind == ECREC_LABEL_VALUE)
         return gradient / (1 + shape->weight * reach);
     if (!(start > 0) || !(reach > 0))

@@ -16,8 +16,11 @@ typedef struct loss_shape {
     double weight; /* of the row */
     double most;   /* of the gradient's size, weight apart: the binary losses that it is made of */
 } loss_shape;
+enum { LOSS_OF_GROUP = -1 };
 static inline loss_shape loss_shape_of(const schema_label *label, double weight)
 {
+    if (label->loss != ECREC_LOSS_OWN)
+        return (loss_shape){ LOSS_OF_GROUP, weight, 1 };
     return (loss_shape){ label->kind, weight, label->kind == ECREC_LABEL_ORDINAL ? label->classes - 1 : 1 };
 }
 /* The gradient g where a step of g leads: g = l'(logit - reach * g), from the gradient at the logit (both times the row's weight).

@@ -7,6 +7,7 @@
 #include "learn/attention_steps.h"
 #include "learn/embeddings.h"
 #include "learn/first_order.h"
+#include "learn/groups.h"
 #include "learn/losses.h"
 #include "learn/optimiser.h"
 #include "rank/modality.h"
@@ -140,6 +141,12 @@ static void run_tasks(trainer *t, void (*run)(void *argument, uint32_t index), v
         context_run(t->context, run, argument, tasks - *first < most ? tasks - *first : most);
 }
 
+static void add_position(const ranker *r, const ecrec_batch *batch, size_t row, double *logits)
+{
+    for (uint32_t h = 0; h < r->heads && r->net.positions != 0; h++)
+        logits[h] += network_position(&r->net, r->network->data, h, batch_position(batch, row));
+}
+
 /* ---- scoring ---- */
 
 typedef struct score_task {
@@ -172,6 +179,7 @@ static void score_rows(void *argument, uint32_t index)
         const uint64_t *c = rows_categories(s->rows, r, row);
         for (uint32_t h = 0; h < r->heads; h++)
             s->logits[i * r->heads + h] = record_logit(r, s->t->table, &rec, c, h, NULL, NULL);
+        add_position(r, rec.batch, row, s->logits + i * r->heads);
         if (r->net.inputs != 0)
             network_gather(r, s->t->table, &rec, c, NULL, room, pass->x0 + i * r->net.inputs, pass->present + i * r->net.fields);
     }
@@ -376,7 +384,7 @@ static double take_losses(mini_batch *b, const float *class_weights, double *los
             const uint32_t heads = label_outputs(label);
             const batch_column *y = batch_label(b->rows->batch, l);
             double *g = t->head_gradients + i * r->heads + head;
-            if (column_has(y, row)) {
+            if (column_has(y, row) && label->loss == ECREC_LOSS_OWN) {
                 const float value = column_float(y, row);
                 double weight = batch_weight(b->rows->batch, row);
                 if (class_weights != NULL && label->kind == ECREC_LABEL_BINARY)
@@ -391,7 +399,26 @@ static double take_losses(mini_batch *b, const float *class_weights, double *los
             threshold += label->kind == ECREC_LABEL_ORDINAL ? label->classes - 1 : 0;
         }
     }
+    for (uint32_t l = 0, head = 0; l < schema->label_count; l++) {
+        if (schema->labels[l].loss != ECREC_LOSS_OWN)
+            *loss += groups_loss(b->rows->batch, b->order, b->first, b->n, l, t->logits + head, r->heads, t->head_gradients + head, &total);
+        head += label_outputs(&schema->labels[l]);
+    }
     return total;
+}
+
+/* Of the mean loss, as the network's other weights. */
+static void position_gradient(mini_batch *b, double total)
+{
+    trainer *t = b->t;
+    const network_plan *p = &t->state->now->net;
+    float *out = t->gradients.flat + p->position_weights;
+    memset(out, 0, (size_t)p->heads * (p->positions - 1) * sizeof *out);
+    for (size_t i = 0; i < b->n; i++) {
+        const uint32_t position = batch_position(b->rows->batch, mini_row(b, i)), at = position < p->positions ? position : p->positions;
+        for (uint32_t h = 0; h < p->heads && at >= 2; h++)
+            out[(size_t)h * (p->positions - 1) + at - 2] += (float)(t->head_gradients[i * p->heads + h] / total);
+    }
 }
 
 static void forward(mini_batch *b)
@@ -408,6 +435,7 @@ static void forward(mini_batch *b)
             logits[h] = first_order_logit(&t->first, &rec, b->offset + i, h);
         if (r->net.inputs != 0)
             add_shares(&r->net, &t->pass, i, logits);
+        add_position(r, rec.batch, rec.row, logits);
     }
 }
 
@@ -453,6 +481,8 @@ static int32_t learn_mini(mini_batch *b, double *logits, const float *class_weig
     }
     for (size_t i = r->net.thresholds; i < r->net.size; i++)
         t->gradients.flat[i] /= (float)total;
+    if (r->net.positions != 0)
+        position_gradient(b, total);
     if (t->state->network != NULL)
         step_network(t);
     if (t->state->embeddings != NULL)
@@ -464,8 +494,9 @@ int32_t trainer_step(trainer *t, const learn_rows *rows, const size_t *order, si
                      double *loss, double *weight, ecrec_error *err)
 {
     int32_t status = first_order_resolve(&t->first, rows, order, first, n, err);
-    for (size_t at = 0; at < n && status == ECREC_OK; at += t->mini) {
-        mini_batch b = { t, rows, order, first + at, n - at < t->mini ? n - at : t->mini, at, { 0, 0, 0 }, { t->options.modality_dropout, t->options.seed, (uint64_t)t->first.step }, 0 };
+    for (size_t at = 0, size; at < n && status == ECREC_OK; at += size) {
+        size = n - at < t->mini ? n - at : t->mini;
+        mini_batch b = { t, rows, order, first + at, size, at, { 0, 0, 0 }, { t->options.modality_dropout, t->options.seed, (uint64_t)t->first.step }, 0 };
         t->first.step += 1;
         status = learn_mini(&b, logits != NULL ? logits + at * t->state->now->heads : NULL, class_weights, loss, weight, err);
     }

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/report.h"
 #include "learn/guard.h"
+#include "learn/groups.h"
 #include "learn/losses.h"
 #include "learn/metrics.h"
 #include "learn/observe.h"
@@ -33,6 +34,7 @@ void ecrec_update_options_init(ecrec_update_options *options)
 }
 
 typedef struct learner {
+    int grouped; /* a label is learned by groups */
     const update_call *call;
     const ecrec_update_options *options;
     memory *m;
@@ -190,12 +192,13 @@ static int32_t open_all(learner *l)
     l->source = (learn_source){ c->context, c->encoder, c->tokenizer, c->prompt, c->prompt_length };
     if ((status = choose_rows(l)) != ECREC_OK || l->rows == 0)
         return status;
-    const size_t stride = (l->rows + GUARD_ROWS - 1) / GUARD_ROWS;
-    for (size_t i = 0; i < l->rows; i += stride)
+    l->grouped = schema_grouped(c->schema); /* then the last rows: groups stay whole */
+    const size_t stride = l->grouped ? 1 : (l->rows + GUARD_ROWS - 1) / GUARD_ROWS;
+    for (size_t i = l->grouped && l->rows > GUARD_ROWS ? l->rows - GUARD_ROWS : 0; i < l->rows; i += stride)
         l->guarded[l->guarded_count++] = l->order[i];
     if ((status = open_windows(l)) == ECREC_OK && (status = rows_open(&l->data, &l->source, l->old, l->batch, l->err)) == ECREC_OK)
         status = open_remembered(l);
-    return status == ECREC_OK ? trainer_create(c->context, &l->state, &l->settings, STEP_ROWS, 1, &l->trainer, l->err) : status;
+    return status == ECREC_OK ? trainer_create(c->context, &l->state, &l->settings, STEP_ROWS, l->grouped ? STEP_ROWS : 1, &l->trainer, l->err) : status;
 }
 
 static void close_all(learner *l, tensor_set **taken)
@@ -260,19 +263,30 @@ static void observe(learner *l, size_t first, size_t n)
         set_rates(l, *left > 0);
 }
 
+/* So many of the rows from place i on as make whole groups; of a group that is too large its first rows. */
+static size_t whole_groups(const learner *l, const size_t *order, size_t i)
+{
+    const size_t most = l->rows - i < STEP_ROWS ? l->rows : i + STEP_ROWS;
+    size_t end = i;
+    for (size_t next = i; next < most; end = next <= most ? next : end)
+        next = group_end(l->batch, order, next, l->rows);
+    return end > i ? end - i : most - i;
+}
+
 /* A row's numbers are taken into the running statistics between its score and its step, so rows with numbers go one by one. */
 static int32_t run_pass(learner *l, uint32_t pass, const size_t *order)
 {
-    const size_t most = l->state.now->numbers != 0 && pass == 0 ? 1 : STEP_ROWS;
+    const int numbers = l->state.now->numbers != 0 && pass == 0;
+    const size_t most = numbers && !l->grouped ? 1 : STEP_ROWS;
     double loss = 0, weight = 0;
     set_rates(l, l->memory.words != NULL && l->memory.words[ONLINE_BOOST_LEFT] > 0);
     for (size_t i = 0; i < l->rows;) {
-        const size_t n = l->rows - i < most ? l->rows - i : most, done = i + n;
-        if (most == 1) {
-            trainer_score(l->trainer, NULL, &l->data, order, i, 1, l->logits + i * l->heads);
-            see_numbers(l, order[i]);
-        }
-        const int32_t status = trainer_step(l->trainer, &l->data, order, i, n, pass == 0 && most != 1 ? l->logits + i * l->heads : NULL, NULL, &loss, &weight, l->err);
+        const size_t n = l->grouped ? whole_groups(l, order, i) : l->rows - i < most ? l->rows - i : most, done = i + n;
+        if (numbers)
+            trainer_score(l->trainer, NULL, &l->data, order, i, n, l->logits + i * l->heads);
+        for (size_t k = i; k < done && numbers; k++)
+            see_numbers(l, order[k]);
+        const int32_t status = trainer_step(l->trainer, &l->data, order, i, n, pass == 0 && !numbers ? l->logits + i * l->heads : NULL, NULL, &loss, &weight, l->err);
         if (status != ECREC_OK)
             return status;
         if (pass == 0)
@@ -310,7 +324,7 @@ static int32_t run_passes(learner *l)
     for (uint32_t pass = 1; pass < passes_of(l) && status == ECREC_OK; pass++) {
         random_order(l->settings.seed, pass, order, l->rows);
         for (size_t i = 0; i < l->rows; i++)
-            order[i] = l->order[order[i]];
+            order[i] = l->order[l->grouped ? i : order[i]]; /* groups stay together */
         status = run_pass(l, pass, order);
     }
     memory_release(l->m, order, bytes);

@@ -17,7 +17,7 @@
 #include "kernels/kernels.h"
 #include "rank/schema.h"
 
-enum { MOST_CROSS = 8, NETWORK_ROWS = 64 /* rows that are worked on at once */, PART_FM = 0, PART_CROSS, PART_HIDDEN, PART_ATTENTION, PART_TOWERS, NETWORK_PARTS,
+enum { MOST_CROSS = 8, NETWORK_ROWS = 64 /* rows that are worked on at once */, PART_FM = 0, PART_CROSS, PART_HIDDEN, PART_ATTENTION, PART_TOWERS, PART_POSITION, NETWORK_PARTS,
        MOST_TOWERS = 16 };
 
 typedef struct dense_layer {
@@ -43,6 +43,8 @@ typedef struct network_plan {
     dense_layer hidden[ECREC_MOST_HIDDEN], hidden_head;
     uint32_t gates;
     uint32_t towers, tower[MOST_TOWERS]; /* which of the embeddings they are; 0: the part is not there */
+    uint32_t positions;
+    size_t position_weights; /* heads x positions - 1: of positions 2, 3, ... */
     size_t tower_weights; /* heads x towers (towers - 1) / 2 */
     uint32_t histories;
     attention_plan attention[MOST_HISTORIES];
@@ -68,8 +70,17 @@ static inline int network_has(const network_plan *p, int part)
     case PART_CROSS: return p->crosses != 0;
     case PART_HIDDEN: return p->hiddens != 0;
     case PART_TOWERS: return p->towers != 0;
+    case PART_POSITION: return 0; /* not from x0: see network_position */
     default: return p->histories != 0;
     }
+}
+
+/* The bias of a position (0: not known, as the first). */
+static inline float network_position(const network_plan *p, const float *flat, uint32_t head, uint32_t position)
+{
+    if (p->positions == 0 || position < 2)
+        return 0;
+    return flat[p->position_weights + (size_t)head * (p->positions - 1) + (position < p->positions ? position : p->positions) - 2];
 }
 
 /* What a pass keeps of each row: taken from a stretch of memory. */

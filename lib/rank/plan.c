@@ -139,6 +139,9 @@ static void plan_network(const ecrec_schema *s, ranker *r)
         if (r->plan[i].embedded != NO_INDEX && (r->plan[i].dims != 0 || r->plan[i].history != NO_INDEX) && n->towers < MOST_TOWERS)
             n->tower[n->towers++] = r->plan[i].embedded;
     n->towers = n->towers > 1 ? n->towers : 0; /* nothing to be held against each other */
+    n->positions = s->network.positions;
+    n->position_weights = at;
+    at += n->positions != 0 ? (size_t)n->heads * (n->positions - 1) : 0;
     n->tower_weights = at;
     at += n->towers != 0 ? (size_t)n->heads * n->towers * (n->towers - 1) / 2 : 0;
     n->thresholds = at;

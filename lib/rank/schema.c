@@ -36,8 +36,13 @@ void schema_refresh(ecrec_schema *s)
         mix(&h, s->labels[i].name, strlen(s->labels[i].name) + 1);
     if (schema_extended(s)) { /* the first form keeps its fingerprints */
         for (uint32_t i = 0; i < s->label_count; i++) {
-            const uint32_t values[] = { (uint32_t)s->labels[i].kind, s->labels[i].classes };
+            const schema_label *l = &s->labels[i];
+            const uint32_t values[] = { (uint32_t)l->kind, l->classes }, more[] = { l->loss, l->log_q };
             mix(&h, values, sizeof values);
+            if (label_has_more(l)) {
+                mix(&h, more, sizeof more);
+                mix(&h, &l->kept, sizeof l->kept);
+            }
         }
         mix(&h, &s->network, offsetof(schema_network, attention));
         if (network_has_more(&s->network))
@@ -70,11 +75,19 @@ int field_has_more(const schema_field *f)
 
 int network_has_more(const schema_network *n)
 {
-    return n->attention != 0 || n->gates != 0 || n->towers != 0;
+    return n->attention != 0 || n->gates != 0 || n->towers != 0 || n->positions != 0;
+}
+
+int label_has_more(const schema_label *l)
+{
+    return l->loss != 0 || l->log_q != 0 || l->kept != 0;
 }
 
 int schema_has_more(const ecrec_schema *s)
 {
+    for (uint32_t i = 0; i < s->label_count; i++)
+        if (label_has_more(&s->labels[i]))
+            return 1;
     if (network_has_more(&s->network))
         return 1;
     for (uint32_t i = 0; i < s->field_count; i++)
@@ -271,15 +284,23 @@ int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *name, const 
     int32_t status = check_name(schema, name, "label", err);
     if (status != ECREC_OK)
         return status;
-    if (options != NULL && options->size < sizeof *options)
-        return error_set(err, ECREC_ERR_INVALID, "ecrec_label_options: size is %u, expected %zu or more", options->size, sizeof *options);
-    const ecrec_label_options *o = options != NULL ? options : &defaults;
+    if (options != NULL && options->size < offsetof(ecrec_label_options, reserved))
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_label_options: size is %u, expected %zu or more", options->size, offsetof(ecrec_label_options, reserved));
+    ecrec_label_options full = defaults, *o = &full; /* an older caller's struct ends earlier */
+    if (options != NULL)
+        memcpy(o, options, options->size < sizeof full ? options->size : sizeof full);
     const int32_t kind = o->kind != 0 ? o->kind : ECREC_LABEL_BINARY;
     const int classes = kind == ECREC_LABEL_CLASSES || kind == ECREC_LABEL_ORDINAL;
     if (kind < ECREC_LABEL_BINARY || kind > ECREC_LABEL_ORDINAL)
         return error_set(err, ECREC_ERR_INVALID, "label \"%s\": kind %d is unknown (1 binary, 2 value, 3 classes, 4 ordinal)", name, kind);
     if (classes ? o->classes < 2 || o->classes > MOST_CLASSES : o->classes != 0)
         return error_set(err, ECREC_ERR_INVALID, "label \"%s\": classes is %u; it must be 2 .. %d with classes and ordinal, 0 else", name, o->classes, MOST_CLASSES);
+    if (o->loss > ECREC_LOSS_LISTWISE || (o->loss != ECREC_LOSS_OWN && classes) || o->log_q > 1 || (o->log_q && o->loss != ECREC_LOSS_LISTWISE))
+        return error_set(err, ECREC_ERR_INVALID, "label \"%s\": loss is %u (0 own, 1 pairwise, 2 listwise; by groups with binary and value labels only), log_q %u (0, 1 with listwise)",
+                         name, o->loss, o->log_q);
+    if (!(o->negatives_kept >= 0 && o->negatives_kept <= 1) || (o->negatives_kept > 0 && o->negatives_kept < 1e-9) ||
+        (o->negatives_kept != 0 && (kind != ECREC_LABEL_BINARY || o->loss != ECREC_LOSS_OWN)))
+        return error_set(err, ECREC_ERR_INVALID, "label \"%s\": negatives_kept is %g; it is for binary labels with their own loss, above 0 and at most 1", name, o->negatives_kept);
     if (schema->label_count == MOST_LABELS)
         return error_set(err, ECREC_ERR_LIMIT, "a schema has at most %d labels", MOST_LABELS);
     if ((status = grow(schema, (void **)&schema->labels, &schema->label_capacity, schema->label_count, sizeof *schema->labels, err)) != ECREC_OK)
@@ -291,6 +312,9 @@ int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *name, const 
     memcpy(l->name, name, strlen(name) + 1);
     l->kind = kind;
     l->classes = o->classes;
+    l->loss = o->loss;
+    l->log_q = o->log_q;
+    l->kept = o->negatives_kept < 1 ? (float)o->negatives_kept : 0;
     schema_refresh(schema);
     return ECREC_OK;
 }
@@ -348,6 +372,8 @@ static int32_t check_network(const ecrec_schema *s, const ecrec_network_options 
         return error_set(err, ECREC_ERR_INVALID, "network: attention has %u units; at most 256", o->attention);
     if (o->gates > 1 || o->towers > 1)
         return error_set(err, ECREC_ERR_INVALID, "network: gates and towers are 0 or 1");
+    if (o->positions > MOST_POSITIONS || o->positions == 1)
+        return error_set(err, ECREC_ERR_INVALID, "network: positions is %u; it must be 0 or 2 .. %d", o->positions, MOST_POSITIONS);
     if (o->width == 0 && (o->fm != 0 || o->attention != 0 || o->gates != 0 || o->towers != 0 || o->cross_layers != 0 || o->hidden[0] != 0))
         return error_set(err, ECREC_ERR_INVALID, "network: fm, cross_layers, hidden, attention, gates and towers work on the fields' embeddings: width must be above 0");
     if (o->width != 0 && !histories && o->towers == 0 && o->fm == 0 && o->cross_layers == 0 && o->hidden[0] == 0)
@@ -369,7 +395,7 @@ int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_optio
     if (schema->references != 1)
         return error_set(err, ECREC_ERR_INVALID, "the schema is already used by a batch and cannot change");
     schema_network n = { .all_pairs = o->all_pairs != 0, .unmet = o->unmet != 0, .width = o->width, .fm = o->fm, .cross_layers = o->cross_layers, .cross_rank = o->cross_rank,
-                         .attention = o->attention, .gates = o->gates, .towers = o->towers };
+                         .attention = o->attention, .gates = o->gates, .towers = o->towers, .positions = o->positions };
     n.embedding_bits = o->width == 0 ? 0 : o->embedding_bits != 0 ? o->embedding_bits : DEFAULT_BITS - 2;
     memcpy(n.hidden, o->hidden, sizeof n.hidden);
     schema->network = n;

@@ -12,7 +12,7 @@
 #include "ecrec/batch.h"
 
 enum { MOST_FIELDS = 4096, MOST_LABELS = 256, MOST_NAME = 255, MOST_DIMENSION = 65536, MOST_CLASSES = 4096 };
-enum { DEFAULT_BITS = 20, LEAST_BITS = 10, MOST_BITS = 28, MOST_PAIRS = 8192, MOST_EVENTS = 1024, MOST_EVENT_TYPES = 64, MOST_HISTORIES = 4, MOST_WIDTH = 256 };
+enum { DEFAULT_BITS = 20, LEAST_BITS = 10, MOST_BITS = 28, MOST_PAIRS = 8192, MOST_EVENTS = 1024, MOST_EVENT_TYPES = 64, MOST_HISTORIES = 4, MOST_WIDTH = 256, MOST_POSITIONS = 1024 };
 #define NO_FIELD UINT32_MAX
 
 typedef struct schema_field {
@@ -29,13 +29,15 @@ typedef struct schema_label {
     char name[256];
     int32_t kind;     /* ECREC_LABEL_* */
     uint32_t classes; /* of CLASSES and ORDINAL, else 0 */
+    uint32_t loss, log_q;
+    float kept;       /* share of the negatives; 0: all */
 } schema_label;
 
 typedef struct schema_pair { uint32_t a, b; } schema_pair; /* hashed fields */
 
 typedef struct schema_network {
     uint32_t all_pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden[ECREC_MOST_HIDDEN];
-    uint32_t attention, gates, towers; /* from attention on: settings, 0 where nothing asks for them */
+    uint32_t attention, gates, towers, positions; /* from attention on: settings, 0 where nothing asks for them */
 } schema_network;
 
 struct ecrec_schema {
@@ -87,6 +89,7 @@ static inline int field_hashed(const schema_field *f)
 int field_has_more(const schema_field *f);
 int schema_has_more(const ecrec_schema *s);
 int network_has_more(const schema_network *n);
+int label_has_more(const schema_label *l);
 /* Anything that the first form of the file cannot say. */
 int schema_extended(const ecrec_schema *s);
 

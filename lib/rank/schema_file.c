@@ -10,7 +10,8 @@
 
 enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2, SETTINGS_VERSION = 3 };
 enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2, SETTING_EVENT_TYPES = 3 };
-enum { NETWORK_ATTENTION = 1, NETWORK_GATES = 2, NETWORK_TOWERS = 3 };
+enum { NETWORK_ATTENTION = 1, NETWORK_GATES = 2, NETWORK_TOWERS = 3, NETWORK_POSITIONS = 4 };
+enum { LABEL_LOSS = 1, LABEL_LOG_Q = 2, LABEL_KEPT = 3 /* the bits of a float32 */ };
 
 static int32_t write_setting(buffer *b, uint32_t key, uint32_t value)
 {
@@ -37,17 +38,32 @@ static int32_t write_settings(const ecrec_schema *s, buffer *b)
     return status;
 }
 
-static int32_t write_network_settings(const schema_network *n, buffer *b)
+typedef struct setting { uint32_t key, value; } setting;
+
+static int32_t write_list(const setting *settings, size_t n, buffer *b)
 {
-    const struct { uint32_t key, value; } settings[] = { { NETWORK_ATTENTION, n->attention }, { NETWORK_GATES, n->gates }, { NETWORK_TOWERS, n->towers } };
     uint32_t count = 0;
-    for (size_t k = 0; k < sizeof settings / sizeof *settings; k++)
+    for (size_t k = 0; k < n; k++)
         count += settings[k].value != 0;
     int32_t status = write_u32(b, count);
-    for (size_t k = 0; k < sizeof settings / sizeof *settings && status == ECREC_OK; k++)
+    for (size_t k = 0; k < n && status == ECREC_OK; k++)
         if (settings[k].value != 0)
             status = write_setting(b, settings[k].key, settings[k].value);
     return status;
+}
+
+static int32_t write_label_settings(const schema_label *l, buffer *b)
+{
+    uint32_t kept = 0;
+    memcpy(&kept, &l->kept, sizeof kept);
+    const setting settings[] = { { LABEL_LOSS, l->loss }, { LABEL_LOG_Q, l->log_q }, { LABEL_KEPT, kept } };
+    return write_list(settings, sizeof settings / sizeof *settings, b);
+}
+
+static int32_t write_network_settings(const schema_network *n, buffer *b)
+{
+    const setting settings[] = { { NETWORK_ATTENTION, n->attention }, { NETWORK_GATES, n->gates }, { NETWORK_TOWERS, n->towers }, { NETWORK_POSITIONS, n->positions } };
+    return write_list(settings, sizeof settings / sizeof *settings, b);
 }
 
 static int32_t write_extension(const ecrec_schema *s, buffer *b)
@@ -58,6 +74,8 @@ static int32_t write_extension(const ecrec_schema *s, buffer *b)
     for (uint32_t i = 0; i < s->label_count && status == ECREC_OK; i++) {
         status = write_u32(b, (uint32_t)s->labels[i].kind);
         status = status ? status : write_u32(b, s->labels[i].classes);
+        if (status == ECREC_OK && schema_has_more(s))
+            status = write_label_settings(&s->labels[i], b);
     }
     for (size_t i = 0; i < sizeof values / sizeof *values && status == ECREC_OK; i++)
         status = write_u32(b, values[i]);
@@ -153,23 +171,41 @@ static int read_pair(reader *r, uint32_t *key, uint32_t *value)
     return 1;
 }
 
-static int32_t read_network_settings(ecrec_network_options *o, reader *r, ecrec_error *err)
+typedef struct setting_place { uint32_t key, *to; } setting_place;
+
+static int32_t read_list(const setting_place *settings, size_t n, const char *what, reader *r, ecrec_error *err)
 {
-    const struct { uint32_t key, *to; } settings[] = { { NETWORK_ATTENTION, &o->attention }, { NETWORK_GATES, &o->gates }, { NETWORK_TOWERS, &o->towers } };
     const uint32_t count = read_u32(r);
     for (uint32_t k = 0; k < count; k++) {
         uint32_t key = 0, value = 0, known = 0;
         if (r->failed || !read_pair(r, &key, &value))
             return damaged(err, r);
-        for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        for (size_t i = 0; i < n; i++)
             if (settings[i].key == key) {
                 *settings[i].to = value;
                 known = 1;
             }
         if (!known)
-            return error_at(err, ECREC_ERR_FORMAT, r->position, "the network of the schema has setting %u, which this library does not know", key);
+            return error_at(err, ECREC_ERR_FORMAT, r->position, "%s of the schema has setting %u, which this library does not know", what, key);
     }
     return ECREC_OK;
+}
+
+static int32_t read_label_settings(ecrec_label_options *o, reader *r, ecrec_error *err)
+{
+    uint32_t bits = 0;
+    float kept = 0;
+    const setting_place settings[] = { { LABEL_LOSS, &o->loss }, { LABEL_LOG_Q, &o->log_q }, { LABEL_KEPT, &bits } };
+    const int32_t status = read_list(settings, sizeof settings / sizeof *settings, "a label", r, err);
+    memcpy(&kept, &bits, sizeof kept);
+    o->negatives_kept = kept;
+    return status;
+}
+
+static int32_t read_network_settings(ecrec_network_options *o, reader *r, ecrec_error *err)
+{
+    const setting_place settings[] = { { NETWORK_ATTENTION, &o->attention }, { NETWORK_GATES, &o->gates }, { NETWORK_TOWERS, &o->towers }, { NETWORK_POSITIONS, &o->positions } };
+    return read_list(settings, sizeof settings / sizeof *settings, "the network", r, err);
 }
 
 static int32_t read_setting(schema_field *f, reader *r, ecrec_error *err)
@@ -212,6 +248,8 @@ static int32_t read_labels(ecrec_schema *s, reader *r, char (*names)[256], uint3
         ecrec_label_options o = ECREC_LABEL_OPTIONS_INIT;
         o.kind = version == PLAIN_VERSION ? ECREC_LABEL_BINARY : (int32_t)(read_u32(r) & 0xff);
         o.classes = version == PLAIN_VERSION ? 0 : read_u32(r);
+        if (version >= SETTINGS_VERSION && (status = read_label_settings(&o, r, err)) != ECREC_OK)
+            return status;
         status = o.kind == 0 ? ECREC_ERR_INVALID : ecrec_schema_add_label_of(s, names[i], &o, NULL, err);
         if (status == ECREC_ERR_INVALID)
             status = damaged(err, r);

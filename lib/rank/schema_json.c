@@ -81,6 +81,16 @@ static int32_t parse_label(ecrec_schema *s, const json *v, ecrec_error *err)
                 return error_at(err, ECREC_ERR_INVALID, m->position, "schema: label \"%s\": \"kind\" must be one of binary, value, classes, ordinal", name->text);
         } else if (strcmp(m->key, "classes") == 0) {
             status = parse_flag(m, name->text, &o.classes, err);
+        } else if (strcmp(m->key, "log_q") == 0) {
+            status = parse_flag(m, name->text, &o.log_q, err);
+        } else if (strcmp(m->key, "loss") == 0) {
+            o.loss = json_equal(m, "pairwise") ? ECREC_LOSS_PAIRWISE : json_equal(m, "listwise") ? ECREC_LOSS_LISTWISE : ECREC_LOSS_OWN;
+            if (o.loss == ECREC_LOSS_OWN && !json_equal(m, "own"))
+                return error_at(err, ECREC_ERR_INVALID, m->position, "schema: label \"%s\": \"loss\" must be one of own, pairwise, listwise", name->text);
+        } else if (strcmp(m->key, "negatives_kept") == 0) {
+            if (!json_is(m, JSON_NUMBER))
+                return error_at(err, ECREC_ERR_INVALID, m->position, "schema: label \"%s\": \"negatives_kept\" must be a number", name->text);
+            o.negatives_kept = m->number;
         } else if (strcmp(m->key, "name") != 0) {
             return error_at(err, ECREC_ERR_INVALID, m->position, "schema: label \"%s\": the member \"%s\" is not known", name->text, m->key);
         }
@@ -120,7 +130,7 @@ static int32_t parse_network(ecrec_schema *s, const json *v, ecrec_error *err)
     ecrec_network_options o = ECREC_NETWORK_OPTIONS_INIT;
     const struct { const char *key; uint32_t *to; } numbers[] = {
         { "width", &o.width }, { "embedding_bits", &o.embedding_bits }, { "cross_layers", &o.cross_layers }, { "cross_rank", &o.cross_rank },
-        { "attention", &o.attention }, { "gates", &o.gates }, { "towers", &o.towers } };
+        { "attention", &o.attention }, { "gates", &o.gates }, { "towers", &o.towers }, { "positions", &o.positions } };
     const json *pairs = NULL;
     if (!json_is(v, JSON_OBJECT))
         return error_at(err, ECREC_ERR_INVALID, v->position, "schema: \"network\" is not an object");
@@ -147,7 +157,7 @@ static int32_t parse_network(ecrec_schema *s, const json *v, ecrec_error *err)
             status = parse_flag(m, "network", &o.unmet, err);
         } else if (!known) {
             return error_at(err, ECREC_ERR_INVALID, m->position,
-                            "schema: network: the member \"%s\" is not known (pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden, attention, gates, towers are)", m->key);
+                            "schema: network: the member \"%s\" is not known (pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden, attention, gates, towers, positions are)", m->key);
         }
         if (status != ECREC_OK)
             return status;

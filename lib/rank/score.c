@@ -16,7 +16,7 @@ void ecrec_score_options_init(ecrec_score_options *options)
 
 /* The parts that a schema asks for, after the fields: the bias, the pairs, and the network's in the order of PART_*. */
 enum { SHOWN_BIAS, SHOWN_PAIRS, SHOWN_NETWORK, SHOWN_PARTS = SHOWN_NETWORK + NETWORK_PARTS };
-static const char *const shown_names[SHOWN_PARTS] = { "bias", "pairs", "fm", "cross", "hidden", "attention", "towers" };
+static const char *const shown_names[SHOWN_PARTS] = { "bias", "pairs", "fm", "cross", "hidden", "attention", "towers", "position" };
 
 static int shows(const ecrec_schema *s, int part)
 {
@@ -28,6 +28,7 @@ static int shows(const ecrec_schema *s, int part)
     case PART_CROSS: return n->cross_layers != 0;
     case PART_HIDDEN: return n->hidden[0] != 0;
     case PART_TOWERS: return n->towers != 0;
+    case PART_POSITION: return n->positions != 0;
     default:
         for (uint32_t i = 0; i < s->field_count; i++)
             if (s->fields[i].kind == ECREC_FIELD_HISTORY)
@@ -181,7 +182,9 @@ static void add_shares(const score_task *t, size_t i, double *logits, float *par
         if (parts != NULL && r->pair_count == 0 && at == r->fields + 2)
             parts[h * width + r->fields + 1] = 0;
         for (int p = 0; p < NETWORK_PARTS; p++) {
-            const float share = network_has(n, p) ? t->pass->shares[((size_t)p * t->pass->rows + i) * r->heads + h] : 0;
+            float share = network_has(n, p) ? t->pass->shares[((size_t)p * t->pass->rows + i) * r->heads + h] : 0;
+            if (p == PART_POSITION && t->call->options != NULL && t->call->options->positions)
+                share = network_position(n, r->network != NULL ? r->network->data : NULL, h, batch_position(t->batch, t->first + i));
             if (parts != NULL && shows(t->call->schema, SHOWN_NETWORK + p))
                 parts[h * width + at++] = share;
             logits[h] += share;

@@ -319,8 +319,8 @@ static void losses(void **unused)
 {
     (void)unused;
     static const struct { schema_label label; uint32_t heads; float y; } cases[] = {
-        { { "b", ECREC_LABEL_BINARY, 0 }, 1, 0 }, { { "b", ECREC_LABEL_BINARY, 0 }, 1, 1 }, { { "v", ECREC_LABEL_VALUE, 0 }, 1, 2.5f },
-        { { "c", ECREC_LABEL_CLASSES, 4 }, 4, 2 }, { { "o", ECREC_LABEL_ORDINAL, 4 }, 1, 1 } };
+        { { .name = "b", .kind = ECREC_LABEL_BINARY, .classes = 0 }, 1, 0 }, { { .name = "b", .kind = ECREC_LABEL_BINARY, .classes = 0 }, 1, 1 }, { { .name = "v", .kind = ECREC_LABEL_VALUE, .classes = 0 }, 1, 2.5f },
+        { { .name = "c", .kind = ECREC_LABEL_CLASSES, .classes = 4 }, 4, 2 }, { { .name = "o", .kind = ECREC_LABEL_ORDINAL, .classes = 4 }, 1, 1 } };
     const float thresholds[3] = { -1, 0.25f, 1 };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         double z[4] = { 0.3, -0.7, 1.1, 0.2 }, g[4], unused_gradient[4];
