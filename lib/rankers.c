@@ -113,8 +113,10 @@ static int32_t score(ecrec_model *model, ecrec_session *session, const ecrec_bat
     score_call call = { .context = model->context, .ranker = now->ranker, .schema = schema, .encoder = now->encoder,
                         .tokenizer = model->tokenizer, .embed = session->embed, .user = user, .batch = batch, .options = options,
                         .scores = scores };
-    if (options != NULL && options->size >= sizeof *options)
+    if (options != NULL && options->size >= sizeof *options) {
         call.skip = options->bad_rows;
+        call.positions = options->positions != 0;
+    }
     status = model_prompt(model, NULL, &call.prompt, &call.prompt_length, err);
     if (status == ECREC_OK)
         status = score_run(session->score, &call, err);

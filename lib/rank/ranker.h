@@ -41,6 +41,7 @@ typedef struct score_call {
     const ecrec_score_options *options; /* or NULL */
     float *scores;
     uint32_t skip; /* ECREC_BAD_ROWS_* */
+    int positions; /* with the bias of the rows' positions */
 } score_call;
 /* Errors: INVALID (row and field named), MISMATCH. Allocates nothing. */
 int32_t score_run(score_scratch *s, const score_call *call, ecrec_error *err);

@@ -183,7 +183,7 @@ static void add_shares(const score_task *t, size_t i, double *logits, float *par
             parts[h * width + r->fields + 1] = 0;
         for (int p = 0; p < NETWORK_PARTS; p++) {
             float share = network_has(n, p) ? t->pass->shares[((size_t)p * t->pass->rows + i) * r->heads + h] : 0;
-            if (p == PART_POSITION && t->call->options != NULL && t->call->options->positions)
+            if (p == PART_POSITION && t->call->positions)
                 share = network_position(n, r->network != NULL ? r->network->data : NULL, h, batch_position(t->batch, t->first + i));
             if (parts != NULL && shows(t->call->schema, SHOWN_NETWORK + p))
                 parts[h * width + at++] = share;
