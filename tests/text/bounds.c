@@ -191,6 +191,25 @@ static void check_file(const char *path, const char *what)
     free(text);
 }
 
+static void sentencepiece(void **state)
+{
+    memory m;
+    buffer image;
+    ecrec_error err = ECREC_ERROR_INIT;
+    size_t length = 0;
+    const sentencepiece_settings settings = { SENTENCEPIECE_PLAIN, 0 };
+    const char *path = data_path("tokenizers/t5-small/spiece.model");
+    (void)state;
+    NEED(path, "tokenizers/t5-small/spiece.model");
+    char *bytes = read_file(path, &length);
+    memory_init(&m, NULL, 0);
+    buffer_init(&image, &m);
+    CALL(tokenizer_compile_sentencepiece(&m, bytes, length, &settings, &image, &err));
+    check(&m, (const char *)image.data, image.length, "spiece.model");
+    buffer_release(&image);
+    free(bytes);
+}
+
 static const char *json_of(const char *folder)
 {
     static char path[512];
@@ -209,7 +228,7 @@ static void bert(void **state) { (void)state; check_file(json_of("all-MiniLM-L6-
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(random_pipelines), cmocka_unit_test(t5), cmocka_unit_test(clip), cmocka_unit_test(roberta), cmocka_unit_test(xlmr),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(random_pipelines), cmocka_unit_test(t5), cmocka_unit_test(sentencepiece), cmocka_unit_test(clip), cmocka_unit_test(roberta), cmocka_unit_test(xlmr),
                                         cmocka_unit_test(bert) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
