@@ -21,6 +21,7 @@
 #include "ecrec/encode.h"
 #include "ecrec/evaluate.h"
 #include "ecrec/image.h"
+#include "ecrec/impressions.h"
 #include "ecrec/items.h"
 #include "ecrec/learn.h"
 #include "ecrec/model.h"

@@ -75,7 +75,7 @@ static int is_whose(void *opaque, const ecrec_batch *batch, size_t row)
     size_t length = 0;
     if (!column_has(c, row))
         return 0;
-    const char *text = column_text(c, row, &length);
+    const char *text = column_text(c, column_row(c, row), &length);
     if (length != f->call->length || (length != 0 && memcmp(text, f->call->value, length) != 0))
         return 0;
     if (f->status == ECREC_OK)

@@ -14,7 +14,7 @@ enum { MISSING = 0, MOST_ITEMS = 1 << 24, HAS_POSITION = 1, HAS_PROPENSITY = 2, 
 
 static int32_t write_multi(const batch_column *c, size_t row, int history, buffer *out)
 {
-    const uint64_t first = column_items(c, row), end = column_items(c, row + 1);
+    const uint64_t first = column_items(c, row), end = column_items_end(c, row);
     int32_t status = write_u32(out, (uint32_t)(end - first));
     for (uint64_t k = first; k < end && status == ECREC_OK; k++) {
         size_t length = 0;
@@ -29,7 +29,7 @@ static int32_t write_multi(const batch_column *c, size_t row, int history, buffe
 
 static int32_t write_vector(const batch_column *c, size_t row, uint32_t dimension, buffer *out)
 {
-    const float *v = (const float *)(const void *)c->values.data + row * dimension;
+    const float *v = (const float *)(const void *)c->values.data + column_row(c, row) * dimension;
     int32_t status = write_u32(out, dimension);
     for (uint32_t i = 0; i < dimension && status == ECREC_OK; i++)
         status = write_f32(out, v[i]);
@@ -51,7 +51,7 @@ static int32_t write_field(const batch_column *c, const schema_field *f, size_t 
     case ECREC_FIELD_MULTI: return write_multi(c, row, 0, out);
     case ECREC_FIELD_HISTORY: return write_multi(c, row, 1, out);
     default:
-        text = column_text(c, row, &length);
+        text = column_text(c, column_row(c, row), &length);
         return write_string(out, text, length);
     }
 }

@@ -797,6 +797,60 @@ static int32_t online(world *w)
     return s;
 }
 
+static int32_t impressions_with(world *w, const char *path)
+{
+    static const uint64_t ids[ROWS] = { 11, 12, 13, 14, 15, 16 }, came[2] = { 12, 99 };
+    static const float scores[ROWS] = { 0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f }, clicks[2] = { 1, 1 };
+    ecrec_impressions_options o;
+    ecrec_impressions *log = NULL;
+    ecrec_report *r = NULL;
+    ecrec_batch *b = NULL;
+    const float *served = NULL;
+    const uint64_t *snapshots = NULL;
+    uint64_t dropped = 0;
+    size_t joined = 0;
+    ecrec_impressions_options_init(&o);
+    o.sync = ECREC_SYNC_NONE;
+    int32_t s = ecrec_batch_create(w->schema, &b, &w->err);
+    s = s ? s : fill(b, &w->err);
+    s = s ? s : ecrec_batch_set_event(b, ids, NULL, &w->err);
+    s = s ? s : ecrec_impressions_open(w->context, w->schema, path, &o, &log, &r, &w->err);
+    ecrec_report_release(r);
+    r = NULL;
+    s = s ? s : ecrec_impressions_add(log, b, scores, 3, 1000, &w->err);
+    ecrec_batch_release(b);
+    b = NULL;
+    s = s ? s : ecrec_impressions_label(log, 0, came, clicks, 2, 2000, &joined, &w->err);
+    s = s ? s : ecrec_impressions_take(log, 3000, 0, &b, &served, &snapshots, &w->err);
+    s = s ? s : ecrec_impressions_done(log, &w->err);
+    ecrec_batch_release(b);
+    b = NULL;
+    s = s ? s : ecrec_impressions_rows(log, 0, INT64_MAX, &b, &served, &snapshots, &w->err);
+    ecrec_batch_release(b);
+    s = s ? s : ecrec_impressions_forget(log, 2, "1", 1, &dropped, &w->err);
+    s = s ? s : ecrec_impressions_info(log, &r, &w->err);
+    if (s == ECREC_OK && path != NULL)
+        s = ecrec_impressions_compact(log, &w->err);
+    ecrec_report_release(r);
+    r = NULL;
+    ecrec_impressions_release(log);
+    log = NULL;
+    if (s == ECREC_OK && path != NULL)
+        s = ecrec_impressions_open(w->context, w->schema, path, &o, &log, &r, &w->err);
+    ecrec_report_release(r);
+    ecrec_impressions_release(log);
+    return s;
+}
+
+static int32_t impressions(world *w)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s", temporary("swept.impressions"));
+    remove(path);
+    const int32_t s = impressions_with(w, NULL);
+    return s ? s : impressions_with(w, path);
+}
+
 /* On a handle of its own: what is forgotten does not come back. */
 static int32_t forget(world *w)
 {
@@ -820,6 +874,8 @@ static int32_t forget(world *w)
 
 const operation operations[] = {
     { "online", online, 1, "ecrec_online_configure ecrec_online_info ecrec_online_options_init ecrec_update" },
+    { "impressions", impressions, 1, "ecrec_impressions_options_init ecrec_impressions_open ecrec_impressions_release ecrec_impressions_add ecrec_impressions_label "
+                                     "ecrec_impressions_take ecrec_impressions_done ecrec_impressions_rows ecrec_impressions_forget ecrec_impressions_compact ecrec_impressions_info" },
     { "forget", forget, 1, "ecrec_forget ecrec_snapshot_name ecrec_snapshot_find" },
     { "deltas", deltas, 1, "ecrec_delta_export ecrec_delta_info ecrec_delta_apply ecrec_delta_merge ecrec_model_state" },
     { "journal", journal, 1, "ecrec_journal_open ecrec_journal_sync ecrec_journal_close ecrec_journal_compact ecrec_journal_options_init" },

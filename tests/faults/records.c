@@ -37,6 +37,7 @@ int32_t bad_rows(world *w)
     ecrec_batch *b = NULL;
     ecrec_report *r = NULL;
     uint64_t row = 0;
+    const uint64_t before = ecrec_model_snapshot(w->ranker);
     o.bad_rows = ECREC_BAD_ROWS_SKIP;
     int32_t s = ecrec_batch_create(w->schema, &b, &w->err);
     s = s ? s : ecrec_batch_reset(b, ROWS, &w->err);
@@ -46,6 +47,8 @@ int32_t bad_rows(world *w)
     s = s ? s : ecrec_batch_mark_bad(b, 0, "no", 2, &w->err);
     assert_true(s != ECREC_OK || (ecrec_batch_bad_rows(b) == 4 && ecrec_batch_bad_row(b, 3, &row) != NULL && row == 0));
     s = s ? s : ecrec_update(w->ranker, b, &o, &r, &w->err);
+    if (s == ECREC_OK) /* each try starts from the same state */
+        assert_int_equal(ecrec_rollback(w->ranker, before, NULL), ECREC_OK);
     ecrec_report_release(r);
     ecrec_batch_release(b);
     return s;
