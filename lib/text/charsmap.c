@@ -68,8 +68,8 @@ size_t charsmap_longest(const charsmap *map, const unsigned char *text, size_t l
     return find(map, text, length, 1, to, to_length);
 }
 
-/* A walk over all keys of at most KEY_BYTES: published maps have none that is longer. */
-enum { KEY_BYTES = 16, MOST_STEPS = 1 << 23 };
+/* A walk over all keys of at most KEY_BYTES, which is what clusters and characters have. */
+enum { KEY_BYTES = 5, MOST_STEPS = 1 << 23 };
 typedef struct walk {
     const charsmap *map;
     charsmap_growth *out;
@@ -119,9 +119,9 @@ static void walk_from(walk *w, size_t from, size_t depth)
             const size_t begin = unit(w->map, at) & 0x7FFFFFFFu;
             if (begin < w->map->text_length)
                 measure_key(w, depth + 1, w->map->texts + begin);
-        }
-        if (depth + 1 < KEY_BYTES)
+        } else if (depth + 1 < KEY_BYTES) {
             walk_from(w, at, depth + 1);
+        }
     }
 }
 
