@@ -7,7 +7,7 @@ set -euo pipefail
 dir=${ECREC_PEERS:-$HOME/.cache/ecrec-peers}
 what=${1:-test}
 test=(numpy pyarrow tokenizers==0.23.3 pillow transformers scikit-learn tensorboard)
-bench=(blingfire flash-tokenizer onnxruntime onnx sympy vowpalwabbit lightgbm scipy mkl river usearch faiss-cpu)
+bench=(blingfire flash-tokenizer onnxruntime onnx sympy vowpalwabbit lightgbm scipy mkl onednn-cpu-gomp river usearch faiss-cpu)
 case $what in
     test) packages=("${test[@]}") ;;
     bench) packages=("${test[@]}" "${bench[@]}") ;;

@@ -1,10 +1,12 @@
-/* The packed products alone, against the processor's own peak measured in the same run.
+/* The packed products alone, beside other libraries' and against the processor's own peak, measured in the same run.
  *
- *   bench_products [--few] [LEVEL ...]      default: every level that this machine has; one JSON object a line on stdout
+ *   bench_products [--few] [LEVEL ...] [mkl=LIBRARY] [onednn=LIBRARY]      default: every level that this machine has
  *   --few    the shapes of width 384 with 16 and 128 rows only
  *
- * Times are processor time of one thread, so that other programs do not count; each figure is the median of runs that
- * alternate with measurements of the peak. Shapes are the layers' of widths 384, 512, 768 and 1024. */
+ * One JSON object a line on stdout. Times are processor time of one thread, so that other programs do not count; each figure is the median
+ * of runs that alternate. Shapes are the layers' of widths 384, 512, 768 and 1024. The products of 8 bits end in float32 with their scales
+ * applied, the others' in their sums. Before anything is timed the results are compared: it is the same work. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +14,16 @@
 #include "base/cpu.h"
 #include "kernels/kernels.h"
 #include "peak.h"
+#include "peers.h"
 
 enum { RUNS = 7 };
 static const size_t rows_of[] = { 1, 8, 16, 32, 128, 512 };
 static const struct { size_t n, k; } shapes[] = {
-    { 1152, 384 }, { 384, 384 }, { 1536, 384 }, { 384, 1536 }, { 1536, 512 }, { 2048, 512 }, { 512, 2048 },
-    { 2304, 768 }, { 3072, 768 }, { 768, 3072 }, { 3072, 1024 }, { 4096, 1024 }, { 1024, 4096 },
+    { 1152, 384 }, { 384, 384 }, { 1536, 384 }, { 384, 1536 }, { 1536, 512 }, { 512, 512 }, { 2048, 512 }, { 512, 2048 }, { 2304, 768 },
+    { 768, 768 }, { 3072, 768 }, { 768, 3072 }, { 3072, 1024 }, { 1024, 1024 }, { 4096, 1024 }, { 1024, 4096 },
 };
+static peer *peers[MOST_PEERS];
+static int peer_count;
 
 static int by_value(const void *a, const void *b)
 {
@@ -26,10 +31,10 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static double median(double *values, size_t n)
+static double median(double *values)
 {
-    qsort(values, n, sizeof *values, by_value);
-    return values[n / 2];
+    qsort(values, RUNS, sizeof *values, by_value);
+    return values[RUNS / 2];
 }
 
 static void *block(size_t bytes)
@@ -45,56 +50,116 @@ static void *block(size_t bytes)
 
 typedef struct problem {
     size_t m, n, k;
-    float *x, *out;
+    float *x, *source, *out;
     uint8_t *q;
-    float *scale;
+    int8_t *w; /* the weights' bytes, n x k, as the peers read them */
+    float *scale, *theirs;
     int32_t *zero;
     void *f32, *s8;
 } problem;
 
-static void run_f32(const kernels *t, const problem *p)
+static void run_own(const kernels *t, const problem *p, int s8)
 {
     weights w;
-    weights_view(&w, WEIGHTS_F32, p->n, p->k, p->f32);
-    const gemm_f32_call c = { .m = p->m, .x = p->x, .x_stride = p->k, .w = &w, .out = p->out, .out_stride = p->n };
-    t->gemm_f32(&c);
+    weights_view(&w, s8 ? WEIGHTS_S8 : WEIGHTS_F32, p->n, p->k, s8 ? p->s8 : p->f32);
+    if (s8) {
+        const gemm_s8_call c = { .m = p->m, .q = p->q, .q_stride = p->k, .scale = p->scale, .zero = p->zero, .w = &w, .out = p->out, .out_stride = p->n };
+        t->gemm_s8(&c);
+    } else {
+        const gemm_f32_call c = { .m = p->m, .x = p->x, .x_stride = p->k, .w = &w, .out = p->out, .out_stride = p->n };
+        t->gemm_f32(&c);
+    }
 }
 
-static void run_s8(const kernels *t, const problem *p)
-{
-    weights w;
-    weights_view(&w, WEIGHTS_S8, p->n, p->k, p->s8);
-    const gemm_s8_call c = { .m = p->m, .q = p->q, .q_stride = (p->k + 63) / 64 * 64, .scale = p->scale, .zero = p->zero, .w = &w,
-                             .out = p->out, .out_stride = p->n };
-    t->gemm_s8(&c);
-}
-
-static double rate(const kernels *t, const problem *p, void (*run)(const kernels *, const problem *))
+/* 10^9 operations a second of ours, or of a peer. */
+static double rate(const kernels *t, peer *other, const problem *p, int s8)
 {
     const double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
-    const int times = 1 + (int)(4e7 / work);
+    const int times = 1 + (int)((s8 ? 4e8 : 1e8) / work);
     const double begin = thread_seconds();
     for (int i = 0; i < times; i++)
-        run(t, p);
+        if (other != NULL)
+            peer_run(other);
+        else
+            run_own(t, p, s8);
     return work * times / (thread_seconds() - begin) * 1e-9;
 }
 
-static void measure(const kernels *t, const problem *p)
+/* Ours and theirs, prepared and run: largest difference in units of the result's size. */
+static double difference(const kernels *t, peer *other, const problem *p, int s8)
 {
-    double f[RUNS], s[RUNS], peak_f[RUNS], peak_s[RUNS];
-    run_f32(t, p);
-    run_s8(t, p);
-    for (int i = 0; i < RUNS; i++) {
-        peak_f[i] = peak_f32(t->level);
-        f[i] = rate(t, p, run_f32);
-        peak_s[i] = peak_s8(t->level);
-        s[i] = rate(t, p, run_s8);
+    weights w;
+    weights_view(&w, WEIGHTS_S8, p->n, p->k, p->s8);
+    double most = 0;
+    run_own(t, p, s8);
+    peer_run(other);
+    for (size_t i = 0; i < p->m; i++)
+        for (size_t j = 0; j < p->n; j++) {
+            const float own = p->out[i * p->n + j];
+            double their = p->theirs[i * p->n + j];
+            if (s8) {
+                int32_t sum;
+                memcpy(&sum, &p->theirs[i * p->n + j], 4);
+                their = (double)(sum - p->zero[i] * w.sums[j]) * (double)p->scale[i] * (double)w.scale[j];
+            }
+            most = fmax(most, fabs((double)own - their) / (1 + fabs(their)));
+        }
+    return most;
+}
+
+static void measure(const kernels *t, const problem *p, int s8)
+{
+    double own[RUNS], peak[RUNS], theirs[MOST_PEERS][RUNS];
+    int there[MOST_PEERS] = { 0 };
+    run_own(t, p, s8);
+    for (int i = 0; i < peer_count; i++) {
+        const peer_product q = { p->m, p->n, p->k, s8, s8 ? (const void *)p->q : p->x, s8 ? (const void *)p->w : p->source, p->theirs };
+        there[i] = peer_prepare(peers[i], &q);
+        if (there[i] && !(difference(t, peers[i], p, s8) < 1e-3)) {
+            fprintf(stderr, "bench_products: %s gives another product of %zu x %zu x %zu, %s\n", peer_name(peers[i]), p->m, p->n, p->k, s8 ? "8 bits" : "float32");
+            exit(1);
+        }
     }
-    const double pf = median(peak_f, RUNS), ps = median(peak_s, RUNS), gf = median(f, RUNS), gs = median(s, RUNS);
-    printf("{\"bench\":\"product\",\"level\":\"%s\",\"m\":%zu,\"n\":%zu,\"k\":%zu,\"f32_gflops\":%.1f,\"f32_peak\":%.1f,"
-           "\"f32_share\":%.3f,\"s8_gops\":%.1f,\"s8_peak\":%.1f,\"s8_share\":%.3f}\n",
-           t->name, p->m, p->n, p->k, gf, pf, pf > 0 ? gf / pf : 0, gs, ps, ps > 0 ? gs / ps : 0);
+    for (int r = 0; r < RUNS; r++) {
+        peak[r] = s8 ? peak_s8(t->level) : peak_f32(t->level);
+        own[r] = rate(t, NULL, p, s8);
+        for (int i = 0; i < peer_count; i++)
+            theirs[i][r] = there[i] ? rate(t, peers[i], p, s8) : 0;
+    }
+    const double best = median(own), top = median(peak);
+    printf("{\"bench\":\"product\",\"level\":\"%s\",\"type\":\"%s\",\"m\":%zu,\"n\":%zu,\"k\":%zu,\"gops\":%.1f,\"peak\":%.1f,\"share\":%.3f", t->name,
+           s8 ? "s8" : "f32", p->m, p->n, p->k, best, top, top > 0 ? best / top : 0);
+    for (int i = 0; i < peer_count; i++) {
+        if (there[i])
+            printf(",\"%s\":%.1f", peer_name(peers[i]), median(theirs[i]));
+        peer_finish(peers[i]);
+    }
+    puts("}");
     fflush(stdout);
+}
+
+static void fill(const kernels *t, problem *p)
+{
+    uint32_t state = 1;
+    p->source = block(p->n * p->k * sizeof(float));
+    for (size_t i = 0; i < p->n * p->k; i++)
+        p->source[i] = (float)(int32_t)(state = state * 1664525u + 1013904223u) * 0x1p-31f;
+    p->x = block(p->m * p->k * sizeof(float));
+    memcpy(p->x, p->source, (p->m < p->n ? p->m : p->n) * p->k * sizeof(float));
+    p->out = block(p->m * p->n * sizeof(float));
+    p->theirs = block(p->m * p->n * sizeof(float));
+    p->q = block(p->m * p->k);
+    p->w = block(p->n * p->k);
+    p->scale = block(p->m * sizeof(float));
+    p->zero = block(p->m * sizeof(int32_t));
+    p->f32 = block(weights_bytes(WEIGHTS_F32, p->n, p->k));
+    p->s8 = block(weights_bytes(WEIGHTS_S8, p->n, p->k));
+    weights_pack(WEIGHTS_F32, p->n, p->k, p->source, p->k, p->f32);
+    weights_pack(WEIGHTS_S8, p->n, p->k, p->source, p->k, p->s8);
+    for (size_t j = 0; j < p->n; j++) /* weights.h: panels of 16 channels, 4 inputs side by side */
+        for (size_t i = 0; i < p->k; i++)
+            p->w[j * p->k + i] = ((const int8_t *)p->s8)[j / 16 * 16 * p->k + i / 4 * 64 + j % 16 * 4 + i % 4];
+    t->quantize_rows(p->m, p->k, p->x, p->k, NULL, p->q, p->k, p->scale, p->zero);
 }
 
 static void all_shapes(const kernels *t, int few)
@@ -104,41 +169,32 @@ static void all_shapes(const kernels *t, int few)
             if (few && rows_of[r] != 16 && rows_of[r] != 128)
                 continue;
             problem p = { .m = rows_of[r], .n = shapes[s].n, .k = shapes[s].k };
-            const size_t stride = (p.k + 63) / 64 * 64;
-            float *source = block(p.n * p.k * sizeof(float));
-            uint32_t state = 1;
-            for (size_t i = 0; i < p.n * p.k; i++)
-                source[i] = (float)(int32_t)(state = state * 1664525u + 1013904223u) * 0x1p-31f;
-            p.x = block(p.m * p.k * sizeof(float));
-            memcpy(p.x, source, (p.m < p.n ? p.m : p.n) * p.k * sizeof(float));
-            p.out = block(p.m * p.n * sizeof(float));
-            p.q = block(p.m * stride);
-            p.scale = block(p.m * sizeof(float));
-            p.zero = block(p.m * sizeof(int32_t));
-            p.f32 = block(weights_bytes(WEIGHTS_F32, p.n, p.k));
-            p.s8 = block(weights_bytes(WEIGHTS_S8, p.n, p.k));
-            weights_pack(WEIGHTS_F32, p.n, p.k, source, p.k, p.f32);
-            weights_pack(WEIGHTS_S8, p.n, p.k, source, p.k, p.s8);
-            t->quantize_rows(p.m, p.k, p.x, p.k, NULL, p.q, stride, p.scale, p.zero);
-            measure(t, &p);
-            free(source);
-            free(p.x);
-            free(p.out);
-            free(p.q);
-            free(p.scale);
-            free(p.zero);
-            free(p.f32);
-            free(p.s8);
+            fill(t, &p);
+            for (int s8 = 0; s8 < 2; s8++)
+                measure(t, &p, s8);
+            void *const all[] = { p.source, p.x, p.out, p.theirs, p.q, p.w, p.scale, p.zero, p.f32, p.s8 };
+            for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+                free(all[i]);
         }
 }
 
 int main(int argc, char **argv)
 {
     const uint32_t levels = cpu_levels();
-    const int few = argc > 1 && strcmp(argv[1], "--few") == 0;
+    int few = 0, named = 0;
+    for (int i = 1; i < argc; i++) {
+        few |= strcmp(argv[i], "--few") == 0;
+        named += strcmp(argv[i], "--few") != 0 && strchr(argv[i], '=') == NULL;
+        if (strchr(argv[i], '=') != NULL) {
+            const int opened = peers_open(argv[i], peers, peer_count);
+            if (opened == 0)
+                return 2;
+            peer_count += opened;
+        }
+    }
     for (const kernels *const *t = kernels_all(); *t != NULL; t++) {
-        int wanted = argc <= 1 + few;
-        for (int i = 1 + few; i < argc; i++)
+        int wanted = named == 0;
+        for (int i = 1; i < argc; i++)
             wanted |= strcmp(argv[i], (*t)->name) == 0;
         if (wanted && ((*t)->level & levels))
             all_shapes(*t, few);

@@ -8,6 +8,7 @@
 # frappe     quality: each part of the ranker, beside Vowpal Wabbit, LightGBM and the rule "pair seen"
 # rank       rows a second of update, score and fit, nothing read from files
 # tokenizers texts to tokens beside the reference, BlingFire and flash-tokenizer, on one thread, then on all; long texts; memory
+# products   the layers' products alone beside oneDNN and MKL, and of the processor's peak: widths 384, 512, 768, 1024
 # matmul     large float32 products beside BLIS in each configuration, oneDNN and MKL
 # deltas     workers that learn a shard each, merged by their deltas, beside one worker
 # search     exact top-10 of a million vectors beside usearch and faiss, of this machine's memory bandwidth
@@ -29,7 +30,7 @@ while [ $# -gt 0 ]; do
         --out) out=$2; shift ;;
         --threads) threads=$2; shift ;;
         --quick) quick=(--quick) ;;
-        -h|--help) sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -h|--help) sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
         -*) echo "run.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
         *) benches+=("$1") ;;
     esac
@@ -71,6 +72,11 @@ bench_matmul() {
 bench_search() {
     ninja -C "$build" tests/bench/libbench_peak.so >/dev/null
     ECREC_LIBRARY=$build/lib/libecrec.so.0 PYTHONPATH=$top/examples/python "$python" "$here/search.py" --peak "$build/tests/bench/libbench_peak.so" --threads "$threads" --json "$out/search.json" "${quick[@]}"
+}
+
+bench_products() {
+    ninja -C "$build" tests/bench/bench_products tests/bench/bench_peaks >/dev/null
+    "$python" "$here/products.py" "$build/tests/bench/bench_products" --json "$out/products.json" "${quick[@]}"
 }
 
 bench_deltas() {
