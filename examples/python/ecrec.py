@@ -45,7 +45,7 @@ _EncodeOptions = _options("_EncodeOptions", ("pooling", _u32), ("normalize", _u3
                           ("progress_opaque", _p))
 _IndexOptions = _options("_IndexOptions", ("type", _u32), ("similarity", _u32), ("dimension", _u32), ("vectors", _p), ("count", c.c_size_t),
                          ("stride", c.c_size_t), ("scales", _p), ("borrow", _u32), ("reserved", _u32), ("release", _p), ("opaque", _p))
-_TokenizeOptions = _options("_TokenizeOptions", ("max_length", _u32), ("no_special", _u32), ("reserved", _u32), ("pair", _s), ("pair_length", c.c_size_t))
+_TokenizeOptions = _options("_TokenizeOptions", ("max_length", _u32), ("no_special", _u32), ("stride", _u32), ("pair", _s), ("pair_length", c.c_size_t))
 _ScoreOptions = _options("_ScoreOptions", ("logits", _u32), ("snapshot", _u64), ("contributions", _p), ("contributions_capacity", c.c_size_t))
 _UpdateOptions = _options("_UpdateOptions", ("passes", _u32), ("learning_rate", _f64), ("decay", _f64), ("max_loss_growth", _f64), ("seed", _u64),
                           ("progress", _PROGRESS), ("progress_opaque", _p))

@@ -12,7 +12,8 @@ typedef struct ecrec_tokenize_options {
     uint32_t size;
     uint32_t max_length;       /* cut to this many tokens; 0: do not cut; UINT32_MAX: the model's own limit */
     uint32_t no_special;       /* 1: do not add special tokens */
-    uint32_t reserved;
+    uint32_t stride;           /* ecrec_tokenize_windows: tokens that a window shares with the one before; 0: what the
+                                  tokenizer says (its truncation.stride), UINT32_MAX: none */
     const char *pair;          /* the second text, or NULL */
     size_t pair_length;
 } ecrec_tokenize_options;
@@ -30,6 +31,21 @@ ECREC_API void ecrec_tokenize_options_init(ecrec_tokenize_options *options);
 ECREC_API int32_t ecrec_tokenize(ecrec_model *model, ecrec_session *session, const char *text, size_t length,
                                  const ecrec_tokenize_options *options, uint32_t *ids, uint32_t *offsets,
                                  uint8_t *types, size_t capacity, size_t *count, ecrec_error *err);
+
+/* The same for all of a text that is too long: windows of max_length tokens (special tokens in each), one after the other.
+ * The first is what ecrec_tokenize gives; the others go on from there (backwards where the tokenizer cuts on the left), each
+ * with `stride` tokens of the one before. Of a pair each text is cut as the tokenizer says (strategy), and every window of one
+ * stands with every window of the other. max_length 0: one window. Window i is ids[starts[i] .. starts[i + 1]), offsets
+ * and types (each may be NULL) as in ecrec_tokenize; starts has windows_capacity + 1 entries. *windows and *count become how
+ * many windows and tokens there are; where one capacity is too small nothing is written and the call returns TOO_SMALL; ids
+ * and starts NULL, capacities 0: it only asks. Linear in the text and what is written. May make the session grow, by 20
+ * bytes a token of a text that is longer than any before.
+ * Errors: INVALID (a stride that is not below the tokens of a text in a window; a pair too short to cut), UNSUPPORTED (the
+ * model has no tokenizer), TOO_SMALL, LIMIT (4 GiB, 2^32 windows), NOMEM. One thread a session. Since 0.1. */
+ECREC_API int32_t ecrec_tokenize_windows(ecrec_model *model, ecrec_session *session, const char *text, size_t length,
+                                         const ecrec_tokenize_options *options, uint32_t *ids, uint32_t *offsets,
+                                         uint8_t *types, size_t capacity, uint64_t *starts, size_t windows_capacity,
+                                         size_t *windows, size_t *count, ecrec_error *err);
 
 /* The text of n token ids, as the tokenizer's decoder joins them: `text` gets at most `capacity` bytes of UTF-8 (not
  * NUL-terminated), *length becomes how many there are. capacity 0 (text NULL) asks for the length. skip_special 1: special tokens

@@ -10,6 +10,7 @@
 #include "text/normalize.h"
 #include "text/pattern.h"
 #include "text/pretokenize.h"
+#include "text/texts.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 #include "text/wordpiece.h"
@@ -63,6 +64,11 @@ int32_t tokenizer_open(tokenizer *t, const void *image, size_t length, ecrec_err
     if (status == ECREC_OK && (status = image_check(t, err)) == ECREC_OK)
         prepare(t);
     return status;
+}
+
+uint32_t tokenizer_stride(const tokenizer *t)
+{
+    return image_of(t)->stride;
 }
 
 uint32_t tokenizer_size(const tokenizer *t)
@@ -319,19 +325,70 @@ static size_t run_sequence(const tokenizer *t, token_work *w, const tokenize_cal
     return n;
 }
 
-int32_t tokenizer_run(const tokenizer *t, token_work *w, const tokenize_call *call, token_output *out, ecrec_error *err)
+static int32_t begin_call(const tokenizer *t, token_work *w, const tokenize_call *call, int placed, ecrec_error *err)
 {
-    const int pair = call->pair != NULL, part = pair ? PART_TEMPLATE_PAIR : PART_TEMPLATE_SINGLE;
     if (call->length >= UINT32_MAX || call->pair_length >= UINT32_MAX)
         return error_set(err, ECREC_ERR_LIMIT, "a text of %zu bytes is too long (the most is 4 GiB)",
                          call->length > call->pair_length ? call->length : call->pair_length);
     const image_op *ops = image_part(t, PART_PRE_TOKENIZER);
     w->status = ECREC_OK;
-    w->placed = out->offsets != NULL;
+    w->placed = placed;
     for (size_t i = 0; i < image_count(t, PART_PRE_TOKENIZER, sizeof *ops); i++)
         w->placed |= ops[i].kind == OP_METASPACE && (ops[i].flags & METASPACE_FIRST); /* it asks where the source begins */
+    return ECREC_OK;
+}
+
+int32_t texts_status(const token_work *w, const tokenize_call *call, ecrec_error *err)
+{
+    if (w->status == ECREC_ERR_LIMIT)
+        return error_set(err, ECREC_ERR_LIMIT, "the normalised text is longer than 4 GiB");
+    return w->status != ECREC_OK ? error_nomem(err, "a long text's tokens", call->length) : ECREC_OK;
+}
+
+int32_t texts_measure(const tokenizer *t, token_work *w, const tokenize_call *call, int placed, size_t counts[2], size_t room[2], ecrec_error *err)
+{
+    size_t skip[2] = { 0, 0 };
+    int32_t status = begin_call(t, w, call, placed, err);
+    if (status != ECREC_OK)
+        return status;
+    room[0] = room[1] = SIZE_MAX;
+    counts[0] = count_tokens(t, w, call, 0);
+    counts[1] = call->pair != NULL ? count_tokens(t, w, call, 1) : 0;
+    if ((status = texts_status(w, call, err)) == ECREC_OK && (status = cut(t, w, call, room, skip, err)) == ECREC_OK)
+        status = texts_status(w, call, err);
+    return status;
+}
+
+static void trim_inside(const void *opaque, uint32_t *offsets, uint32_t id, const unsigned char *spelling, size_t length, int first)
+{
+    (void)first;
+    trim(opaque, offsets, id, spelling, length, 0);
+}
+
+int texts_hold(const tokenizer *t, token_work *w, const tokenize_call *call, int second, int trimmed, uint32_t *ids, uint32_t *offsets, size_t n)
+{
+    token_sink sink = { .ids = ids, .offsets = offsets, .capacity = n, .limit = SIZE_MAX };
+    run r = run_of(t, w, call, second, &sink);
+    if (trimmed && (image_of(t)->flags & TOKENIZER_TRIM)) {
+        sink.trim = trim_inside;
+        sink.trim_opaque = &r;
+    }
+    return run_text(&r);
+}
+
+void texts_trim_first(const tokenizer *t, token_work *w, const tokenize_call *call, int second, uint32_t *offsets, uint32_t id)
+{
+    const run r = run_of(t, w, call, second, NULL);
+    trim(&r, offsets, id, NULL, 0, 1);
+}
+
+int32_t tokenizer_run(const tokenizer *t, token_work *w, const tokenize_call *call, token_output *out, ecrec_error *err)
+{
+    const int pair = call->pair != NULL, part = pair ? PART_TEMPLATE_PAIR : PART_TEMPLATE_SINGLE;
     size_t room[2] = { SIZE_MAX, SIZE_MAX }, skip[2] = { call->first, 0 }, count = 0;
-    const int32_t status = cut(t, w, call, room, skip, err);
+    int32_t status = begin_call(t, w, call, out->offsets != NULL, err);
+    if (status == ECREC_OK)
+        status = cut(t, w, call, room, skip, err);
     if (status != ECREC_OK)
         return status;
     const image_slot *slots = image_part(t, part);
@@ -346,10 +403,8 @@ int32_t tokenizer_run(const tokenizer *t, token_work *w, const tokenize_call *ca
             count = sink.count;
         }
     }
-    if (w->status == ECREC_ERR_LIMIT)
-        return error_set(err, ECREC_ERR_LIMIT, "the normalised text is longer than 4 GiB");
-    if (w->status != ECREC_OK)
-        return error_nomem(err, "a long text's tokens", call->length);
+    if ((status = texts_status(w, call, err)) != ECREC_OK)
+        return status;
     /* a limit below the number of special tokens keeps the first of them */
     out->count = call->max_length != 0 && count > call->max_length ? call->max_length : count;
     return ECREC_OK;

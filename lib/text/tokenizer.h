@@ -62,6 +62,18 @@ typedef struct tokenize_call {
  * tokenizer says). */
 int32_t tokenizer_run(const tokenizer *t, token_work *w, const tokenize_call *call, token_output *out, ecrec_error *err);
 
+/* All windows of call->max_length tokens, one after the other; window i lies at starts[i] .. starts[i + 1]. Nothing is written when a
+ * capacity is below what there is. May make the work grow by 20 bytes a token. Errors: as tokenizer_run, INVALID (the stride). */
+typedef struct token_windows {
+    uint32_t *ids, *offsets; /* offsets, types: or NULL */
+    uint8_t *types;
+    uint64_t *starts;
+    size_t capacity, windows_capacity;
+    size_t count, windows;
+} token_windows;
+int32_t tokenizer_windows(const tokenizer *t, token_work *w, const tokenize_call *call, size_t stride, token_windows *out, ecrec_error *err);
+uint32_t tokenizer_stride(const tokenizer *t); /* tokens that windows share, as the tokenizer says; 0: none */
+
 uint32_t tokenizer_size(const tokenizer *t); /* ids are 0 .. size-1 (some may have no piece) */
 /* NUL-terminated piece in the image, or NULL. */
 const char *tokenizer_piece(const tokenizer *t, uint32_t id, size_t *length);

@@ -150,6 +150,7 @@ void token_work_destroy(token_work *w)
     memory_release(m, w->symbols, w->symbol_capacity * sizeof *w->symbols);
     memory_release(m, w->heap, w->heap_capacity * sizeof *w->heap);
     memory_release(m, w->nodes, w->node_capacity * sizeof *w->nodes);
+    memory_release(m, w->held, w->held_capacity * sizeof *w->held);
     memory_release(m, w->cache, w->cache != NULL ? CACHE_ENTRIES * sizeof *w->cache : 0);
     memory_release(m, w->word, w->word_bytes);
     memory_release(m, w->plain, w->plain != NULL ? PLAIN_BYTES : 0);

@@ -46,6 +46,8 @@ struct token_work {
     size_t symbol_capacity;
     merge_entry *heap;
     size_t heap_count, heap_capacity;
+    uint32_t *held; /* windows.c's */
+    size_t held_capacity;
     path_node *nodes;
     size_t node_capacity;
     cached_word *cache; /* CACHE_ENTRIES, or NULL */

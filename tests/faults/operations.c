@@ -508,6 +508,20 @@ static int32_t tokenize(world *w)
     return s;
 }
 
+static int32_t tokenize_windows(world *w)
+{
+    static const char text[] = "red shoes running red shoes running red shoes running red shoes running";
+    uint32_t ids[256], offsets[512];
+    uint64_t starts[33];
+    size_t count = 0, windows = 0;
+    ecrec_tokenize_options o = ECREC_TOKENIZE_OPTIONS_INIT;
+    o.max_length = 6;
+    o.stride = 2;
+    const int32_t s = ecrec_tokenize_windows(w->base, w->session, text, sizeof text - 1, &o, ids, offsets, NULL, 256, starts, 32, &windows, &count, &w->err);
+    assert_true(s != ECREC_OK || (windows > 3 && starts[windows] == count && ids[1 + 2] == ids[starts[1] + 1]));
+    return s;
+}
+
 static int32_t detokenize(world *w)
 {
     uint32_t ids[64];
@@ -917,6 +931,7 @@ const operation operations[] = {
     { "search", search, 1, "ecrec_index_create ecrec_index_reference ecrec_index_release ecrec_index_count ecrec_index_dimension "
                            "ecrec_searcher_create ecrec_searcher_release ecrec_search" },
     { "import images", import_images, 1, "ecrec_model_import" },
+    { "windows of tokens", tokenize_windows, 0, "ecrec_tokenize_windows" },
     { "tokenise", tokenize, 0, "ecrec_tokenize ecrec_token_text ecrec_vocabulary_size" },
     { "long texts", long_texts, 0, "ecrec_tokenize ecrec_encode" },
     { "detokenise", detokenize, 0, "ecrec_detokenize" },

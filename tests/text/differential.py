@@ -62,6 +62,27 @@ class Ours:
         flat = self.offsets[:2 * n]
         return self.ids[:n], list(zip(flat[::2], flat[1::2])), self.types[:n]
 
+    def windows(self, text, pair, special, max_length, stride):
+        """[(ids, offsets, types)] of every window"""
+        o, count, n = self.options, c.c_size_t(), c.c_size_t()
+        o.pair, o.pair_length, o.no_special, o.max_length, o.stride = pair, len(pair or b""), 0 if special else 1, max_length, stride or 0xFFFFFFFF
+        err = self.ecrec._Error(size=c.sizeof(self.ecrec._Error))
+
+        def call(ids, offsets, types, capacity, starts, most):
+            return self.lib.ecrec_tokenize_windows(self.model._h, self.session, text, c.c_size_t(len(text)), c.byref(o), ids, offsets, types, c.c_size_t(capacity),
+                                                   starts, c.c_size_t(most), c.byref(n), c.byref(count), c.byref(err))
+        if call(None, None, None, 0, None, 0) != 0:
+            o.stride = 0
+            raise self.ecrec.Error(err)
+        room, most = count.value, n.value
+        ids, offsets, types, starts = (c.c_uint32 * max(room, 1))(), (c.c_uint32 * (2 * room + 1))(), (c.c_uint8 * (room + 1))(), (c.c_uint64 * (most + 1))()
+        code = call(ids, offsets, types, room or 1, starts, most)
+        o.stride = 0
+        if code != 0:
+            raise self.ecrec.Error(err)
+        flat = list(offsets)
+        return [(ids[a:b], list(zip(flat[2 * a:2 * b:2], flat[2 * a + 1:2 * b:2])), types[a:b]) for a, b in zip(starts[:most], starts[1:])]
+
     def decode(self, ids, skip_special=True):
         out, need = c.create_string_buffer(1 << 16), c.c_size_t()
         array = (c.c_uint32 * len(ids))(*ids)
@@ -177,6 +198,41 @@ def compare_more(name, ref, ours, texts, show, rng):
     return wrong
 
 
+def compare_windows(name, ref, ours, texts, show, rng):
+    """What truncation leaves over, with a stride, text by text and in pairs."""
+    wrong = 0
+    texts = [t for t in texts if isinstance(t, str) and len(t) < 3000]
+    bpe = ref.model if type(ref.model).__name__ == "BPE" else None
+    placed = not (bpe is not None and bpe.byte_fallback and (bpe.continuing_subword_prefix or bpe.end_of_word_suffix))
+    for _ in range(min(len(texts) // 10, 2000)):
+        a, b, special, most = rng.choice(texts), rng.choice([None, None, rng.choice(texts)]), rng.random() < .7, rng.choice([7, 9, 16, 33, 0])
+        stride = rng.choice([0, 1, 2, 3, most // 2])
+        try:
+            if most:
+                ref.enable_truncation(most, stride=stride, direction=ref_cut.get("direction", "right"), strategy=ref_cut.get("strategy", "longest_first"))
+            else:
+                ref.no_truncation()
+            first = ref.encode(a, b, add_special_tokens=special)
+        except BaseException:
+            continue
+        want = [first] + first.overflowing
+        try:
+            have = ours.windows(a.encode(), None if b is None else b.encode(), special, most, stride)
+        except ours.ecrec.Error as e:
+            have = str(e)
+        # types of the first alone: the reference leaves those of the others as they were before its post-processor, or not
+        bad = isinstance(have, str) or [e.ids for e in want] != [i for i, _, _ in have] or first.type_ids != have[0][2]
+        if not bad and b is None and placed:
+            bad = any(p is not None and p != o for p, o in zip([to_bytes(a, e.offsets) for e in want], [o for _, o, _ in have]))
+        if bad:
+            wrong += 1
+            if wrong <= show:
+                print(f"{name}: windows of {a[:80]!r} {b and b[:80]!r} special {special} most {most} stride {stride} {ref_cut}\n"
+                      f"  reference {len(want)}: {[(e.ids, e.offsets) for e in want][:4]}\n  here      {have if isinstance(have, str) else (len(have), have[:4])}", flush=True)
+    ref.no_truncation()
+    return wrong
+
+
 ref_cut = {}
 
 
@@ -257,6 +313,7 @@ def main():
                 continue
         texts = random_texts.mix(rng, real, a.strings, list(ref.get_added_tokens_decoder().values()))
         bad = compare(name, ref, ours, texts, a.show) + compare_more(name, ref, ours, texts, a.show, rng)
+        bad += compare_windows(name, ref, ours, texts, a.show, rng)
         steps = f": {ref.normalizer} | {ref.pre_tokenizer} | {str(ref.model)[:160]} | {ref.post_processor} | {list(ref.get_added_tokens_decoder().values())}" if bad else ""
         print(f"{name}: {len(texts)} texts, {bad} differing, {time.time() - started:.1f} s{steps[:1500]}", flush=True)
         count, total, wrong = count + 1, total + len(texts), wrong + bad
