@@ -40,8 +40,12 @@ typedef struct ecrec_field_options {
     const char *space;      /* VECTOR and IMAGE: fingerprint of the space its vectors live in (ecrec_model_space), or NULL */
     int32_t utc_offset;     /* TIME: minutes that the hours and days meant are ahead of UTC, -840 .. 840; 0: UTC */
     uint32_t event_types;   /* HISTORY: how many types of event there are, at most 64; 0: 1 */
+    uint32_t hash_bits;     /* CATEGORY, USER, ITEM and MULTI: its values share 2^bits weights, 1 .. 28; 0: as many as the table has rows */
+    uint32_t reserved_3;
+    uint64_t hash_seed;     /* of the hash: XXH3 (64 bits) of the value's bytes, seeded with XXH3 of the field's name, seeded with its kind
+                               + hash_seed * 0x9E3779B97F4A7C15 */
 } ecrec_field_options;
-#define ECREC_FIELD_OPTIONS_INIT { (uint32_t)sizeof(ecrec_field_options), 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0 }
+#define ECREC_FIELD_OPTIONS_INIT { (uint32_t)sizeof(ecrec_field_options), 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0, 0, 0, 0 }
 ECREC_API void ecrec_field_options_init(ecrec_field_options *options);
 
 /* A schema is built, then given to ecrec_ranker_create, which copies it. One thread. */
@@ -56,6 +60,12 @@ ECREC_API void ecrec_schema_release(ecrec_schema *schema);
 ECREC_API int32_t ecrec_schema_add_field(ecrec_schema *schema, const char *name, int32_t kind,
                                          const ecrec_field_options *options, uint32_t *index, ecrec_error *err);
 ECREC_API int32_t ecrec_schema_add_label(ecrec_schema *schema, const char *name, uint32_t *index, ecrec_error *err);
+
+/* Give a CATEGORY, USER, ITEM or MULTI field a fixed vocabulary, or more values: every other value, whatever it is, shares one weight.
+ * A value's weight is that of its number, so values are only ever added at the end. At most 65536, 65535 bytes each; in JSON
+ * "vocabulary": ["a", "b"]. Errors: INVALID (not such a field, a value twice), LIMIT, NOMEM. One thread. Allocates. Since 0.1. */
+ECREC_API int32_t ecrec_schema_add_values(ecrec_schema *schema, const char *field, const char *const *values, const size_t *lengths,
+                                          size_t n, ecrec_error *err);
 
 enum {
     ECREC_LABEL_BINARY = 1,  /* 0 or 1; logistic loss; its score is a probability */

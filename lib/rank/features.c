@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "rank/vocabulary.h"
 #include "text/words.h"
 
 #define MISSING_SEED 0x6D697373696E6721u
@@ -78,7 +79,11 @@ uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *bat
 
 uint64_t record_value(const ranker *r, uint32_t field, const char *text, size_t length)
 {
-    return hash64(text, length, r->plan[field].seed);
+    const field_plan *p = &r->plan[field];
+    if (p->vocabulary != NULL) /* its number; NO_VALUE + 1 is 0: what no value has */
+        return pair_hash((uint32_t)(vocabulary_find(p->vocabulary, text, length) + 1), p->seed);
+    const uint64_t hash = hash64(text, length, p->seed);
+    return p->hash_bits == 0 ? hash : pair_hash(hash & (((uint64_t)1 << p->hash_bits) - 1), p->seed);
 }
 
 uint64_t record_event(const ranker *r, uint32_t field, const batch_column *c, uint64_t event)
@@ -129,7 +134,7 @@ void record_multi(const ranker *r, uint32_t field, const ecrec_batch *batch, siz
     for (uint64_t k = column_items(c, row); k < column_items_end(c, row); k++) {
         size_t n = 0;
         const char *text = column_text(c, (size_t)k, &n);
-        visit(opaque, hash64(text, n, seed), column_weight(c, k));
+        visit(opaque, record_value(r, field, text, n), column_weight(c, k));
     }
 }
 

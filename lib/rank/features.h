@@ -37,6 +37,8 @@ typedef struct field_plan {
     size_t embed;      /* of an embedded number or vector: where its weights begin in "rank.network" */
     int32_t utc_offset; /* time: minutes */
     uint64_t seed;
+    uint32_t hash_bits;                 /* its values share 2^bits hashes; 0: each has its own */
+    const struct vocabulary *vocabulary; /* the schema's, or NULL */
 } field_plan;
 
 struct ranker {

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "rank/vocabulary.h"
 
 void ecrec_field_options_init(ecrec_field_options *options)
 {
@@ -30,6 +31,14 @@ void schema_refresh(ecrec_schema *s)
         if (field_has_more(f)) {
             const uint32_t more[] = { (uint32_t)f->utc_offset, f->unused, f->event_types };
             mix(&h, more, sizeof more);
+        }
+        if (f->hash_bits != 0 || f->hash_seed != 0) {
+            const uint64_t how[] = { f->hash_bits, f->hash_seed };
+            mix(&h, how, sizeof how);
+        }
+        if (f->vocabulary != NULL) {
+            const uint64_t words = vocabulary_fingerprint(f->vocabulary);
+            mix(&h, &words, sizeof words);
         }
     }
     for (uint32_t i = 0; i < s->label_count; i++)
@@ -70,7 +79,7 @@ int32_t field_kind_of(const char *name)
 
 int field_has_more(const schema_field *f)
 {
-    return f->utc_offset != 0 || f->unused != 0 || f->event_types > 1;
+    return f->utc_offset != 0 || f->unused != 0 || f->event_types > 1 || f->hash_bits != 0 || f->hash_seed != 0 || f->vocabulary != NULL;
 }
 
 int network_has_more(const schema_network *n)
@@ -144,6 +153,8 @@ void ecrec_schema_release(ecrec_schema *s)
     if (s == NULL || atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) != 1)
         return;
     ecrec_context *context = s->context;
+    for (uint32_t i = 0; i < s->field_count; i++)
+        vocabulary_release(&context->m, s->fields[i].vocabulary);
     memory_release(&context->m, s->fields, s->field_capacity * sizeof *s->fields);
     memory_release(&context->m, s->labels, s->label_capacity * sizeof *s->labels);
     memory_release(&context->m, s->pairs, s->pair_capacity * sizeof *s->pairs);
@@ -200,6 +211,9 @@ static int32_t check_field(const ecrec_schema *s, const char *name, int32_t kind
         REFUSE("field \"%s\": no_encoding is for text, time, user and item fields", name);
     if (o->utc_offset < -840 || o->utc_offset > 840 || (o->utc_offset != 0 && !time))
         REFUSE("field \"%s\": utc_offset is %d; it is for time fields, -840 .. 840 minutes", name, o->utc_offset);
+    const int hashed = field_form(kind) == ECREC_FIELD_CATEGORY || kind == ECREC_FIELD_MULTI;
+    if (o->hash_bits > MOST_BITS || (!hashed && (o->hash_bits != 0 || o->hash_seed != 0)))
+        REFUSE("field \"%s\": hash_bits is %u; it and hash_seed are for category, user, item and multi fields, 1 .. %d", name, o->hash_bits, MOST_BITS);
     if (o->word_ngrams > 4)
         REFUSE("field \"%s\": word_ngrams is %u, at most 4", name, o->word_ngrams);
     if (o->char_ngrams > 8 || (o->char_ngrams != 0 && o->char_ngrams < 3))
@@ -212,7 +226,7 @@ static int32_t check_field(const ecrec_schema *s, const char *name, int32_t kind
         REFUSE("field \"%s\": compare_only needs compare", name);
     *f = (schema_field){ .kind = kind, .dimension = o->dimension, .required = o->required, .encoded = text && !o->no_encoding,
                          .word_ngrams = o->word_ngrams, .char_ngrams = o->char_ngrams, .compare = NO_FIELD, .compare_only = o->compare_only,
-                         .utc_offset = o->utc_offset, .unused = unusable && o->no_encoding,
+                         .hash_bits = o->hash_bits, .hash_seed = o->hash_seed, .utc_offset = o->utc_offset, .unused = unusable && o->no_encoding,
                          .event_types = kind != ECREC_FIELD_HISTORY ? 0 : o->event_types != 0 ? o->event_types : 1 };
     memcpy(f->name, name, strlen(name) + 1);
     if (o->compare != NULL) {
@@ -262,6 +276,26 @@ int32_t ecrec_schema_add_field(ecrec_schema *schema, const char *name, int32_t k
     if (index != NULL)
         *index = schema->field_count;
     schema->fields[schema->field_count++] = f;
+    schema_refresh(schema);
+    return ECREC_OK;
+}
+
+int32_t ecrec_schema_add_values(ecrec_schema *schema, const char *field, const char *const *values, const size_t *lengths, size_t n, ecrec_error *err)
+{
+    vocabulary *more = NULL;
+    if (schema == NULL || field == NULL || (n != 0 && (values == NULL || lengths == NULL)))
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_schema_add_values: an argument is NULL");
+    const uint32_t i = ecrec_schema_find_field(schema, field);
+    schema_field *f = i != NO_FIELD ? &schema->fields[i] : NULL;
+    if (f == NULL || (field_form(f->kind) != ECREC_FIELD_CATEGORY && f->kind != ECREC_FIELD_MULTI))
+        return error_set(err, ECREC_ERR_INVALID, "a vocabulary is for category, user, item and multi fields; \"%s\" is none", field);
+    if (schema->references != 1)
+        return error_set(err, ECREC_ERR_INVALID, "the schema is already used by a batch and cannot change");
+    const int32_t status = vocabulary_extend(&schema->context->m, f->name, f->vocabulary, values, lengths, n, &more, err);
+    if (status != ECREC_OK)
+        return status;
+    vocabulary_release(&schema->context->m, f->vocabulary);
+    f->vocabulary = more;
     schema_refresh(schema);
     return ECREC_OK;
 }

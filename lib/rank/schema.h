@@ -23,6 +23,9 @@ typedef struct schema_field {
     int32_t utc_offset; /* TIME: minutes */
     uint32_t unused;    /* TIME, USER, ITEM: no feature */
     uint32_t event_types; /* HISTORY */
+    uint32_t hash_bits;   /* of hashed values; 0: the table's */
+    uint64_t hash_seed;
+    struct vocabulary *vocabulary; /* rank/vocabulary.h; NULL: any value; owned */
 } schema_field;
 
 typedef struct schema_label {

@@ -7,9 +7,10 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "rank/schema.h"
+#include "rank/vocabulary.h"
 
 enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2, SETTINGS_VERSION = 3 };
-enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2, SETTING_EVENT_TYPES = 3 };
+enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2, SETTING_EVENT_TYPES = 3, SETTING_HASH_BITS = 4, SETTING_HASH_SEED = 5, SETTING_VALUES = 6, MOST_SETTING = 1 << 29 };
 enum { NETWORK_ATTENTION = 1, NETWORK_GATES = 2, NETWORK_TOWERS = 3, NETWORK_POSITIONS = 4 };
 enum { LABEL_LOSS = 1, LABEL_LOG_Q = 2, LABEL_KEPT = 3 /* the bits of a float32 */ };
 
@@ -20,20 +21,41 @@ static int32_t write_setting(buffer *b, uint32_t key, uint32_t value)
     return status ? status : write_string(b, (const char *)bytes, sizeof bytes);
 }
 
+/* The values of a vocabulary as strings, one after the other. */
+static int32_t write_values(const vocabulary *v, buffer *b)
+{
+    int32_t status = write_u32(b, SETTING_VALUES);
+    status = status ? status : write_u32(b, (uint32_t)(4 * (size_t)v->count + v->starts[v->count]));
+    for (uint32_t i = 0; i < v->count && status == ECREC_OK; i++)
+        status = write_string(b, v->text + v->starts[i], v->starts[i + 1] - v->starts[i]);
+    return status;
+}
+
+static int32_t write_seed(uint64_t seed, buffer *b)
+{
+    int32_t status = write_u32(b, SETTING_HASH_SEED);
+    status = status ? status : write_u32(b, 8);
+    return status ? status : write_u64(b, seed);
+}
+
 static int32_t write_settings(const ecrec_schema *s, buffer *b)
 {
     int32_t status = ECREC_OK;
     for (uint32_t i = 0; i < s->field_count && status == ECREC_OK; i++) {
         const schema_field *f = &s->fields[i];
         const struct { uint32_t key, value; } settings[] = { { SETTING_UTC_OFFSET, (uint32_t)f->utc_offset }, { SETTING_UNUSED, f->unused },
-            { SETTING_EVENT_TYPES, f->event_types > 1 ? f->event_types : 0 } };
-        uint32_t count = 0;
+            { SETTING_EVENT_TYPES, f->event_types > 1 ? f->event_types : 0 }, { SETTING_HASH_BITS, f->hash_bits } };
+        uint32_t count = (f->hash_seed != 0) + (f->vocabulary != NULL);
         for (size_t k = 0; k < sizeof settings / sizeof *settings; k++)
             count += settings[k].value != 0;
         status = write_u32(b, count);
         for (size_t k = 0; k < sizeof settings / sizeof *settings && status == ECREC_OK; k++)
             if (settings[k].value != 0)
                 status = write_setting(b, settings[k].key, settings[k].value);
+        if (status == ECREC_OK && f->hash_seed != 0)
+            status = write_seed(f->hash_seed, b);
+        if (status == ECREC_OK && f->vocabulary != NULL)
+            status = write_values(f->vocabulary, b);
     }
     return status;
 }
@@ -208,18 +230,50 @@ static int32_t read_network_settings(ecrec_network_options *o, reader *r, ecrec_
     return read_list(settings, sizeof settings / sizeof *settings, "the network", r, err);
 }
 
-static int32_t read_setting(schema_field *f, reader *r, ecrec_error *err)
+static int32_t read_values(schema_field *f, const char *bytes, size_t length, memory *m, ecrec_error *err)
 {
-    uint32_t key = 0, value = 0;
-    if (!read_pair(r, &key, &value))
+    reader r;
+    size_t n = 0, room = length / 4 + 1, one = 0;
+    const char **values = memory_allocate(m, memory_product(room, sizeof *values + sizeof(size_t)));
+    if (values == NULL)
+        return error_nomem(err, "a vocabulary", room);
+    size_t *lengths = (size_t *)(void *)(values + room);
+    reader_init(&r, bytes, length);
+    while (r.position < length && !r.failed && n < room && (values[n] = read_string(&r, length, &one)) != NULL)
+        lengths[n++] = one;
+    int32_t status = r.failed || r.position != length ? ECREC_ERR_INVALID : vocabulary_extend(m, f->name, NULL, values, lengths, n, &f->vocabulary, err);
+    memory_release(m, (void *)values, room * (sizeof *values + sizeof(size_t)));
+    return status;
+}
+
+static int32_t read_setting(schema_field *f, reader *r, memory *m, ecrec_error *err)
+{
+    size_t n = 0;
+    const uint32_t key = read_u32(r);
+    const unsigned char *bytes = (const unsigned char *)read_string(r, MOST_SETTING, &n);
+    if (bytes == NULL)
         return damaged(err, r);
     const int id = f->kind == ECREC_FIELD_USER || f->kind == ECREC_FIELD_ITEM, time = f->kind == ECREC_FIELD_TIME;
-    if (key == SETTING_UTC_OFFSET && time && (int32_t)value >= -840 && (int32_t)value <= 840)
+    const int hashed = field_form(f->kind) == ECREC_FIELD_CATEGORY || f->kind == ECREC_FIELD_MULTI;
+    uint64_t value = 0;
+    for (size_t i = 0; i < n && n <= 8; i++)
+        value |= (uint64_t)bytes[i] << (8 * i);
+    if (key == SETTING_VALUES && hashed && f->vocabulary == NULL) {
+        const int32_t status = read_values(f, (const char *)bytes, n, m, err);
+        return status == ECREC_ERR_INVALID ? damaged(err, r) : status;
+    }
+    if (key == SETTING_HASH_SEED && hashed && n == 8)
+        f->hash_seed = value;
+    else if (n != 4)
+        return damaged(err, r);
+    else if (key == SETTING_UTC_OFFSET && time && (int32_t)value >= -840 && (int32_t)value <= 840)
         f->utc_offset = (int32_t)value;
     else if (key == SETTING_UNUSED && (id || time) && value == 1)
         f->unused = 1;
     else if (key == SETTING_EVENT_TYPES && f->kind == ECREC_FIELD_HISTORY && value > 1 && value <= MOST_EVENT_TYPES)
-        f->event_types = value;
+        f->event_types = (uint32_t)value;
+    else if (key == SETTING_HASH_BITS && hashed && value >= 1 && value <= MOST_BITS)
+        f->hash_bits = (uint32_t)value;
     else
         return error_at(err, ECREC_ERR_FORMAT, r->position, "field \"%s\" of the schema has setting %u, which this library does not know or cannot be",
                         f->name, key);
@@ -232,7 +286,7 @@ static int32_t read_settings(ecrec_schema *s, reader *r, ecrec_error *err)
     for (uint32_t i = 0; i < s->field_count && status == ECREC_OK; i++) {
         const uint32_t count = read_u32(r);
         for (uint32_t k = 0; k < count && status == ECREC_OK; k++)
-            status = r->failed ? damaged(err, r) : read_setting(&s->fields[i], r, err);
+            status = r->failed ? damaged(err, r) : read_setting(&s->fields[i], r, &s->context->m, err);
     }
     schema_refresh(s);
     return status;

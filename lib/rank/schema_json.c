@@ -18,9 +18,31 @@ static int32_t parse_flag(const json *v, const char *field, uint32_t *out, ecrec
     return ECREC_OK;
 }
 
+static int32_t parse_values(ecrec_schema *s, const char *field, const json *list, ecrec_error *err)
+{
+    memory *m = &s->context->m;
+    const size_t bytes = ((size_t)list->length + 1) * (sizeof(char *) + sizeof(size_t));
+    const char **values = memory_allocate(m, bytes);
+    if (values == NULL)
+        return error_nomem(err, "a vocabulary", bytes);
+    size_t *lengths = (size_t *)(void *)(values + list->length + 1), n = 0;
+    int32_t status = ECREC_OK;
+    for (const json *v = list->first; v != NULL && status == ECREC_OK; v = v->next) {
+        if (!json_is(v, JSON_STRING))
+            status = error_at(err, ECREC_ERR_INVALID, v->position, "schema: field \"%s\": a value of its vocabulary must be text", field);
+        values[n] = v->text;
+        lengths[n++] = v->length;
+    }
+    if (status == ECREC_OK)
+        status = ecrec_schema_add_values(s, field, values, lengths, n, err);
+    memory_release(m, (void *)values, bytes);
+    return status;
+}
+
 static int32_t parse_field(ecrec_schema *s, const json *v, ecrec_error *err)
 {
     ecrec_field_options o = ECREC_FIELD_OPTIONS_INIT;
+    const json *values = NULL;
     const json *name = json_get(v, "name"), *kind = json_get(v, "kind");
     int32_t number = 0;
     if (!json_is(name, JSON_STRING) || memchr(name->text, 0, name->length) != NULL)
@@ -32,7 +54,7 @@ static int32_t parse_field(ecrec_schema *s, const json *v, ecrec_error *err)
                         "schema: field \"%s\": \"kind\" must be one of text, vector, category, number, multi, history, time, user, item, image", name->text);
     const struct { const char *key; uint32_t *to; } flags[] = {
         { "dimension", &o.dimension }, { "required", &o.required }, { "no_encoding", &o.no_encoding },
-        { "word_ngrams", &o.word_ngrams }, { "char_ngrams", &o.char_ngrams }, { "compare_only", &o.compare_only },
+        { "word_ngrams", &o.word_ngrams }, { "char_ngrams", &o.char_ngrams }, { "hash_bits", &o.hash_bits }, { "compare_only", &o.compare_only },
         { "event_types", &o.event_types } };
     const struct { const char *key; const char **to; } names[] = { { "compare", &o.compare }, { "space", &o.space } };
     for (const json *m = v->first; m != NULL; m = m->next) {
@@ -44,6 +66,17 @@ static int32_t parse_field(ecrec_schema *s, const json *v, ecrec_error *err)
                     return status;
                 known = 1;
             }
+        if (strcmp(m->key, "hash_seed") == 0) {
+            if (!json_u64(m, &o.hash_seed))
+                return error_at(err, ECREC_ERR_INVALID, m->position, "schema: field \"%s\": \"hash_seed\" must be a whole number", name->text);
+            known = 1;
+        }
+        if (strcmp(m->key, "vocabulary") == 0) {
+            if (!json_is(m, JSON_ARRAY))
+                return error_at(err, ECREC_ERR_INVALID, m->position, "schema: field \"%s\": \"vocabulary\" must be an array of values", name->text);
+            values = m;
+            known = 1;
+        }
         if (strcmp(m->key, "utc_offset") == 0) {
             const double minutes = json_is(m, JSON_NUMBER) ? m->number : NAN;
             if (!(fabs(minutes) <= 840) || minutes != floor(minutes))
@@ -61,7 +94,8 @@ static int32_t parse_field(ecrec_schema *s, const json *v, ecrec_error *err)
         if (!known)
             return error_at(err, ECREC_ERR_INVALID, m->position, "schema: field \"%s\": the member \"%s\" is not known", name->text, m->key);
     }
-    return ecrec_schema_add_field(s, name->text, number, &o, NULL, err);
+    const int32_t status = ecrec_schema_add_field(s, name->text, number, &o, NULL, err);
+    return status == ECREC_OK && values != NULL ? parse_values(s, name->text, values, err) : status;
 }
 
 static int32_t parse_label(ecrec_schema *s, const json *v, ecrec_error *err)

@@ -95,7 +95,7 @@ int32_t arrow_batches(world *w)
 
 int32_t batch_of_kinds(world *w)
 {
-    static const char text[] = "{\"fields\":[{\"name\":\"t\",\"kind\":\"time\"},{\"name\":\"u\",\"kind\":\"user\"},{\"name\":\"i\",\"kind\":\"image\",\"dimension\":2}],"
+    static const char text[] = "{\"fields\":[{\"name\":\"t\",\"kind\":\"time\"},{\"name\":\"u\",\"kind\":\"user\",\"vocabulary\":[\"a\",\"b\"]},{\"name\":\"i\",\"kind\":\"image\",\"dimension\":2}],"
                                "\"labels\":[\"y\"],\"hash_bits\":10}";
     static const int64_t times[ROWS] = { 0, 1, 2, 3, 4, 5 };
     static const uint64_t ids[ROWS] = { 1, 2, 3, 4, 5, 6 };
@@ -106,6 +106,7 @@ int32_t batch_of_kinds(world *w)
     ecrec_schema *schema = NULL;
     ecrec_batch *b = NULL;
     int32_t s = ecrec_schema_parse(w->context, text, strlen(text), &schema, &w->err);
+    s = s ? s : ecrec_schema_add_values(schema, "u", &names[3], &lengths[3], 3, &w->err);
     s = s ? s : ecrec_batch_create(schema, &b, &w->err);
     s = s ? s : ecrec_batch_reset(b, ROWS, &w->err);
     s = s ? s : ecrec_batch_set_time(b, 0, times, NULL, &w->err);

@@ -6,6 +6,7 @@
 
 #include "rank/batch.h"
 #include "rank/schema.h"
+#include "rank/vocabulary.h"
 #include "support.h"
 
 static ecrec_schema *parse(ecrec_context *context, const char *text)
@@ -25,7 +26,7 @@ static void refused(int32_t status, int32_t wanted, const ecrec_error *err, cons
 
 static const char kinds[] =
     "{\"fields\":[{\"name\":\"when\",\"kind\":\"time\",\"utc_offset\":-300},{\"name\":\"who\",\"kind\":\"user\",\"no_encoding\":true},"
-    "{\"name\":\"what\",\"kind\":\"item\"},{\"name\":\"seen\",\"kind\":\"image\",\"dimension\":2}],\"labels\":[\"click\"],\"hash_bits\":12,"
+    "{\"name\":\"what\",\"kind\":\"item\"},{\"name\":\"seen\",\"kind\":\"image\",\"dimension\":2},{\"name\":\"tags\",\"kind\":\"multi\",\"vocabulary\":[\"a\",\"bb\"],\"hash_seed\":9}],\"labels\":[\"click\"],\"hash_bits\":12,"
     "\"network\":{\"width\":4,\"fm\":true}}";
 
 /* A model file keeps what the fields say, and a schema that says nothing new is written as before. */
@@ -291,9 +292,72 @@ static void test_bad_rows(void **state)
     ecrec_context_release(context);
 }
 
+/* A fixed vocabulary: what is outside of it is one value, also after it was read back; few bits: values share weights. */
+static void test_values(void **state)
+{
+    (void)state;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = NULL;
+    ecrec_model *ranker = NULL;
+    ecrec_session *session = NULL;
+    ecrec_batch *b = NULL;
+    static const char *const shops[] = { "north", "south", "nowhere", "elsewhere", "north", "", NULL, "east" };
+    static const char *const twice[] = { "west", "south" };
+    static const size_t lengths[] = { 5, 5, 7, 9, 5, 0, 0, 4 };
+    static const float labels[] = { 1, 0, 1, 1, 1, 0, 0, 1 };
+    float scores[8], few[8];
+    CALL(ecrec_context_create(NULL, &context, &err));
+    static const char text[] = "{\"fields\":[{\"name\":\"shop\",\"kind\":\"category\",\"vocabulary\":[\"north\",\"south\",\"\"]}],\"labels\":[\"y\"],\"hash_bits\":12}";
+    ecrec_schema *s = parse(context, text), *copy = NULL, *small = parse(context, "{\"fields\":[{\"name\":\"shop\",\"kind\":\"item\",\"hash_bits\":1,\"hash_seed\":7}],\"labels\":[\"y\"],\"hash_bits\":12}");
+    CALL(schema_copy(context, s, &copy, &err));
+    assert_true(copy->fingerprint == s->fingerprint && copy->fields[0].vocabulary->count == 3);
+    refused(ecrec_schema_add_values(copy, "shop", twice, lengths, 2, &err), ECREC_ERR_INVALID, &err, "has \"south\" twice");
+    refused(ecrec_schema_add_values(copy, "y", twice, lengths, 2, &err), ECREC_ERR_INVALID, &err, "\"y\" is none");
+    assert_true(copy->fingerprint == s->fingerprint);
+    CALL(ecrec_schema_add_values(copy, "shop", twice, lengths, 1, &err));
+    assert_true(copy->fingerprint != s->fingerprint);
+    ecrec_schema_release(copy);
+    copy = NULL;
+    CALL(schema_copy(context, small, &copy, &err));
+    assert_true(copy->fingerprint == small->fingerprint && copy->fields[0].hash_seed == 7);
+    ecrec_schema_release(copy);
+    for (int k = 0; k < 2; k++) {
+        ecrec_schema *one = k == 0 ? s : small;
+        CALL(ecrec_ranker_create(context, NULL, one, &ranker, &err));
+        CALL(ecrec_session_create(ranker, NULL, &session, &err));
+        CALL(ecrec_batch_create(one, &b, &err));
+        CALL(ecrec_batch_reset(b, 8, &err));
+        CALL(ecrec_batch_set_category(b, 0, shops, lengths, &err));
+        CALL(ecrec_batch_set_label(b, 0, labels, NULL, &err));
+        CALL(ecrec_update(ranker, b, NULL, NULL, &err));
+        CALL(ecrec_score(ranker, session, b, NULL, k == 0 ? scores : few, 8, &err));
+        ecrec_batch_release(b);
+        ecrec_session_release(session);
+        ecrec_model_release(ranker);
+    }
+    assert_true(scores[2] == scores[3] && scores[3] == scores[7] && scores[0] == scores[4]); /* what no value is */
+    assert_true(scores[0] != scores[1] && scores[1] != scores[2] && scores[5] != scores[2] && scores[6] != scores[2]);
+    for (int i = 0; i < 8; i++) /* two weights, and that of what is missing */
+        assert_true(i == 6 || few[i] == few[0] || few[i] == few[1] || few[i] == few[2]);
+    int kinds_seen = 0;
+    for (int i = 0; i < 8; i++) {
+        int before = 0;
+        for (int j = 0; j < i; j++)
+            before |= few[j] == few[i];
+        kinds_seen += !before;
+    }
+    assert_true(kinds_seen <= 3);
+    static const char wrong[] = "{\"fields\":[{\"name\":\"a\",\"kind\":\"number\",\"hash_bits\":3}]}";
+    refused(ecrec_schema_parse(context, wrong, sizeof wrong - 1, &copy, &err), ECREC_ERR_INVALID, &err, "hash_bits is 3");
+    ecrec_schema_release(s);
+    ecrec_schema_release(small);
+    ecrec_context_release(context);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),
         cmocka_unit_test(test_bad_rows),
         cmocka_unit_test(test_schema_kept),
         cmocka_unit_test(test_schema_refused),
