@@ -48,11 +48,13 @@ _IndexOptions = _options("_IndexOptions", ("type", _u32), ("similarity", _u32), 
 _TokenizeOptions = _options("_TokenizeOptions", ("max_length", _u32), ("no_special", _u32), ("stride", _u32), ("pair", _s), ("pair_length", c.c_size_t))
 _ScoreOptions = _options("_ScoreOptions", ("logits", _u32), ("snapshot", _u64), ("contributions", _p), ("contributions_capacity", c.c_size_t))
 _UpdateOptions = _options("_UpdateOptions", ("passes", _u32), ("learning_rate", _f64), ("decay", _f64), ("max_loss_growth", _f64), ("seed", _u64),
-                          ("progress", _PROGRESS), ("progress_opaque", _p))
+                          ("progress", _PROGRESS), ("progress_opaque", _p), ("force", _u32), ("window", _u32), ("max_calibration_growth", _f64), ("max_score_move", _f64),
+                          ("replay", _f64), ("served", _p), ("drift", _p), ("drift_opaque", _p), ("bad_rows", _u32), ("reserved", _u32))
 _FitOptions = _options("_FitOptions", ("epochs", _u32), ("batch_rows", _u32), ("patience", _u32), ("holdout_by", _u32), ("holdout_field", _u32),
                        ("hashed_optimiser", _u32), ("schedule", _u32), ("holdout", _f64), ("rate", _f64), ("embedding_rate", _f64), ("network_rate", _f64),
                        ("decay", _f64), ("embedding_decay", _f64), ("network_decay", _f64), ("l1", _f64), ("clip", _f64), ("dropout", _f64), ("warmup", _f64),
-                       ("class_weights", _p), ("seed", _u64), ("checkpoint", _s), ("resume", _s), ("progress", _PROGRESS), ("progress_opaque", _p))
+                       ("class_weights", _p), ("seed", _u64), ("checkpoint", _s), ("resume", _s), ("progress", _PROGRESS), ("progress_opaque", _p),
+                       ("modality_dropout", _f64), ("bad_rows", _u32), ("reserved", _u32))
 _History = _options("_History", ("reserved", _u32), ("events", _p), ("items", _p), ("lengths", _p), ("items_u64", _p), ("types", _p), ("times", _p), ("now", _p), ("valid", _p))
 _Evaluation = _options("_Evaluation", ("kind", c.c_int32), ("classes", _u32), ("bins", _u32), ("curve_points", _u32), ("slice_count", _u32), ("threshold", _f64),
                        ("rows", c.c_size_t), ("scores", _p), ("labels", _p), ("weights", _p), ("groups", _p), ("slices", _p), ("slice_names", _p), ("at", _p),
@@ -534,7 +536,7 @@ class Model(_Handle):
         """Learn from labelled rows (a Batch, or a table); all or nothing. The report as nested dicts."""
         batch = self._rows(batch)
         handle, callback = _p(), _progress(progress)
-        options = _fill(_UpdateOptions, passes=passes, learning_rate=learning_rate, decay=decay, max_loss_growth=max_loss_growth, seed=seed, progress=callback)
+        options = _fill(_UpdateOptions, passes=passes, learning_rate=learning_rate, decay=decay, max_loss_growth=max_loss_growth, seed=seed, progress=callback, **options)
         _call(_lib.ecrec_update, self._h, batch._h, c.byref(options), c.byref(handle))
         return _report(handle)
 
