@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install what building or testing libecrec needs and this Debian machine lacks. Quiet and quick when nothing is missing.
 #
-#   tests/install.sh [build] [test] [bench] [ci]     default: build
+#   tests/install.sh [build] [test] [bench] [peers] [ci]     default: build
 #
 # Needs root or sudo only when a package is missing. Exit: 0 all there, 3 something is missing and could not be installed.
 set -euo pipefail
@@ -10,6 +10,7 @@ build=(gcc libc6-dev meson ninja-build pkg-config libblis-dev libutf8proc-dev li
        python3 python3-venv python3-pip unzip ca-certificates)
 test=(libcmocka-dev g++ binutils locales zlib1g-dev git qemu-user golang-go maven default-jdk-headless)
 bench=(libdnnl2)
+peers=(python3-torch)
 ci=(clang libclang-rt-14-dev llvm gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 
 wanted=()
@@ -18,9 +19,10 @@ for set in "$@"; do
     case $set in
         build) wanted+=("${build[@]}") ;;
         test) wanted+=("${test[@]}") ;;
+        peers) wanted+=("${peers[@]}") ;;
         bench) wanted+=("${bench[@]}") ;;
         ci) wanted+=("${ci[@]}") ;;
-        *) echo "install.sh: '$set' is none of build, test, bench, ci" >&2; exit 2 ;;
+        *) echo "install.sh: '$set' is none of build, test, bench, peers, ci" >&2; exit 2 ;;
     esac
 done
 # A tool that is there by another way (a Go or JDK of one's own) counts as installed.

@@ -6,6 +6,11 @@
 # encode     token ids to vectors beside ONNX Runtime (the newest, and the 1.30 of the gates): f32 and 8 bits; one text, a batch, mixed lengths;
 #            each gate, the machine's floor; with --threads 1,2 what the second thread gives; the first run after loading
 # frappe     quality: each part of the ranker, beside Vowpal Wabbit, LightGBM and the rule "pair seen"
+# elec2      a stream: right before it learns, with updates of 1, 10, 100 rows, beside Vowpal Wabbit and river
+# movielens  liked films by time: behaviour, + text, + visual features, beside LightGBM
+# baskets    next week's basket over all products, beside the household's own frequency and LightGBM
+# open_bandit  the value of a learned policy on logged impressions
+# dcn        an epoch of a DCN-V2-shaped network, beside PyTorch
 # rank       rows a second of update, score and fit, nothing read from files
 # tokenizers texts to tokens beside the reference, BlingFire and flash-tokenizer, on one thread, then on all; long texts; memory
 # products   the layers' products alone beside oneDNN and MKL, and of the processor's peak: widths 384, 512, 768, 1024
@@ -61,6 +66,23 @@ bench_learn() {
 
 bench_frappe() {
     "$python" "$here/frappe.py" --tool "$tool" --json "$out/frappe.json" "${quick[@]}"
+}
+
+# through the library, from Python
+library_bench() {
+    ECREC_LIBRARY=$build/lib/libecrec.so.0 PYTHONPATH=$top/examples/python "$python" "$here/$1.py" --json "$out/$1.json" "${@:2}"
+}
+
+bench_elec2() { library_bench elec2 "${quick[@]}"; }
+bench_baskets() { library_bench baskets "${quick[@]}"; }
+bench_open_bandit() { library_bench open_bandit; }
+bench_movielens() {
+    [ -f "$out/minilm.ecrec" ] || "$tool" import "$("$top/examples/fetch-minilm.sh")" -o "$out/minilm.ecrec" >/dev/null
+    library_bench movielens --model "$out/minilm.ecrec" "${quick[@]}"
+}
+bench_dcn() {
+    "$top/tests/install.sh" peers
+    library_bench dcn "${quick[@]}"
 }
 
 bench_matmul() {
