@@ -362,6 +362,9 @@ static int32_t read_rotary(folder *f, ecrec_error *err)
         return status;
     if (!(partial > 0 && partial <= 1))
         return error_set(err, ECREC_ERR_UNSUPPORTED, FILE_NAME ": %s %g is not supported (supported: above 0, at most 1)", name, partial);
+    if (partial < 1 && !is_type(f, "nomic_bert")) /* the reference passes over it in some versions and fails in others */
+        return error_set(err, ECREC_ERR_UNSUPPORTED, FILE_NAME ": partial_rotary_factor %g is not supported for model_type \"%s\" (supported: 1)", partial,
+                         f->model_type);
     f->rotary_size = (uint64_t)((double)f->head_size * partial);
     f->rotaries = 1;
     if (f->rotary_size < 2 || f->rotary_size % 2 != 0)

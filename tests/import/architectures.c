@@ -85,6 +85,7 @@ static const refusal refusals[] = {
     { "gpt2", "config.json", "\"scale_attn_by_inverse_layer_idx\": false", "\"scale_attn_by_inverse_layer_idx\": true", ECREC_ERR_UNSUPPORTED, { "scale_attn_by_inverse_layer_idx true", NULL, NULL } },
     { "llama", "config.json", "\"rope_type\": \"default\"", "\"rope_type\": \"longrope\", \"factor\": 2", ECREC_ERR_UNSUPPORTED, { "rope_type \"longrope\"", "default, linear, llama3, yarn", "rope_parameters" } },
     { "llama", "config-v4.json", "\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2.0}", ECREC_ERR_UNSUPPORTED, { "rope_type \"dynamic\"", "rope_scaling", NULL } },
+    { "llama", "config-v4.json", "\"rope_scaling\": null", "\"partial_rotary_factor\": 0.5", ECREC_ERR_UNSUPPORTED, { "partial_rotary_factor 0.5", "llama", NULL } },
     { "llama", "config.json", "\"num_key_value_heads\": 4", "\"num_key_value_heads\": 3", ECREC_ERR_FORMAT, { "num_key_value_heads 3", "num_attention_heads 4", NULL } },
     { "llama", "config.json", "\"attention_bias\": false", "\"attention_bias\": true", ECREC_ERR_FORMAT, { "layers.0.self_attn.q_proj.bias", "missing", NULL } },
     { "qwen2", "config.json", "\"full_attention\"", "\"linear_attention\"", ECREC_ERR_UNSUPPORTED, { "layer_types", "linear_attention", "sliding_attention" } },
