@@ -108,6 +108,25 @@ ECREC_API void ecrec_fit_options_init(ecrec_fit_options *options);
 ECREC_API int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const ecrec_fit_options *options,
                             ecrec_report **report, ecrec_error *err);
 
+enum { ECREC_CALIBRATION_NONE = 0, ECREC_CALIBRATION_PLATT = 1, ECREC_CALIBRATION_TEMPERATURE = 2, ECREC_CALIBRATION_ISOTONIC = 3 };
+typedef struct ecrec_calibrate_options {
+    uint32_t size;
+    int32_t method;   /* ECREC_CALIBRATION_*; 0: Platt for binary labels, temperature for classes (which have no other) */
+    uint32_t frozen;  /* 1: updates leave it as it is; 0: they keep it up by each row as it was scored before it was learned from */
+    uint32_t reserved;
+    double half_life; /* rows after which what was seen counts half; 0: 10000 */
+} ecrec_calibrate_options;
+#define ECREC_CALIBRATE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_calibrate_options), 0, 0, 0, 0 }
+ECREC_API void ecrec_calibrate_options_init(ecrec_calibrate_options *options);
+/* Learn what makes the probabilities of the binary and class labels come true, from labelled rows that fit did not learn from (those it
+ * held out), and publish a snapshot that has it: scores change, logits and so contributions do not. It replaces the one before; a fit
+ * afterwards, whose weights are others, drops it. `report` (may be NULL): for each label "labels.NAME.before" and ".after": mean_score and mean_label
+ * (calibration in the large), ece (15 equal bins; of classes: of the likeliest), log_loss.
+ * Errors: INVALID (options; a label without rows of both kinds), MISMATCH, UNSUPPORTED (not a ranker), BUSY, NOMEM. Any thread.
+ * Allocates. Since 0.1. */
+ECREC_API int32_t ecrec_calibrate(ecrec_model *model, const ecrec_batch *batch, const ecrec_calibrate_options *options, ecrec_report **report,
+                                  ecrec_error *err);
+
 /* Snapshot numbers: 1 is the model as made; each update adds one. */
 ECREC_API uint64_t ecrec_model_snapshot(const ecrec_model *model);
 /* The kept ones, oldest first: at most `capacity` into numbers; *count all. Errors: INVALID. */

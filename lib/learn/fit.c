@@ -224,6 +224,8 @@ static int32_t open_all(fitter *f)
         status = state_open(&f->state, f->m, c->schema, dimension, from, f->err);
     if (status != ECREC_OK)
         return status;
+    if (f->state.calibration != NULL) /* of weights that will be others */
+        memset(tensor_edit(f->state.calibration), 0, f->state.calibration->bytes);
     f->heads = f->state.now->heads;
     const trainer_options settings = { .rate = f->o.rate, .embedding_rate = f->o.embedding_rate, .network_rate = f->o.network_rate, .decay = f->o.decay,
                                        .embedding_decay = f->o.embedding_decay, .network_decay = f->o.network_decay, .l1 = f->o.l1, .clip = f->o.clip,

@@ -280,6 +280,33 @@ static int32_t merge_numbers(const merger *g)
     return status;
 }
 
+/* The mean of the workers' calibrations, where all have one of one method; else the base's stays. */
+static int32_t merge_calibration(const merger *g)
+{
+    static const char name[] = "rank.calibration";
+    const tensor *old = of(g, g->n, name);
+    tensor *to = NULL;
+    if (old == NULL || !changed(g, name))
+        return ECREC_OK;
+    const int32_t status = copy_of(g, name, &to);
+    for (uint64_t l = 0; status == ECREC_OK && l < old->shape[0]; l++) {
+        double *row = (double *)tensor_edit(to) + l * CALIBRATION_COLUMNS, method = row[CALIBRATION_METHOD];
+        size_t alike = 0;
+        for (size_t k = 0; k < g->n; k++) {
+            const tensor *t = of(g, k, name);
+            alike += t != NULL && t->shape[0] == old->shape[0] && ((const double *)t->data)[l * CALIBRATION_COLUMNS + CALIBRATION_METHOD] == method;
+        }
+        for (uint32_t i = 0; i < CALIBRATION_COLUMNS && alike == g->n; i++) {
+            double sum = 0;
+            for (size_t k = 0; k < g->n; k++)
+                sum += ((const double *)of(g, k, name)->data)[l * CALIBRATION_COLUMNS + i];
+            row[i] = sum / (double)g->n;
+        }
+    }
+    tensor_release(to);
+    return status;
+}
+
 static int32_t merge_progress(const merger *g)
 {
     static const char name[] = "learn.progress";
@@ -329,7 +356,7 @@ static int32_t merge_events(const merger *g)
 static int32_t check_known(const merger *g)
 {
     static const char *const known[] = { "rank.dense", "learn.dense", "rank.hashed", "learn.hashed", "rank.embeddings", "learn.embeddings",
-                                         "rank.network", "learn.network", "learn.steps", "rank.numbers", "learn.progress",
+                                         "rank.network", "learn.network", "learn.steps", "rank.numbers", "rank.calibration", "learn.progress",
                                          "learn.online", "learn.events", "learn.seen", "learn.cells", "learn.reserve", "learn.reservoir", "learn.drift", "learn.window" };
     for (size_t k = 0; k < g->n; k++)
         for (size_t i = 0; i < tensor_set_count(g->workers[k]); i++) {
@@ -355,7 +382,7 @@ int32_t merge_states(memory *m, const ecrec_schema *schema, uint32_t dimension, 
         status = check_known(&g);
     if (status == ECREC_OK && tensor_set_copy(base, &g.next) != ECREC_OK)
         status = error_nomem(err, "the merged state", 0);
-    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_progress, merge_events };
+    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_calibration, merge_progress, merge_events };
     if (status == ECREC_OK && (status = merge_table(&g, "rank.hashed", "learn.hashed")) == ECREC_OK)
         status = merge_table(&g, "rank.embeddings", "learn.embeddings");
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == ECREC_OK; i++)

@@ -72,6 +72,7 @@ int observe_row(observer *o, size_t place, size_t row, const double *logits, con
     int found = 0;
     uint32_t first = 0;
     heads_to_scores(o->schema, thresholds, logits, 0, o->scores);
+    calibration_apply(o->calibration, o->schema, logits, o->scores);
     for (uint32_t l = 0; l < o->schema->label_count; l++) {
         const schema_label *kind = &o->schema->labels[l];
         const batch_column *y = batch_label(o->batch, l);

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/report.h"
 #include "learn/guard.h"
+#include "learn/calibrate.h"
 #include "learn/groups.h"
 #include "learn/losses.h"
 #include "learn/metrics.h"
@@ -188,7 +189,7 @@ static int32_t open_all(learner *l)
     l->guarded = (size_t *)(void *)(l->items + rows);
     l->order = l->guarded + rows;
     l->scores = (float *)(void *)(l->measures + l->labels);
-    l->observer = (observer){ .schema = c->schema, .batch = l->batch, .memory = &l->memory, .served = l->options->served, .heads = (uint32_t)l->heads, .scores = l->scores };
+    l->observer = (observer){ .schema = c->schema, .batch = l->batch, .memory = &l->memory, .served = l->options->served, .heads = (uint32_t)l->heads, .scores = l->scores, .calibration = l->old->calibration };
     l->source = (learn_source){ c->context, c->encoder, c->tokenizer, c->prompt, c->prompt_length };
     if ((status = choose_rows(l)) != ECREC_OK || l->rows == 0)
         return status;
@@ -253,6 +254,8 @@ static void observe(learner *l, size_t first, size_t n)
     const float *thresholds = r->network != NULL ? tensor_floats(l->state.network) + r->net.thresholds : NULL;
     uint64_t *left = l->memory.words != NULL ? &l->memory.words[ONLINE_BOOST_LEFT] : NULL;
     const int boosted = left != NULL && *left > 0;
+    for (size_t i = first; i < first + n && l->state.calibration != NULL; i++)
+        calibrate_see(tensor_edit(l->state.calibration), (uint32_t)l->state.calibration->shape[0], l->batch, l->order[i], l->logits + i * l->heads);
     if (left == NULL && l->observer.windows == NULL)
         return;
     if (boosted)
@@ -315,6 +318,8 @@ static int32_t run_passes(learner *l)
     int32_t status = run_replay(l);
     if (status == ECREC_OK)
         status = run_pass(l, 0, l->order);
+    if (l->state.calibration != NULL)
+        calibrate_settle(tensor_edit(l->state.calibration), (uint32_t)l->state.calibration->shape[0]);
     if (passes_of(l) == 1 || status != ECREC_OK)
         return status;
     const size_t bytes = l->rows * sizeof(size_t);

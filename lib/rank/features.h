@@ -12,6 +12,7 @@
 
 #include "kernels/kernels.h"
 #include "rank/batch.h"
+#include "rank/calibration.h"
 #include "rank/attention.h"
 #include "rank/ranker.h"
 
@@ -50,6 +51,7 @@ struct ranker {
     const tensor *met;  /* table_sums; or those of an older state: what had been learned from by then */
     tensor *dense, *table, *statistics; /* referenced; table and statistics may be NULL */
     tensor *embeddings, *network;       /* referenced; NULL without a network */
+    tensor *calibration;                /* referenced; NULL: none */
     network_plan net;
     network_packed *packed;
     schema_pair *pairs; /* of category numbers, owned */

@@ -79,7 +79,7 @@ static int32_t bind_network(ranker *r, const tensor_set *tensors, ecrec_error *e
     return status;
 }
 
-static int32_t bind(ranker *r, const tensor_set *tensors, ecrec_error *err)
+static int32_t bind(ranker *r, const ecrec_schema *s, const tensor_set *tensors, ecrec_error *err)
 {
     tensor *sums = NULL, *sum_table = NULL;
     int32_t status = find(tensors, "rank.dense", TYPE_F32, LAYOUT_ROWS, r->heads, r->width, &r->dense, err);
@@ -92,6 +92,8 @@ static int32_t bind(ranker *r, const tensor_set *tensors, ecrec_error *err)
     if (status == ECREC_OK && r->numbers != 0 &&
         (status = find(tensors, "rank.numbers", TYPE_F64, LAYOUT_ROWS, r->numbers, NUMBER_COLUMNS, &r->statistics, err)) == ECREC_OK)
         status = check_numbers(r->statistics, err);
+    if (status == ECREC_OK && (r->calibration = tensor_set_get(tensors, "rank.calibration")) != NULL)
+        status = calibration_check(r->calibration, s, err);
     if (status == ECREC_OK)
         status = bind_network(r, tensors, err);
     if (status != ECREC_OK || !r->hashed)
@@ -126,13 +128,13 @@ int32_t ranker_create(memory *m, const ecrec_schema *s, uint32_t dimension, cons
     if (r->slots != 0 && dimension == 0)
         status = error_set(err, ECREC_ERR_FORMAT, "the schema has a text to encode, but the model has no encoder");
     if (status == ECREC_OK)
-        status = bind(r, tensors, err);
+        status = bind(r, s, tensors, err);
     if (status != ECREC_OK) {
         network_packed_release(r->packed);
         ranker_free(r);
         return status;
     }
-    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums };
+    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration };
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         tensor_reference(held[i]);
     *out = r;
@@ -143,7 +145,7 @@ void ranker_release(ranker *r)
 {
     if (r == NULL)
         return;
-    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums };
+    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration };
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         tensor_release(held[i]);
     network_packed_release(r->packed);

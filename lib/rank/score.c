@@ -220,6 +220,8 @@ static void score_rows(void *argument, uint32_t index)
     for (size_t i = from; i < to; i++) {
         add_shares(t, i, s->logits + i * r->heads, parts_of(c, t->first + i));
         heads_to_scores(c->schema, thresholds, s->logits + i * r->heads, as_logits, c->scores + (t->first + i) * r->heads);
+        if (!as_logits)
+            calibration_apply(r->calibration, c->schema, s->logits + i * r->heads, c->scores + (t->first + i) * r->heads);
     }
 }
 

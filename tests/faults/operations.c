@@ -669,6 +669,12 @@ static int32_t network(world *w)
     ecrec_batch_release(user);
     ecrec_report_release(report);
     report = NULL;
+    ecrec_calibrate_options calibrate;
+    ecrec_calibrate_options_init(&calibrate);
+    s = s ? s : ecrec_calibrate(model, rows, &calibrate, &report, &w->err);
+    ecrec_report_release(report);
+    report = NULL;
+    s = s ? s : ecrec_update(model, rows, &loose, NULL, &w->err);
     ecrec_fit_options fit = ECREC_FIT_OPTIONS_INIT;
     fit.epochs = 2;
     fit.hashed_optimiser = ECREC_HASHED_ADAM;
@@ -916,7 +922,7 @@ const operation operations[] = {
                                            "ecrec_batch_set_group ecrec_batch_set_group_bytes" },
     { "batch regrown", batch_regrown, 1, "ecrec_batch_set_text ecrec_batch_set_category" },
     { "ranker", ranker, 1, "ecrec_ranker_create" },
-    { "network", network, 1, "ecrec_batch_set_multi ecrec_batch_set_history ecrec_history_init ecrec_score_candidates ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
+    { "network", network, 1, "ecrec_batch_set_multi ecrec_batch_set_history ecrec_history_init ecrec_score_candidates ecrec_calibrate ecrec_calibrate_options_init ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
                              "ecrec_schema_parts ecrec_schema_part_name ecrec_update ecrec_fit" },
     { "update", update, 1, "ecrec_update ecrec_model_snapshot ecrec_rollback" },
     { "evaluate", evaluate, 1, "ecrec_evaluate" },
