@@ -467,6 +467,18 @@ static int32_t check_relative(binder *b)
     return ECREC_OK;
 }
 
+/* Each product fetches the beginning of the next one's weights while it ends. */
+static void order_products(encoder *e)
+{
+    for (uint32_t i = 0; i < e->layers; i++) {
+        encoder_layer *l = &e->layer[i];
+        l->qkv.next = l->output.w.panels;
+        l->output.next = l->in.w.panels;
+        l->in.next = l->out.w.panels;
+        l->out.next = i + 1 < e->layers ? e->layer[i + 1].qkv.w.panels : NULL;
+    }
+}
+
 int32_t encoder_bind(encoder *e, const properties *settings, const tensor_set *tensors, ecrec_error *err)
 {
     binder b = {e, settings, tensors, err, {0}};
@@ -477,5 +489,7 @@ int32_t encoder_bind(encoder *e, const properties *settings, const tensor_set *t
         status = bind_layer(&b, i);
     if (status == ECREC_OK)
         status = bind_outputs(&b);
+    if (status == ECREC_OK)
+        order_products(e);
     return status == ECREC_OK ? check_relative(&b) : status;
 }

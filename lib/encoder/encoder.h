@@ -59,6 +59,7 @@ typedef struct encoder_linear {
     weights w;
     const float *bias;   /* NULL: zeros */
     const float *smooth; /* s8: what each input is multiplied with before it is quantised; NULL: ones */
+    const void *next;    /* the panels of the product that comes after this one, or NULL */
 } encoder_linear;
 typedef struct encoder_layer {
     uint32_t heads, groups, feed_forward, window, rotary;

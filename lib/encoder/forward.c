@@ -77,12 +77,12 @@ void pass_linear(const pass *p, const encoder_linear *linear, size_t n, size_t k
         p->table->quantize_rows(rows, k, x, x_stride, linear->smooth, p->q, stride, p->scale, p->zero);
         const gemm_s8_call call = { .m = rows, .q = p->q, .q_stride = stride, .scale = p->scale, .zero = p->zero, .w = &linear->w,
                                     .bias = linear->bias, .residual = residual, .residual_stride = out_stride, .out = out,
-                                    .out_stride = out_stride, .epilogue = epilogue };
+                                    .out_stride = out_stride, .epilogue = epilogue, .next = linear->next };
         p->table->gemm_s8(&call);
     } else {
         const gemm_f32_call call = { .m = rows, .x = x, .x_stride = x_stride, .w = &linear->w, .bias = linear->bias,
                                      .residual = residual, .residual_stride = out_stride, .out = out, .out_stride = out_stride,
-                                     .epilogue = epilogue };
+                                     .epilogue = epilogue, .next = linear->next };
         p->table->gemm_f32(&call);
     }
 }

@@ -23,6 +23,7 @@ typedef struct gemm_f32_call {
     float *out;
     size_t out_stride;
     int32_t epilogue;
+    const void *next; /* panels that will be read after these: the first of them are fetched with the last rows; or NULL */
 } gemm_f32_call;
 
 /* The same with x quantised per row by quantize_rows: x[i][j] ~ (q[i][j] - zero[i]) * scale[i]. The integer sum is exact:
@@ -41,6 +42,7 @@ typedef struct gemm_s8_call {
     float *out;
     size_t out_stride;
     int32_t epilogue;
+    const void *next; /* as in gemm_f32_call */
 } gemm_s8_call;
 
 /* Attention of one (sequence, head): out[t x size] = softmax(q k^T * scale + bias + mask) v, over t rows of q, k, v with

@@ -97,7 +97,7 @@ static void gemm_s8(const gemm_s8_call *c)
     const store s = { c->bias, c->residual, c->residual_stride, c->out, c->out_stride, n, c->epilogue };
     for (size_t column = 0; column < n; column += step) {
         const size_t left = n - column, panels = left >= step ? TILE_PANELS : (left + PANEL - 1) / PANEL;
-        const int8_t *w = (const int8_t *)c->w->panels + column * k, *next = left > step ? w + step * k : w;
+        const int8_t *w = (const int8_t *)c->w->panels + column * k, *next = left > step ? w + step * k : c->next != NULL ? c->next : w;
         for (size_t b = 0; b < blocks; b++) {
             const size_t row = block_begin(c->m, blocks, b), rows = block_begin(c->m, blocks, b + 1) - row;
             const int8_t *ahead = b + 1 == blocks ? next : w;

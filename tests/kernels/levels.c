@@ -87,7 +87,7 @@ static void product_f32(void **state)
         EACH_LEVEL(t) {
             float *out = guarded(((s.m - 1) * s.out_stride + s.n) * sizeof(float));
             gemm_f32_call c = { s.m, x, s.x_stride, &w, s.bias ? bias : NULL, s.residual ? residual : NULL, s.residual_stride, out,
-                                s.out_stride, s.epilogue };
+                                s.out_stride, s.epilogue, round % 4 == 0 ? block : NULL };
             t->gemm_f32(&c);
             for (size_t i = 0; i < s.m; i++)
                 for (size_t j = 0; j < s.n; j++) {
@@ -153,7 +153,7 @@ static void product_s8(void **state)
             int32_t *zero = guarded(s.m * sizeof(int32_t));
             t->quantize_rows(s.m, s.k, x, s.x_stride, round % 3 == 1 ? by : NULL, q, q_stride, scale, zero);
             const gemm_s8_call c = { s.m, q, q_stride, scale, zero, &w, s.bias ? bias : NULL, s.residual ? residual : NULL,
-                                     s.residual_stride, out, s.out_stride, s.epilogue };
+                                     s.residual_stride, out, s.out_stride, s.epilogue, round % 4 == 0 ? block : NULL };
             t->gemm_s8(&c);
             untouched(t, "product s8", out, s.m, s.n, s.out_stride);
             if (first == NULL) {
