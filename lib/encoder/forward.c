@@ -103,20 +103,23 @@ void pass_norm(const pass *p, const encoder_norm *norm, size_t rows, size_t n, c
 
 /* ---- embeddings ---- */
 
-/* out += row of a table */
-static void add_row(const tensor *t, size_t row, size_t n, float *out)
+/* out (rows x n) += rows `ids` of a table */
+static void add_rows(const pass *pass, const tensor *t, size_t rows, const uint32_t *ids, size_t n, float *out)
 {
     if (t->layout == LAYOUT_ROWS_S8) {
         const size_t stride = round64(n);
-        const int8_t *values = (const int8_t *)t->data + row * stride;
-        const float scale = ((const float *)(const void *)((const char *)t->data + stride * (size_t)t->shape[0]))[row];
-        for (size_t i = 0; i < n; i++)
-            out[i] += (float)values[i] * scale;
+        const char *data = t->data;
+        pass->table->gather_s8(rows, n, ids, (const int8_t *)data, stride, (const float *)(const void *)(data + stride * (size_t)t->shape[0]), out);
     } else {
-        const float *values = (const float *)t->data + row * n;
-        for (size_t i = 0; i < n; i++)
-            out[i] += values[i];
+        for (size_t r = 0; r < rows; r++)
+            pass->table->axpy_f32(n, 1.0f, (const float *)t->data + ids[r] * n, out + r * n);
     }
+}
+
+static void add_row(const pass *pass, const tensor *t, size_t row, size_t n, float *out)
+{
+    const uint32_t id = (uint32_t)row;
+    add_rows(pass, t, 1, &id, n, out);
 }
 
 /* The patches of one image, a row each: channel by channel, each line by line, as convolution weights lie. */
@@ -139,7 +142,7 @@ static void embed_image(const pass *pass, const float *pixels, float *sum)
         memcpy(sum, e->class_token, h * sizeof(float));
     pass_linear(pass, &e->patch, h, k, tokens - first, pass->wide, k, NULL, sum + first * h, h, EPILOGUE_NONE);
     for (size_t i = 0; i < tokens && e->position_table != NULL; i++)
-        add_row(e->position_table, i, h, sum + i * h);
+        add_row(pass, e->position_table, i, h, sum + i * h);
 }
 
 void pass_embed_sum(const pass *pass, const packed *p, float *sum)
@@ -152,14 +155,14 @@ void pass_embed_sum(const pass *pass, const packed *p, float *sum)
             embed_image(pass, p->pixels + (size_t)(p->rows != NULL ? p->rows[s] : s) * encoder_image_floats(e), sum + (p->starts[s] - first) * n);
             continue;
         }
-        for (size_t i = p->starts[s]; i < p->starts[s + 1]; i++) {
-            float *row = sum + (i - first) * n;
-            memset(row, 0, n * sizeof(float));
-            add_row(e->token, p->ids[i], n, row);
+        float *rows = sum + (p->starts[s] - first) * n;
+        memset(rows, 0, (p->starts[s + 1] - p->starts[s]) * n * sizeof(float));
+        add_rows(pass, e->token, p->starts[s + 1] - p->starts[s], p->ids + p->starts[s], n, rows);
+        for (size_t i = p->starts[s]; i < p->starts[s + 1]; i++, rows += n) {
             if (e->type_table != NULL)
-                add_row(e->type_table, p->types != NULL ? p->types[i] : 0, n, row);
+                add_row(pass, e->type_table, p->types != NULL ? p->types[i] : 0, n, rows);
             if (e->position_table != NULL)
-                add_row(e->position_table, pass_position(e, p, s, i - p->starts[s], &counted), n, row);
+                add_row(pass, e->position_table, pass_position(e, p, s, i - p->starts[s], &counted), n, rows);
         }
     }
 }

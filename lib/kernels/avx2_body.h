@@ -34,6 +34,7 @@ typedef __m256i vi;
 #define vi_sub _mm256_sub_epi32
 #define vi_mul _mm256_mullo_epi32
 #define vi_load(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define vf_of_s8(p) _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
 #define vi_to_vf _mm256_cvtepi32_ps
 
 static inline __m256i first_lanes(unsigned long n)

@@ -38,6 +38,7 @@ typedef __m512i vi;
 #define vi_sub _mm512_sub_epi32
 #define vi_mul _mm512_mullo_epi32
 #define vi_load(p) _mm512_loadu_si512((const void *)(p))
+#define vf_of_s8(p) _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))))
 #define vi_to_vf _mm512_cvtepi32_ps
 #define first_lanes(n) ((__mmask16)((1u << (n)) - 1))
 #define vf_load_some(p, n) _mm512_maskz_loadu_ps(first_lanes(n), (p))

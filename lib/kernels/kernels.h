@@ -100,6 +100,9 @@ typedef struct kernels {
     float (*dot_f32)(size_t n, const float *a, const float *b);
     int32_t (*dot_s8)(size_t n, const int8_t *a, const int8_t *b);
     void (*axpy_f32)(size_t n, float a, const float *x, float *y); /* y += a x */
+    /* out[r] += scales[ids[r]] * row ids[r] of a table of bytes, n values a row: a product and a sum, each rounded. Rows lie `stride`
+     * bytes apart; those wanted soon are fetched meanwhile. */
+    void (*gather_s8)(size_t rows, size_t n, const uint32_t *ids, const int8_t *table, size_t stride, const float *scales, float *out);
     /* The inner tile of the blocked product (matmul.h): c[tile_m x tile_n] (+)= a b, where a's value at row r and inner index i is
      * a[r * row + i * step] and b is packed, k x tile_n */
     uint32_t tile_m, tile_n;

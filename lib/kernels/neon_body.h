@@ -67,6 +67,13 @@ static inline vf vf_scale(vf x, vf n)
     return vmulq_f32(vmulq_f32(x, a), b);
 }
 
+static inline vf vf_of_s8(const signed char *p)
+{
+    int32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
+}
+
 /* A table of 64 bytes; an index of a float becomes those of its four bytes. */
 static inline vf vf_pick(const float *table, vf v)
 {

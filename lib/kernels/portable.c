@@ -191,6 +191,13 @@ static void axpy_f32(size_t n, float a, const float *x, float *y)
         y[i] += a * x[i];
 }
 
+static void gather_s8(size_t rows, size_t n, const uint32_t *ids, const int8_t *table, size_t stride, const float *scales, float *out)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < n; i++)
+            out[r * n + i] += (float)table[ids[r] * stride + i] * scales[ids[r]];
+}
+
 static void attention(const attention_call *call)
 {
     attention_reference(call);
@@ -250,7 +257,7 @@ static void column_peaks(size_t rows, size_t columns, const float *x, size_t str
 const kernels *kernels_portable(void)
 {
     static const kernels table = { "portable", ECREC_CPU_PORTABLE, gemm_f32, gemm_s8, quantize_rows, attention, layer_norm,
-                                   rms_norm, activate, exponential, softmax, dot_f32, dot_s8, axpy_f32, 4, PANEL, tile_f32,
+                                   rms_norm, activate, exponential, softmax, dot_f32, dot_s8, axpy_f32, gather_s8, 4, PANEL, tile_f32,
                                    dots, dots_s8, column_peaks, NULL };
     return &table;
 }

@@ -4,6 +4,7 @@
  *   vf_load vf_store vf_set vf_add vf_sub vf_mul vf_div vf_fma(a,b,c)=a*b+c vf_fnma(a,b,c)=c-a*b vf_max vf_min vf_sqrt
  *   vf_round(x)        to the nearest integer, half to even
  *   vf_scale(x, n)     x 2^n for an integral float n in -252 .. 252
+ *   vf_of_s8(p)        LANES signed bytes from p
  *   vf_less(a, b, x, y) a < b ? x : y, lane by lane
  *   vf_sum vf_highest  over the lanes, in one fixed order
  *   vf_load_some(p, n) vf_store_some(p, v, n)   the first n lanes, n < LANES; the rest reads as 0

@@ -117,6 +117,26 @@ static void axpy_f32(size_t n, float a, const float *x, float *y)
         store_at(y, i, n, vf_fma(factor, load_at(x, i, n), load_at(y, i, n)));
 }
 
+static void gather_s8(size_t rows, size_t n, const uint32_t *ids, const int8_t *table, size_t stride, const float *scales, float *out)
+{
+    enum { SOON = 3 };
+    const size_t whole = n / LANES * LANES;
+    for (size_t r = 0; r < rows; r++) {
+        const int8_t *row = table + ids[r] * stride;
+        const float scale = scales[ids[r]];
+        float *to = out + r * n;
+        if (r + SOON < rows) {
+            __builtin_prefetch(scales + ids[r + SOON], 0, 3);
+            for (size_t i = 0; i < n; i += 64)
+                __builtin_prefetch(table + ids[r + SOON] * stride + i, 0, 3);
+        }
+        for (size_t i = 0; i < whole; i += LANES)
+            vf_store(to + i, vf_add(vf_load(to + i), vf_mul(vf_of_s8(row + i), vf_set(scale))));
+        for (size_t i = whole; i < n; i++)
+            to[i] += (float)row[i] * scale;
+    }
+}
+
 /* A row's smallest and largest value, and 0: four vectors of each, as above. */
 INLINE void row_range(const int times, size_t k, const float *row, const float *by, float *least, float *most)
 {

@@ -93,6 +93,14 @@ static inline __m128 vf_scale(__m128 x, __m128 n)
     return _mm_mul_ps(_mm_mul_ps(x, a), b);
 }
 
+static inline __m128 vf_of_s8(const signed char *p)
+{
+    int four;
+    __builtin_memcpy(&four, p, 4);
+    const __m128i bytes = _mm_cvtsi32_si128(four), words = _mm_unpacklo_epi8(bytes, bytes); /* each byte on top of itself */
+    return _mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(words, words), 24));
+}
+
 static inline float vf_sum(__m128 v)
 {
     const __m128 s = _mm_add_ps(v, _mm_movehl_ps(v, v));

@@ -491,6 +491,34 @@ static void similarities_s8(void **state)
     }
 }
 
+static void gather(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++) {
+        const size_t n = draw_size(1, 100), rows = draw_size(0, 9), table_rows = draw_size(1, 20), stride = n + draw_size(0, 9);
+        uint32_t *ids = guarded(rows * sizeof *ids);
+        int8_t *table = guarded((table_rows - 1) * stride + n);
+        float *scales = draw_floats(table_rows), *before = draw_floats(rows * n);
+        for (size_t i = 0; i < (table_rows - 1) * stride + n; i++)
+            table[i] = (int8_t)draw();
+        for (size_t i = 0; i < rows; i++)
+            ids[i] = (uint32_t)draw_size(0, table_rows - 1);
+        EACH_LEVEL(t) {
+            float *out = guarded(rows * n * sizeof(float));
+            memcpy(out, before, rows * n * sizeof(float));
+            t->gather_s8(rows, n, ids, table, stride, scales, out);
+            for (size_t r = 0; r < rows; r++)
+                for (size_t i = 0; i < n; i++) {
+                    const volatile float product = (float)table[ids[r] * stride + i] * scales[ids[r]];
+                    const float want = before[r * n + i] + product;
+                    if (!same_bits(&out[r * n + i], &want, 4))
+                        fail_msg("%s, gather: [%zu][%zu] is %.9g, exactly %.9g", t->name, r, i, (double)out[r * n + i], (double)want);
+                }
+        }
+        guarded_release();
+    }
+}
+
 static void large_product(void **state)
 {
     (void)state;
@@ -564,7 +592,7 @@ int main(void)
         print_message("level %s\n", levels[i]->name);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(product_f32), cmocka_unit_test(product_s8), cmocka_unit_test(attention), cmocka_unit_test(norms),
-        cmocka_unit_test(activations), cmocka_unit_test(exponential), cmocka_unit_test(softmax), cmocka_unit_test(vectors), cmocka_unit_test(similarities), cmocka_unit_test(similarities_s8),
+        cmocka_unit_test(activations), cmocka_unit_test(exponential), cmocka_unit_test(softmax), cmocka_unit_test(vectors), cmocka_unit_test(gather), cmocka_unit_test(similarities), cmocka_unit_test(similarities_s8),
         cmocka_unit_test(large_product),
         cmocka_unit_test(self_check),
     };
