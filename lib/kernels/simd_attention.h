@@ -68,30 +68,51 @@ INLINE void visible(const attention_call *c, size_t query, size_t first, size_t 
     *high = end > first ? (end - first < count ? end - first : count) : 0;
 }
 
+/* Keys that a query does not see get the logit of nothing; only vectors that hold some are touched. */
+INLINE void hide(float *logits, size_t low, size_t high, size_t from, size_t to)
+{
+    const vf none = vf_set(-INFINITY), lowest = vf_set((float)low), limit = vf_set((float)high);
+    for (size_t j = from; j < to; j += LANES) {
+        if (j >= low && j + LANES <= high) {
+            j = (high - LANES - j) / LANES * LANES + j; /* the last whole one */
+            continue;
+        }
+        const vf number = vf_add(vf_load(lane_numbers), vf_set((float)j));
+        vf_store(logits + j, vf_less(number, lowest, none, vf_less(number, limit, vf_load(logits + j), none)));
+    }
+}
+
+/* logits = logits * scale + bias; -infinity stays. */
+static void add_bias(const attention_call *c, size_t query, size_t first, size_t from, size_t to, float *logits)
+{
+    const float *bias = c->bias + (ptrdiff_t)query * c->bias_stride + first;
+    for (size_t j = from; j < to; j += LANES) {
+        const vf v = vf_mul(vf_load(logits + j), vf_set(c->scale));
+        vf_store(logits + j, vf_add(v, j < c->tokens - first ? load_at(bias, j, c->tokens - first) : vf_set(0)));
+    }
+}
+
 /* One query's logits over the vectors [from, to): scale, bias, mask; what exp gives, its sum, the highest so far. Returns
- * what earlier sums and outputs are to be multiplied by. */
+ * what earlier sums and outputs are to be multiplied by. A positive scale keeps the order, so the highest is found before it. */
 INLINE float weigh(const attention_call *c, size_t query, size_t first, size_t low, size_t high, size_t from, size_t to,
                    float *logits, float *highest, float *sum)
 {
-    const vf scale = vf_set(c->scale), none = vf_set(-INFINITY), lowest = vf_set((float)low), limit = vf_set((float)high);
-    const float *bias = c->bias != NULL ? c->bias + (ptrdiff_t)query * c->bias_stride + first : NULL;
-    const int masked = low > from || high < to;
-    vf most = none, total = vf_set(0);
-    for (size_t j = from; j < to; j += LANES) {
-        vf v = vf_mul(vf_load(logits + j), scale);
-        if (bias != NULL)
-            v = vf_add(v, j < c->tokens - first ? load_at(bias, j, c->tokens - first) : vf_set(0));
-        if (masked) {
-            const vf number = vf_add(vf_load(lane_numbers), vf_set((float)j));
-            v = vf_less(number, lowest, none, vf_less(number, limit, v, none));
-        }
-        most = vf_max(v, most);
-        vf_store(logits + j, v);
-    }
-    const float old = *highest, found = vf_highest(most), now = found > old ? found : old;
+    const int later = c->bias == NULL && c->scale > 0;
+    const vf scale = vf_set(later ? c->scale : 1.0f);
+    vf most = vf_set(-INFINITY), total = vf_set(0);
+    if (c->bias != NULL)
+        add_bias(c, query, first, from, to, logits);
+    else if (!later)
+        for (size_t j = from; j < to; j += LANES)
+            vf_store(logits + j, vf_mul(vf_load(logits + j), vf_set(c->scale)));
+    if (low > from || high < to)
+        hide(logits, low, high, from, to);
+    for (size_t j = from; j < to; j += LANES)
+        most = vf_max(vf_load(logits + j), most);
+    const float old = *highest, found = vf_highest(most) * (later ? c->scale : 1.0f), now = found > old ? found : old;
     const vf shift = vf_set(now == -INFINITY ? 0 : now);
     for (size_t j = from; j < to; j += LANES) {
-        const vf e = vf_exp_down(vf_sub(vf_load(logits + j), shift));
+        const vf e = vf_exp_down(vf_sub(vf_mul(vf_load(logits + j), scale), shift));
         total = vf_add(total, e);
         vf_store(logits + j, e);
     }
