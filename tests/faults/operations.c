@@ -669,6 +669,8 @@ static int32_t network(world *w)
     ecrec_batch_release(user);
     ecrec_report_release(report);
     report = NULL;
+    float given[ROWS * 3 * 5];
+    s = s ? s : ecrec_attribute(model, session, rows, given, sizeof given / sizeof *given, NULL, &w->err);
     ecrec_calibrate_options calibrate;
     ecrec_calibrate_options_init(&calibrate);
     s = s ? s : ecrec_calibrate(model, rows, &calibrate, &report, &w->err);
@@ -922,7 +924,7 @@ const operation operations[] = {
                                            "ecrec_batch_set_group ecrec_batch_set_group_bytes" },
     { "batch regrown", batch_regrown, 1, "ecrec_batch_set_text ecrec_batch_set_category" },
     { "ranker", ranker, 1, "ecrec_ranker_create" },
-    { "network", network, 1, "ecrec_batch_set_multi ecrec_batch_set_history ecrec_history_init ecrec_score_candidates ecrec_calibrate ecrec_calibrate_options_init ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
+    { "network", network, 1, "ecrec_batch_set_multi ecrec_batch_set_history ecrec_history_init ecrec_score_candidates ecrec_attribute ecrec_calibrate ecrec_calibrate_options_init ecrec_schema_add_label_of ecrec_schema_add_pair ecrec_schema_set_network ecrec_schema_label_kind ecrec_schema_outputs "
                              "ecrec_schema_parts ecrec_schema_part_name ecrec_update ecrec_fit" },
     { "update", update, 1, "ecrec_update ecrec_model_snapshot ecrec_rollback" },
     { "evaluate", evaluate, 1, "ecrec_evaluate" },

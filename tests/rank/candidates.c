@@ -1,5 +1,6 @@
 /* One user and many candidates: the same bits as rows of their own, on one thread and several, whatever side a field is on; and no
  * allocation. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,26 @@ static void same_bits(void **unused)
             assert_memory_equal(apart, once, scores * sizeof *once);
             assert_memory_equal(parts_apart, parts_once, scores * parts * sizeof *once);
         }
+        const uint32_t fields = ecrec_schema_fields(schema);
+        const size_t wide = 20 * (size_t)outputs * (fields + 1);
+        float *given = malloc(wide * sizeof *given);
+        double gap = -1;
+        fill(all, 20, 0, 0);
+        CALL(ecrec_score(model, session, all, &(ecrec_score_options){ .size = sizeof(ecrec_score_options), .logits = 1 }, apart, scores, &err));
+        CALL(ecrec_attribute(model, session, all, given, wide, &gap, &err));
+        double worst = 0, largest = 0;
+        for (size_t i = 0; i < 20 * (size_t)outputs; i++) {
+            double sum = 0;
+            for (uint32_t f = 0; f <= fields; f++) {
+                sum += given[i * (fields + 1) + f];
+                largest = fabs((double)given[i * (fields + 1) + f]) > largest && f < fields ? fabs((double)given[i * (fields + 1) + f]) : largest;
+            }
+            worst = fabs(sum - apart[i]) > worst ? fabs(sum - apart[i]) : worst;
+        }
+        print_message("attributions: off the logit by %.1e at most, completeness %.1e, the largest %.3f\n", worst, gap, largest);
+        assert_true(worst <= 1e-3 && gap <= 1e-3 && gap >= 0 && largest > 0.01);
+        assert_int_equal(ecrec_attribute(model, session, all, given, wide - 1, &gap, &err), ECREC_ERR_TOO_SMALL);
+        free(given);
         fill(user, 1, 0, 0);
         assert_int_equal(ecrec_score_candidates(model, session, user, items, NULL, once, scores, &err), ECREC_ERR_INVALID);
         assert_non_null(strstr(err.message, "is set for the user and for the candidates"));
