@@ -532,11 +532,11 @@ class Model(_Handle):
         _call(_lib.ecrec_score, self._h, self._session(), batch._h, c.byref(options), _p(out.ctypes.data), c.c_size_t(out.size))
         return (out, parts) if contributions else out
 
-    def update(self, batch, passes=1, learning_rate=0.0, decay=0.0, max_loss_growth=0.0, seed=0, progress=None):
-        """Learn from labelled rows (a Batch, or a table); all or nothing. The report as nested dicts."""
+    def update(self, batch, passes=1, learning_rate=0.0, decay=0.0, max_loss_growth=0.0, seed=0, progress=None, **more):
+        """Learn from labelled rows (a Batch, or a table); all or nothing. more: of ecrec_update_options' members (replay, window ...). The report as nested dicts."""
         batch = self._rows(batch)
         handle, callback = _p(), _progress(progress)
-        options = _fill(_UpdateOptions, passes=passes, learning_rate=learning_rate, decay=decay, max_loss_growth=max_loss_growth, seed=seed, progress=callback, **options)
+        options = _fill(_UpdateOptions, passes=passes, learning_rate=learning_rate, decay=decay, max_loss_growth=max_loss_growth, seed=seed, progress=callback, **more)
         _call(_lib.ecrec_update, self._h, batch._h, c.byref(options), c.byref(handle))
         return _report(handle)
 
