@@ -4,6 +4,7 @@
 
 #include "base/context.h"
 #include "check.h"
+#include "learn/extend.h"
 #include "learn/fit.h"
 #include "learn/progress.h"
 #include "learn/update.h"
@@ -25,6 +26,8 @@ static int32_t check_schema(const ecrec_model *base, const ecrec_schema *schema,
         return error_set(err, ECREC_ERR_INVALID, "the schema has no %s", schema->field_count == 0 ? "field" : "label");
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const schema_field *f = &schema->fields[i];
+        if (f->dropped)
+            continue;
         if (f->kind == ECREC_FIELD_TEXT && f->encoded && (base == NULL || ecrec_model_dimension(base) == 0))
             return error_set(err, ECREC_ERR_MISMATCH,
                              "field \"%s\": a text field needs a model with an encoder (or no_encoding with n-grams)", f->name);
@@ -78,6 +81,43 @@ done:
     return status;
 }
 
+int32_t ecrec_ranker_extend(ecrec_model *ranker, const ecrec_schema *schema, ecrec_model **extended, ecrec_error *err)
+{
+    CHECK_POINTER(ranker);
+    CHECK_POINTER(schema);
+    CHECK_POINTER(extended);
+    if (ranker->schema == NULL)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model is not a ranker (see ecrec_ranker_create)");
+    int32_t status = extend_check(ranker->schema, schema, err);
+    if (status != ECREC_OK || (status = check_schema(ranker, schema, err)) != ECREC_OK)
+        return status;
+    memory *m = &ranker->context->m;
+    parts *p = NULL;
+    ecrec_schema *seeded = NULL;
+    tensor_set *next = NULL;
+    buffer bytes;
+    buffer_init(&bytes, m);
+    if ((status = model_parts(ranker, &p, err)) == ECREC_OK && (status = schema_copy(ranker->context, schema, &seeded, err)) == ECREC_OK) {
+        extend_seeds(ranker->schema, p->tensors, seeded);
+        status = extend_tensors(m, ranker->schema, seeded, ecrec_model_dimension(ranker), p->tensors, &next, err);
+    }
+    if (status == ECREC_OK && (schema_write(seeded, &bytes) != ECREC_OK || parts_set_blob(p, "schema", bytes.data, bytes.length, 0, 1) != ECREC_OK))
+        status = error_nomem(err, "the schema", bytes.length);
+    if (status == ECREC_OK) {
+        tensor_set_release(p->tensors);
+        p->tensors = next;
+        parts *given = p;
+        p = NULL;
+        next = NULL;
+        status = model_create(ranker->context, given, ranker->kept_limit, model_setup, extended, err);
+    }
+    tensor_set_release(next);
+    ecrec_schema_release(seeded);
+    buffer_release(&bytes);
+    parts_release(p);
+    return status;
+}
+
 const ecrec_schema *ecrec_model_schema(const ecrec_model *model)
 {
     return model != NULL ? model->schema : NULL;
@@ -117,9 +157,14 @@ static int32_t score(ecrec_model *model, ecrec_session *session, const ecrec_bat
         call.skip = options->bad_rows;
         call.positions = options->positions != 0;
     }
-    status = model_prompt(model, NULL, &call.prompt, &call.prompt_length, err);
+    batch_view view = { .valid = NULL };
+    if (user == NULL && batch->schema->fingerprint != schema->fingerprint) /* another form of it, perhaps */
+        status = batch_view_open(&view, batch, schema, call.skip, &call.batch, err);
+    if (status == ECREC_OK)
+        status = model_prompt(model, NULL, &call.prompt, &call.prompt_length, err);
     if (status == ECREC_OK)
         status = score_run(session->score, &call, err);
+    batch_view_close(&view);
     snapshot_done(&session->reading);
     return status;
 }

@@ -67,6 +67,13 @@ ECREC_API int32_t ecrec_schema_add_label(ecrec_schema *schema, const char *name,
 ECREC_API int32_t ecrec_schema_add_values(ecrec_schema *schema, const char *field, const char *const *values, const size_t *lengths,
                                           size_t n, ecrec_error *err);
 
+/* A copy of a schema that may grow (and lose fields): what ecrec_ranker_extend takes. The caller releases it.
+ * Errors: INVALID, NOMEM. Any thread. Allocates. Since 0.1. */
+ECREC_API int32_t ecrec_schema_extend(const ecrec_schema *from, ecrec_schema **schema, ecrec_error *err);
+/* A field that counts no more: it keeps its name and its number, batches may have its column, and nobody looks at it. Pairs with it go.
+ * Errors: INVALID (no such field, another is compared with it). One thread. Since 0.1. */
+ECREC_API int32_t ecrec_schema_drop_field(ecrec_schema *schema, const char *name, ecrec_error *err);
+
 enum {
     ECREC_LABEL_BINARY = 1,  /* 0 or 1; logistic loss; its score is a probability */
     ECREC_LABEL_VALUE = 2,   /* any number; squared loss; its score is the value */

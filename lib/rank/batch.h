@@ -141,10 +141,11 @@ int batch_row_skipped(const ecrec_batch *b, const ecrec_schema *s, size_t row);
 
 /* What learning sees of a batch whose bad rows are skipped: the same rows, without anything in those. */
 typedef struct batch_view {
+    ecrec_batch related; /* columns at the places of the schema, when the batch was made for another form of it */
     ecrec_batch batch;
     unsigned char *valid; /* columns x rows */
 } batch_view;
-/* *out is `b` itself where nothing is skipped. close also after a failure. */
+/* *out is `b` itself where it fits as it is. close also after a failure. */
 int32_t batch_view_open(batch_view *v, const ecrec_batch *b, const ecrec_schema *s, uint32_t bad_rows, const ecrec_batch **out, ecrec_error *err);
 void batch_view_close(batch_view *v);
 /* "skipped": how many, and each one's row and sentence. */

@@ -170,11 +170,38 @@ int32_t batch_check(const ecrec_batch *b, const ecrec_schema *s, uint32_t bad_ro
 
 /* ---- skipping ---- */
 
+/* Columns of a batch that was made for an older or newer form of the schema, each at its place. */
+static int32_t remap(batch_view *v, const ecrec_batch *b, const ecrec_schema *s, ecrec_error *err)
+{
+    const uint32_t fields = b->schema->field_count, labels = b->schema->label_count;
+    const size_t bytes = (s->field_count + s->label_count + ROW_COLUMNS) * sizeof *v->related.columns;
+    v->related = *b;
+    v->related.schema = (ecrec_schema *)(uintptr_t)s; /* only read */
+    v->related.column_count = s->field_count + s->label_count + ROW_COLUMNS;
+    if ((v->related.columns = memory_zero(b->m, bytes)) == NULL) {
+        v->related.column_count = 0;
+        return error_nomem(err, "a batch", bytes);
+    }
+    for (uint32_t i = 0; i < fields && i < s->field_count; i++)
+        v->related.columns[i] = b->columns[i];
+    for (uint32_t i = 0; i < labels && i < s->label_count; i++)
+        v->related.columns[s->field_count + i] = b->columns[fields + i];
+    for (uint32_t i = 0; i < ROW_COLUMNS; i++)
+        v->related.columns[s->field_count + s->label_count + i] = b->columns[fields + labels + i];
+    return ECREC_OK;
+}
+
 int32_t batch_view_open(batch_view *v, const ecrec_batch *b, const ecrec_schema *s, uint32_t bad_rows, const ecrec_batch **out, ecrec_error *err)
 {
     memset(v, 0, sizeof *v);
+    int32_t status = ECREC_OK;
+    if (b->schema->fingerprint != s->fingerprint && schema_related(b->schema, s)) {
+        if ((status = remap(v, b, s, err)) != ECREC_OK)
+            return status;
+        b = &v->related;
+    }
     *out = b;
-    int32_t status = batch_check(b, s, bad_rows, err);
+    status = batch_check(b, s, bad_rows, err);
     if (status != ECREC_OK || bad_rows == ECREC_BAD_ROWS_REFUSE)
         return status;
     size_t skipped = 0;
@@ -211,6 +238,8 @@ int32_t batch_view_open(batch_view *v, const ecrec_batch *b, const ecrec_schema 
 void batch_view_close(batch_view *v)
 {
     ecrec_batch *b = &v->batch;
+    if (v->related.m != NULL)
+        memory_release(v->related.m, v->related.columns, v->related.column_count * sizeof *v->related.columns);
     if (b->m == NULL)
         return;
     memory_release(b->m, v->valid, memory_product(b->column_count, b->rows));

@@ -9,6 +9,16 @@
 
 #define MISSING_SEED 0x6D697373696E6721u
 
+uint64_t field_seed(const schema_field *f)
+{
+    return hash64(f->name, strlen(f->name), (uint64_t)f->kind + f->hash_seed * 0x9E3779B97F4A7C15u);
+}
+
+uint64_t missing_hash(uint64_t seed)
+{
+    return hash64("", 0, seed ^ MISSING_SEED);
+}
+
 double logistic(double logit)
 {
     if (logit >= 0)
@@ -72,7 +82,7 @@ uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *bat
     const uint64_t seed = r->plan[field].seed;
     size_t n = 0;
     if (!column_has(c, row))
-        return hash64("", 0, seed ^ MISSING_SEED);
+        return missing_hash(seed);
     const char *text = column_text(c, column_row(c, row), &n);
     return record_value(r, field, text, n);
 }
@@ -124,7 +134,7 @@ void record_multi(const ranker *r, uint32_t field, const ecrec_batch *batch, siz
     const batch_column *c = &batch->columns[field];
     const uint64_t seed = r->plan[field].seed;
     if (!column_has(c, row)) {
-        visit(opaque, hash64("", 0, seed ^ MISSING_SEED), 1);
+        visit(opaque, missing_hash(seed), 1);
         return;
     }
     if (r->plan[field].kind == ECREC_FIELD_TIME) {
@@ -164,7 +174,7 @@ void record_hashed(const ranker *r, uint32_t field, const record *rec, hashed_vi
         return;
     }
     if (!column_has(c, rec->row)) {
-        visit(opaque, hash64("", 0, p->seed ^ MISSING_SEED) & mask, 1);
+        visit(opaque, missing_hash(p->seed) & mask, 1);
         return;
     }
     const char *text = column_text(c, column_row(c, rec->row), &n);

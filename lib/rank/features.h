@@ -70,6 +70,10 @@ typedef struct record {
     const network_dropout *modalities; /* NULL, or those that are taken for missing, while learning; told by the row's own number */
 } record;
 
+/* The seed of a field's hashes, and the hash of its being missing. */
+uint64_t field_seed(const schema_field *f);
+uint64_t missing_hash(uint64_t seed);
+
 /* The vector of a field in a record and the inverse of its length; NULL: missing. */
 const float *record_vector(const ranker *r, const kernels *table, uint32_t field, const record *rec, float *inverse);
 /* The cosine that a field asks for; 0 when one side is missing. */

@@ -30,8 +30,14 @@ static void make_plan(const ecrec_schema *s, uint32_t dimension, ranker *r)
         field_plan *p = &r->plan[i];
         *p = (field_plan){ .kind = field_form(f->kind), .utc_offset = f->utc_offset, .dense = at, .slot = NO_INDEX, .missing = NO_INDEX, .cosine = NO_INDEX, .compare = f->compare,
                            .number = NO_INDEX, .category = NO_INDEX, .multi = NO_INDEX, .history = NO_INDEX, .embedded = NO_INDEX, .word_ngrams = f->word_ngrams, .char_ngrams = f->char_ngrams,
-                           .seed = hash64(f->name, strlen(f->name), (uint64_t)f->kind + f->hash_seed * 0x9E3779B97F4A7C15u), .hash_bits = f->hash_bits,
+                           .seed = field_seed(f), .hash_bits = f->hash_bits,
                            .vocabulary = f->vocabulary };
+        if (f->dropped) {
+            p->kind = 0;
+            p->compare = UINT32_MAX;
+            p->word_ngrams = p->char_ngrams = 0;
+            continue;
+        }
         if (f->kind == ECREC_FIELD_NUMBER) {
             p->number = r->numbers++;
             p->missing = at + 2;

@@ -36,6 +36,8 @@ void schema_refresh(ecrec_schema *s)
             const uint64_t how[] = { f->hash_bits, f->hash_seed };
             mix(&h, how, sizeof how);
         }
+        if (f->dropped)
+            mix(&h, "dropped", 7);
         if (f->vocabulary != NULL) {
             const uint64_t words = vocabulary_fingerprint(f->vocabulary);
             mix(&h, &words, sizeof words);
@@ -79,7 +81,7 @@ int32_t field_kind_of(const char *name)
 
 int field_has_more(const schema_field *f)
 {
-    return f->utc_offset != 0 || f->unused != 0 || f->event_types > 1 || f->hash_bits != 0 || f->hash_seed != 0 || f->vocabulary != NULL;
+    return f->utc_offset != 0 || f->unused != 0 || f->event_types > 1 || f->hash_bits != 0 || f->hash_seed != 0 || f->vocabulary != NULL || f->dropped;
 }
 
 int network_has_more(const schema_network *n)
@@ -280,6 +282,46 @@ int32_t ecrec_schema_add_field(ecrec_schema *schema, const char *name, int32_t k
     return ECREC_OK;
 }
 
+int schema_related(const ecrec_schema *a, const ecrec_schema *b)
+{
+    for (uint32_t i = 0; i < a->field_count && i < b->field_count; i++)
+        if (strcmp(a->fields[i].name, b->fields[i].name) != 0 || a->fields[i].kind != b->fields[i].kind || a->fields[i].dimension != b->fields[i].dimension ||
+            a->fields[i].event_types != b->fields[i].event_types)
+            return 0;
+    for (uint32_t i = 0; i < a->label_count && i < b->label_count; i++)
+        if (strcmp(a->labels[i].name, b->labels[i].name) != 0 || a->labels[i].kind != b->labels[i].kind || a->labels[i].classes != b->labels[i].classes)
+            return 0;
+    return 1;
+}
+
+int32_t ecrec_schema_extend(const ecrec_schema *from, ecrec_schema **schema, ecrec_error *err)
+{
+    if (from == NULL || schema == NULL)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_schema_extend: %s is NULL", from == NULL ? "from" : "schema");
+    return schema_copy(from->context, from, schema, err);
+}
+
+int32_t ecrec_schema_drop_field(ecrec_schema *schema, const char *name, ecrec_error *err)
+{
+    const uint32_t field = ecrec_schema_find_field(schema, name);
+    if (schema == NULL || field == NO_FIELD)
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_schema_drop_field: %s", schema == NULL ? "schema is NULL" : name == NULL ? "name is NULL" : "the schema has no such field");
+    if (schema->references != 1)
+        return error_set(err, ECREC_ERR_INVALID, "the schema is already used by a batch and cannot change");
+    for (uint32_t i = 0; i < schema->field_count; i++)
+        if (schema->fields[i].compare == field && !schema->fields[i].dropped)
+            return error_set(err, ECREC_ERR_INVALID, "field \"%s\" is compared with \"%s\": drop it first", schema->fields[i].name, name);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < schema->pair_count; i++)
+        if (schema->pairs[i].a != field && schema->pairs[i].b != field)
+            schema->pairs[kept++] = schema->pairs[i];
+    schema->pair_count = kept;
+    schema->fields[field].dropped = 1;
+    schema->fields[field].required = 0;
+    schema_refresh(schema);
+    return ECREC_OK;
+}
+
 int32_t ecrec_schema_add_values(ecrec_schema *schema, const char *field, const char *const *values, const size_t *lengths, size_t n, ecrec_error *err)
 {
     vocabulary *more = NULL;
@@ -361,7 +403,7 @@ int32_t ecrec_schema_add_pair(ecrec_schema *schema, const char *a, const char *b
     const char *const names[] = { a, b };
     const uint32_t found[] = { i, j };
     for (int k = 0; k < 2; k++)
-        if (found[k] == NO_FIELD || field_form(schema->fields[found[k]].kind) != ECREC_FIELD_CATEGORY || schema->fields[found[k]].unused)
+        if (found[k] == NO_FIELD || field_form(schema->fields[found[k]].kind) != ECREC_FIELD_CATEGORY || schema->fields[found[k]].unused || schema->fields[found[k]].dropped)
             return error_set(err, ECREC_ERR_INVALID, "pair \"%s\" x \"%s\": \"%s\" is no category field", a, b, names[k]);
     if (i == j)
         return error_set(err, ECREC_ERR_INVALID, "pair \"%s\" x \"%s\": a field cannot be crossed with itself", a, b);

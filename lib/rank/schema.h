@@ -22,6 +22,7 @@ typedef struct schema_field {
     char space[40];
     int32_t utc_offset; /* TIME: minutes */
     uint32_t unused;    /* TIME, USER, ITEM: no feature */
+    uint32_t dropped;   /* it has no weights any more */
     uint32_t event_types; /* HISTORY */
     uint32_t hash_bits;   /* of hashed values; 0: the table's */
     uint64_t hash_seed;
@@ -58,6 +59,8 @@ struct ecrec_schema {
 };
 ecrec_schema *schema_reference(ecrec_schema *s);
 void schema_refresh(ecrec_schema *s); /* its fingerprint, after a change */
+/* Whether a batch of one may be read as one of the other: what both have is alike. */
+int schema_related(const ecrec_schema *a, const ecrec_schema *b);
 int32_t schema_copy(ecrec_context *context, const ecrec_schema *s, ecrec_schema **out, ecrec_error *err);
 /* The blob "schema" of a model file; reading trusts nothing. */
 int32_t schema_write(const ecrec_schema *s, buffer *b);
@@ -86,7 +89,7 @@ int32_t field_kind_of(const char *name);
 static inline int field_hashed(const schema_field *f)
 {
     const int32_t form = field_form(f->kind);
-    return ((form == ECREC_FIELD_CATEGORY || form == ECREC_FIELD_TIME) && !f->unused) || form == ECREC_FIELD_MULTI || f->word_ngrams != 0 || f->char_ngrams != 0;
+    return f->dropped ? 0 : ((form == ECREC_FIELD_CATEGORY || form == ECREC_FIELD_TIME) && !f->unused) || form == ECREC_FIELD_MULTI || f->word_ngrams != 0 || f->char_ngrams != 0;
 }
 /* A field says something that the second form of the file cannot. */
 int field_has_more(const schema_field *f);

@@ -54,6 +54,29 @@ int32_t bad_rows(world *w)
     return s;
 }
 
+int32_t extended(world *w)
+{
+    static const char *const values[] = { "a" };
+    static const size_t lengths[] = { 1 };
+    float scores[2 * ROWS];
+    ecrec_schema *more = NULL;
+    ecrec_model *m = NULL;
+    ecrec_session *session = NULL;
+    int32_t s = ecrec_schema_extend(w->schema, &more, &w->err);
+    s = s ? s : ecrec_schema_add_field(more, "colour", ECREC_FIELD_CATEGORY, NULL, NULL, &w->err);
+    s = s ? s : ecrec_schema_add_values(more, "colour", values, lengths, 1, &w->err);
+    s = s ? s : ecrec_schema_add_label(more, "buy", NULL, &w->err);
+    s = s ? s : ecrec_schema_drop_field(more, "price", &w->err);
+    s = s ? s : ecrec_ranker_extend(w->ranker, more, &m, &w->err);
+    s = s ? s : ecrec_session_create(m, NULL, &session, &w->err);
+    s = s ? s : ecrec_score(m, session, w->batch, NULL, scores, 2 * ROWS, &w->err);
+    s = s ? s : ecrec_update(m, w->batch, NULL, NULL, &w->err);
+    ecrec_session_release(session);
+    ecrec_model_release(m);
+    ecrec_schema_release(more);
+    return s;
+}
+
 /* A record batch whose columns must all be converted, and its scores. */
 int32_t arrow_batches(world *w)
 {
