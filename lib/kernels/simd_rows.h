@@ -31,11 +31,18 @@ static void layer_norm(size_t rows, size_t n, const float *x, size_t x_stride, c
             rest += (row[i] - m) * (row[i] - m);
         const float total = vf_sum(vf_add(vf_add(squares[0], squares[1]), vf_add(squares[2], squares[3]))) + rest;
         const vf inverse = vf_set(1.0f / sqrtf(total / (float)n + eps));
-        for (size_t i = 0; i < n; i += LANES) {
-            vf v = vf_mul(vf_mul(vf_sub(load_at(row, i, n), mean), inverse), load_at(weight, i, n));
+        float *to = out + r * out_stride;
+        if (bias != NULL)
+            for (size_t i = 0; i < whole; i += LANES)
+                vf_store(to + i, vf_add(vf_mul(vf_mul(vf_sub(vf_load(row + i), mean), inverse), vf_load(weight + i)), vf_load(bias + i)));
+        else
+            for (size_t i = 0; i < whole; i += LANES)
+                vf_store(to + i, vf_mul(vf_mul(vf_sub(vf_load(row + i), mean), inverse), vf_load(weight + i)));
+        if (whole < n) {
+            vf v = vf_mul(vf_mul(vf_sub(vf_load_some(row + whole, n - whole), mean), inverse), vf_load_some(weight + whole, n - whole));
             if (bias != NULL)
-                v = vf_add(v, load_at(bias, i, n));
-            store_at(out + r * out_stride, i, n, v);
+                v = vf_add(v, vf_load_some(bias + whole, n - whole));
+            vf_store_some(to + whole, v, n - whole);
         }
     }
 }
