@@ -26,10 +26,12 @@ static const command commands[] = {
       "ecrec bench MODEL.ecrec [--seconds S] [--json]\n"
       "  --seconds     for all of it (default 16); other programs that run meanwhile are part of the figures\n" },
     { "tokenize", command_tokenize, "texts to token ids, one JSON object a line",
-      "ecrec tokenize MODEL.ecrec [-i TEXTS] [--max-length TOKENS] [--no-special] [--pairs]\n"
+      "ecrec tokenize MODEL.ecrec [-i TEXTS] [--max-length TOKENS] [--no-special] [--pairs] [--windows [--stride TOKENS]]\n"
       "ecrec tokenize MODEL.ecrec --decode [-i IDS] [--special]\n"
       "  prints {\"ids\":[...],\"tokens\":[...],\"offsets\":[[begin,end],...]}; offsets are bytes of the text\n"
       "  --pairs       lines are TEXT TAB SECOND TEXT; \"types\" says which text a token is of\n"
+      "  --windows     all of a text that is too long (default: for the model), in windows: a line each, with its \"row\" and \"window\"\n"
+      "  --stride      tokens that a window shares with the one before (default: what the tokenizer says)\n"
       "  --decode      lines of token ids ([101,2417] or what tokenize prints) become texts; --special keeps special tokens\n" },
     { "encode", command_encode, "texts, token ids or images to vectors",
       "ecrec encode MODEL.ecrec [-i TEXTS | --ids IDS.jsonl | --pixels X.npy | --images LIST] [-o OUT] [--format npy|jsonl|f32] [--per-token]\n"

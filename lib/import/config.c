@@ -122,6 +122,11 @@ int32_t config_activation(folder *f, const char *setting, const char *key, const
                      "quick_gelu, relu, silu, swish, tanh, linear)", key, value);
 }
 
+static int is_t5(const folder *f)
+{
+    return is_type(f, "t5") || is_type(f, "mt5");
+}
+
 static int32_t read_activation(folder *f, ecrec_error *err)
 {
     char name[64];
@@ -129,9 +134,9 @@ static int32_t read_activation(folder *f, ecrec_error *err)
     int32_t status = json_get_string(f->config, FILE_NAME, key, f->family->activation, &value, err);
     if (status != ECREC_OK)
         return status;
-    if (is_type(f, "t5") && given(f, "feed_forward_proj")) { /* "gated-gelu" means gelu_new there */
+    if (is_t5(f) && (given(f, "feed_forward_proj") || is_type(f, "mt5"))) { /* "gated-gelu" means gelu_new there */
         key = "feed_forward_proj";
-        if ((status = json_get_string(f->config, FILE_NAME, key, NULL, &value, err)) != ECREC_OK)
+        if ((status = json_get_string(f->config, FILE_NAME, key, "gated-gelu", &value, err)) != ECREC_OK)
             return status;
         f->gated = strncmp(value, "gated-", 6) == 0;
         value = strcmp(value, "gated-gelu") == 0 ? "gelu_new" : f->gated ? value + 6 : value;
@@ -199,8 +204,8 @@ static int32_t read_tokens(folder *f, ecrec_error *err)
         f->types = 0;
     if (strcmp(kind, "absolute") != 0 && !((m->flags & FAMILY_ROTARY) != 0 && (strcmp(kind, "rope") == 0 || strcmp(kind, "rotary") == 0 || strcmp(kind, "sans_pos") == 0)))
         return error_set(err, ECREC_ERR_UNSUPPORTED, FILE_NAME ": position_embedding_type \"%s\" is not supported (supported: absolute)", kind);
-    const uint64_t missing = m->position == NULL ? (is_type(f, "t5") ? MOST_LENGTH : 2048) : is_type(f, "clip_text_model") ? 77 : UINT64_MAX;
-    if ((status = size_key(f, is_type(f, "t5") ? "max_position_embeddings" : "max_position_embeddings|n_positions", missing, 1, MOST_LENGTH, &f->rows, err)))
+    const uint64_t missing = m->position == NULL ? (is_t5(f) ? MOST_LENGTH : 2048) : is_type(f, "clip_text_model") ? 77 : UINT64_MAX;
+    if ((status = size_key(f, is_t5(f) ? "max_position_embeddings" : "max_position_embeddings|n_positions", missing, 1, MOST_LENGTH, &f->rows, err)))
         return status;
     f->positions = f->rows;
     if ((m->flags & FAMILY_OFFSET) == 0)

@@ -73,7 +73,7 @@ static const family families[] = {
       DECODER_NAMES },
     { .types = "qwen3", .flags = DECODER, .activation = "silu", .pooling = "last", .eps = 1e-6, .theta = 10000, DECODER_NAMES,
       .query_norm = "layers.#.self_attn.q_norm", .key_norm = "layers.#.self_attn.k_norm" },
-    { .types = "t5", .flags = FAMILY_PRE_NORM | FAMILY_RMS | FAMILY_UNSCALED | FAMILY_RELATIVE | FAMILY_NO_TYPES, .activation = "relu",
+    { .types = "t5|mt5", .flags = FAMILY_PRE_NORM | FAMILY_RMS | FAMILY_UNSCALED | FAMILY_RELATIVE | FAMILY_NO_TYPES, .activation = "relu",
       .pooling = "mean", .eps = 1e-6, .token = "shared|encoder.embed_tokens",
       .relative = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias",
       .query = "encoder.block.#.layer.0.SelfAttention.q", .key = "encoder.block.#.layer.0.SelfAttention.k",
@@ -125,5 +125,5 @@ const family *family_at(unsigned index)
 const char *family_list(void)
 {
     return "bert, roberta, xlm-roberta, camembert, electra, distilbert, mpnet, albert, modernbert, nomic_bert, gpt2, llama, mistral, "
-           "qwen2, qwen3, t5, clip, clip_text_model, clip_vision_model, vit, model2vec, sasrec";
+           "qwen2, qwen3, t5, mt5, clip, clip_text_model, clip_vision_model, vit, model2vec, sasrec";
 }

@@ -121,7 +121,8 @@ def decoder(r):
 
 def t5(r):
     c = common(r)
-    return tf.T5EncoderModel, tf.T5Config(vocab_size=c["vocab_size"], d_model=r.randint(8, 70), d_kv=r.choice([4, 7, 16]), d_ff=c["intermediate_size"],
+    model, config = r.choice([(tf.T5EncoderModel, tf.T5Config), (tf.MT5EncoderModel, tf.MT5Config)])
+    return model, config(vocab_size=c["vocab_size"], d_model=r.randint(8, 70), d_kv=r.choice([4, 7, 16]), d_ff=c["intermediate_size"],
         num_layers=c["num_hidden_layers"], num_heads=c["num_attention_heads"], relative_attention_num_buckets=r.choice([8, 16, 32]),
         relative_attention_max_distance=r.choice([20, 64, 128]), layer_norm_epsilon=c["layer_norm_eps"],
         feed_forward_proj=r.choice(["relu", "gated-gelu", "gated-silu", "gelu"]))

@@ -239,6 +239,10 @@ def texts():
         print(f"skipped: {FOLDER} is not there: nothing that encodes was tried")
         return 77
     report = json.loads(run("import", FOLDER, "-o", "m.ecrec", "--json")[0])
+    refused(r"--stride goes with --windows", "tokenize", "m.ecrec", "--stride", "3", code=2)
+    windows = [json.loads(l) for l in run("tokenize", "m.ecrec", "--windows", "--max-length", "8", "--stride", "2", stdin=b"one\n1 2 3 4 5 6 7 8 9\n")[0].splitlines()]
+    told = [(w["row"], w["window"], w["tokens"][1:-1]) for w in windows]
+    check("windows of a text", told == [(0, 0, ["one"]), (1, 0, list("123456")), (1, 1, list("56789"))], told)
     refused(r"all-MiniLM-L6-v2: the image tower is asked for", "import", FOLDER, "--tower", "image", "-o", "x")
     refused(r"all-MiniLM-L6-v2: 7 attention heads are asked for.*\(12\)", "import", FOLDER, "--heads", "7", "-o", "x")
     refused(r"all-MiniLM-L6-v2: max_length is 513, the model takes 512", "import", FOLDER, "--max-length", "513", "-o", "x")
