@@ -9,6 +9,7 @@
 # elec2      a stream: right before it learns, with updates of 1, 10, 100 rows, beside Vowpal Wabbit and river
 # movielens  liked films by time: behaviour, + text, + visual features, beside LightGBM
 # baskets    next week's basket over all products, beside the household's own frequency and LightGBM
+# pairs      the same product or not: F1 on Amazon-Google, beside LightGBM
 # open_bandit  the value of a learned policy on logged impressions
 # dcn        an epoch of a DCN-V2-shaped network, beside PyTorch
 # rank       rows a second of update, score and fit, nothing read from files
@@ -76,10 +77,11 @@ library_bench() {
 bench_elec2() { library_bench elec2 "${quick[@]}"; }
 bench_baskets() { library_bench baskets "${quick[@]}"; }
 bench_open_bandit() { library_bench open_bandit; }
-bench_movielens() {
+minilm() {
     [ -f "$out/minilm.ecrec" ] || "$tool" import "$("$top/examples/fetch-minilm.sh")" -o "$out/minilm.ecrec" >/dev/null
-    library_bench movielens --model "$out/minilm.ecrec" "${quick[@]}"
 }
+bench_movielens() { minilm && library_bench movielens --model "$out/minilm.ecrec" "${quick[@]}"; }
+bench_pairs() { minilm && library_bench pairs --model "$out/minilm.ecrec"; }
 bench_dcn() {
     "$top/tests/install.sh" peers
     library_bench dcn "${quick[@]}"
