@@ -41,7 +41,9 @@ typedef struct ecrec_field_options {
     int32_t utc_offset;     /* TIME: minutes that the hours and days meant are ahead of UTC, -840 .. 840; 0: UTC */
     uint32_t event_types;   /* HISTORY: how many types of event there are, at most 64; 0: 1 */
     uint32_t hash_bits;     /* CATEGORY, USER, ITEM and MULTI: its values share 2^bits weights, 1 .. 28; 0: as many as the table has rows */
-    uint32_t reserved_3;
+    uint32_t admit_after;   /* the same: a value has a weight of its own from the update (or fit) on that follows so many sightings of it, at
+                               most 255; before, it shares one with the other rare ones. Counted in memory that does not grow, in which a
+                               value may be counted too often, never too seldom. 0 or 1: at once */
     uint64_t hash_seed;     /* of the hash: XXH3 (64 bits) of the value's bytes, seeded with XXH3 of the field's name, seeded with its kind
                                + hash_seed * 0x9E3779B97F4A7C15 */
 } ecrec_field_options;

@@ -19,7 +19,7 @@ static int same_field(const schema_field *a, const schema_field *b)
 {
     return strcmp(a->name, b->name) == 0 && a->kind == b->kind && a->dimension == b->dimension && a->encoded == b->encoded && a->word_ngrams == b->word_ngrams &&
            a->char_ngrams == b->char_ngrams && a->compare == b->compare && a->compare_only == b->compare_only && strcmp(a->space, b->space) == 0 &&
-           a->utc_offset == b->utc_offset && a->unused == b->unused && a->event_types == b->event_types && a->hash_bits == b->hash_bits && a->hash_seed == b->hash_seed &&
+           a->utc_offset == b->utc_offset && a->unused == b->unused && a->event_types == b->event_types && a->hash_bits == b->hash_bits && a->hash_seed == b->hash_seed && a->admit_after == b->admit_after &&
            same_values(a->vocabulary, b->vocabulary) && (!a->dropped || b->dropped);
 }
 

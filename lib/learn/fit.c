@@ -13,6 +13,7 @@
 #include "learn/losses.h"
 #include "learn/optimiser.h"
 #include "learn/trainer.h"
+#include "rank/sightings.h"
 
 enum { MOST_EPOCHS = 10000, MOST_BATCH = 65536, HOLDOUT_STREAM = 0x686F6C64 };
 #define PI 3.14159265358979323846
@@ -230,6 +231,8 @@ static int32_t open_all(fitter *f)
     const trainer_options settings = { .rate = f->o.rate, .embedding_rate = f->o.embedding_rate, .network_rate = f->o.network_rate, .decay = f->o.decay,
                                        .embedding_decay = f->o.embedding_decay, .network_decay = f->o.network_decay, .l1 = f->o.l1, .clip = f->o.clip,
                                        .start = SUM_START, .dropout = (float)f->o.dropout, .modality_dropout = (float)f->o.modality_dropout, .hashed = (int32_t)f->o.hashed_optimiser, .seed = f->o.seed };
+    if (sightings_add(f->state.sightings, f->state.now, c->batch, NULL, c->batch->rows) != ECREC_OK)
+        return error_nomem(f->err, "the sightings", 0);
     if ((status = rows_open(&f->data, &c->source, f->state.now, c->batch, f->err)) == ECREC_OK && (status = split(f)) == ECREC_OK)
         status = trainer_create(c->source.context, &f->state, &settings, f->o.batch_rows * (f->grouped ? 2 : 1), f->o.batch_rows * (f->grouped ? 2 : 1), &f->trainer, f->err);
     if (status == ECREC_OK && f->saved.file == NULL)

@@ -353,10 +353,36 @@ static int32_t merge_events(const merger *g)
     return status;
 }
 
+/* Sightings add up. */
+static int32_t merge_sightings(const merger *g)
+{
+    static const char name[] = "rank.sightings";
+    const char *names[2] = { name, name };
+    const tensor *base = of(g, g->n, name);
+    tensor *to = NULL;
+    if (base == NULL || !changed(g, name))
+        return ECREC_OK;
+    int32_t status = tensor_fork(base, &to);
+    for (uint64_t c = 0; c < base->chunk_count && status == ECREC_OK; c++) {
+        const uint64_t first = c << base->chunk_shift;
+        for (uint64_t row = first; chunk_changed(g, names, c) && row < first + base->rows_per_chunk && row < base->shape[0] && status == ECREC_OK; row++) {
+            const float *before = tensor_row(base, row);
+            float *own = tensor_row_edit(to, row);
+            status = own != NULL ? ECREC_OK : ECREC_ERR_NOMEM;
+            for (size_t k = 0; k < g->n && own != NULL; k++)
+                *own += (float)added(tensor_row(of(g, k, name), row), before);
+        }
+    }
+    if (status == ECREC_OK)
+        status = tensor_set_put(g->next, name, to);
+    tensor_release(to);
+    return status == ECREC_OK ? ECREC_OK : error_nomem(g->err, name, 0);
+}
+
 static int32_t check_known(const merger *g)
 {
     static const char *const known[] = { "rank.dense", "learn.dense", "rank.hashed", "learn.hashed", "rank.embeddings", "learn.embeddings",
-                                         "rank.network", "learn.network", "learn.steps", "rank.numbers", "rank.calibration", "learn.progress",
+                                         "rank.network", "learn.network", "learn.steps", "rank.numbers", "rank.calibration", "rank.sightings", "learn.progress",
                                          "learn.online", "learn.events", "learn.seen", "learn.cells", "learn.reserve", "learn.reservoir", "learn.drift", "learn.window" };
     for (size_t k = 0; k < g->n; k++)
         for (size_t i = 0; i < tensor_set_count(g->workers[k]); i++) {
@@ -382,7 +408,7 @@ int32_t merge_states(memory *m, const ecrec_schema *schema, uint32_t dimension, 
         status = check_known(&g);
     if (status == ECREC_OK && tensor_set_copy(base, &g.next) != ECREC_OK)
         status = error_nomem(err, "the merged state", 0);
-    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_calibration, merge_progress, merge_events };
+    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_calibration, merge_progress, merge_events, merge_sightings };
     if (status == ECREC_OK && (status = merge_table(&g, "rank.hashed", "learn.hashed")) == ECREC_OK)
         status = merge_table(&g, "rank.embeddings", "learn.embeddings");
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == ECREC_OK; i++)

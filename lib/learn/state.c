@@ -46,7 +46,7 @@ int32_t state_open(learn_state *s, memory *m, const ecrec_schema *schema, uint32
         { "learn.network", &s->moments }, { "learn.steps", &s->steps }, { "rank.calibration", &s->calibration } };
     const struct { const char *name; tensor **to; } tables[] = {
         { "rank.hashed", &s->hashed }, { "learn.hashed", &s->hashed_sums }, { "rank.embeddings", &s->embeddings },
-        { "learn.embeddings", &s->embedding_sums } };
+        { "learn.embeddings", &s->embedding_sums }, { "rank.sightings", &s->sightings } };
     int32_t status = ECREC_OK;
     for (size_t i = 0; i < sizeof dense / sizeof *dense && status == ECREC_OK; i++)
         status = copy_dense(s, from, dense[i].name, dense[i].to, err);

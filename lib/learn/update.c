@@ -16,6 +16,7 @@
 #include "learn/optimiser.h"
 #include "learn/progress.h"
 #include "learn/trainer.h"
+#include "rank/sightings.h"
 
 #define DEFAULT_RATE 0.3
 #define DEFAULT_NETWORK_RATE 1e-3
@@ -197,7 +198,10 @@ static int32_t open_all(learner *l)
     const size_t stride = l->grouped ? 1 : (l->rows + GUARD_ROWS - 1) / GUARD_ROWS;
     for (size_t i = l->grouped && l->rows > GUARD_ROWS ? l->rows - GUARD_ROWS : 0; i < l->rows; i += stride)
         l->guarded[l->guarded_count++] = l->order[i];
-    if ((status = open_windows(l)) == ECREC_OK && (status = rows_open(&l->data, &l->source, l->old, l->batch, l->err)) == ECREC_OK)
+    if ((status = open_windows(l)) == ECREC_OK && (status = rows_open(&l->data, &l->source, l->old, l->batch, l->err)) == ECREC_OK &&
+        (status = sightings_add(l->state.sightings, l->old, l->batch, l->order, l->rows)) != ECREC_OK) /* they count from the next update on */
+        status = error_nomem(l->err, "the sightings", 0);
+    if (status == ECREC_OK)
         status = open_remembered(l);
     return status == ECREC_OK ? trainer_create(c->context, &l->state, &l->settings, STEP_ROWS, l->grouped ? STEP_ROWS : 1, &l->trainer, l->err) : status;
 }

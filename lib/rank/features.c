@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "rank/sightings.h"
 #include "rank/vocabulary.h"
 #include "text/words.h"
 
+#define RARE_SEED 0x72617265u
 #define MISSING_SEED 0x6D697373696E6721u
 
 uint64_t field_seed(const schema_field *f)
@@ -87,12 +89,19 @@ uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *bat
     return record_value(r, field, text, n);
 }
 
+uint64_t value_hash(const field_plan *p, const char *text, size_t length)
+{
+    return hash64(text, length, p->seed);
+}
+
 uint64_t record_value(const ranker *r, uint32_t field, const char *text, size_t length)
 {
     const field_plan *p = &r->plan[field];
     if (p->vocabulary != NULL) /* its number; NO_VALUE + 1 is 0: what no value has */
         return pair_hash((uint32_t)(vocabulary_find(p->vocabulary, text, length) + 1), p->seed);
-    const uint64_t hash = hash64(text, length, p->seed);
+    const uint64_t hash = value_hash(p, text, length);
+    if (p->admit_after > 1 && sightings_of(r->sightings, hash) < (float)p->admit_after)
+        return pair_hash(RARE_SEED, p->seed);
     return p->hash_bits == 0 ? hash : pair_hash(hash & (((uint64_t)1 << p->hash_bits) - 1), p->seed);
 }
 

@@ -38,6 +38,7 @@ typedef struct field_plan {
     size_t embed;      /* of an embedded number or vector: where its weights begin in "rank.network" */
     int32_t utc_offset; /* time: minutes */
     uint64_t seed;
+    uint32_t admit_after;               /* sightings; 0, 1: at once */
     uint32_t hash_bits;                 /* its values share 2^bits hashes; 0: each has its own */
     const struct vocabulary *vocabulary; /* the schema's, or NULL */
 } field_plan;
@@ -49,6 +50,7 @@ struct ranker {
     uint32_t unmet; /* where the weights of values never learned from begin, categories then pairs; or NO_INDEX */
     tensor *table_sums; /* "learn.hashed", referenced; NULL unless unmet: above 0 where a weight was learned */
     const tensor *met;  /* table_sums; or those of an older state: what had been learned from by then */
+    tensor *sightings;      /* referenced; NULL: no field admits by sightings */
     tensor *dense, *table, *statistics; /* referenced; table and statistics may be NULL */
     tensor *embeddings, *network;       /* referenced; NULL without a network */
     tensor *calibration;                /* referenced; NULL: none */
@@ -62,6 +64,7 @@ struct ranker {
 size_t ranker_bytes(const ecrec_schema *s);
 int32_t ranker_plan(memory *m, const ecrec_schema *s, uint32_t dimension, ranker **out, ecrec_error *err);
 void ranker_free(ranker *r);
+int ranker_admits(const ranker *r); /* some field admits by sightings */
 
 typedef struct record {
     const ecrec_batch *batch;
@@ -73,6 +76,8 @@ typedef struct record {
 /* The seed of a field's hashes, and the hash of its being missing. */
 uint64_t field_seed(const schema_field *f);
 uint64_t missing_hash(uint64_t seed);
+/* The hash of a value before vocabulary, bits and admission. */
+uint64_t value_hash(const field_plan *p, const char *text, size_t length);
 
 /* The vector of a field in a record and the inverse of its length; NULL: missing. */
 const float *record_vector(const ranker *r, const kernels *table, uint32_t field, const record *rec, float *inverse);

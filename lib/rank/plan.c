@@ -30,7 +30,7 @@ static void make_plan(const ecrec_schema *s, uint32_t dimension, ranker *r)
         field_plan *p = &r->plan[i];
         *p = (field_plan){ .kind = field_form(f->kind), .utc_offset = f->utc_offset, .dense = at, .slot = NO_INDEX, .missing = NO_INDEX, .cosine = NO_INDEX, .compare = f->compare,
                            .number = NO_INDEX, .category = NO_INDEX, .multi = NO_INDEX, .history = NO_INDEX, .embedded = NO_INDEX, .word_ngrams = f->word_ngrams, .char_ngrams = f->char_ngrams,
-                           .seed = field_seed(f), .hash_bits = f->hash_bits,
+                           .seed = field_seed(f), .hash_bits = f->hash_bits, .admit_after = f->admit_after,
                            .vocabulary = f->vocabulary };
         if (f->dropped) {
             p->kind = 0;
@@ -205,6 +205,14 @@ void ranker_free(ranker *r)
     memory_release(r->m, r, sizeof *r + r->fields * sizeof(field_plan));
 }
 
+int ranker_admits(const ranker *r)
+{
+    int admits = 0;
+    for (uint32_t f = 0; f < r->fields; f++)
+        admits |= r->plan[f].admit_after > 1;
+    return admits;
+}
+
 static int32_t put(tensor_set *set, const char *name, tensor *t)
 {
     const int32_t status = t != NULL ? tensor_set_put(set, name, t) : ECREC_ERR_NOMEM;
@@ -310,6 +318,8 @@ int32_t ranker_init_tensors(memory *m, const ecrec_schema *s, uint32_t dimension
     static const char *const tables[] = { "rank.hashed", "learn.hashed" };
     for (int i = 0; i < 2 && status == ECREC_OK && r->hashed; i++)
         status = put_table(m, tensors, tables[i], (uint64_t)r->heads << r->hash_bits, 1, HASHED_CHUNK);
+    if (status == ECREC_OK && ranker_admits(r))
+        status = put_table(m, tensors, "rank.sightings", (uint64_t)1 << r->hash_bits, 1, HASHED_CHUNK);
     if (status == ECREC_OK)
         status = put_network(m, r, s, tensors);
     const size_t bytes = (size_t)r->heads * r->width * sizeof(float);

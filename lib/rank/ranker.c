@@ -96,6 +96,8 @@ static int32_t bind(ranker *r, const ecrec_schema *s, const tensor_set *tensors,
         status = calibration_check(r->calibration, s, err);
     if (status == ECREC_OK)
         status = bind_network(r, tensors, err);
+    if (status == ECREC_OK && ranker_admits(r))
+        status = find(tensors, "rank.sightings", TYPE_F32, LAYOUT_CHUNKS, (uint64_t)1 << r->hash_bits, 1, &r->sightings, err);
     if (status != ECREC_OK || !r->hashed)
         return status;
     const uint64_t rows = (uint64_t)r->heads << r->hash_bits;
@@ -110,7 +112,7 @@ static int32_t bind(ranker *r, const ecrec_schema *s, const tensor_set *tensors,
 int32_t ranker_check_tables(const tensor_set *tensors, ecrec_error *err)
 {
     static const struct { const char *name; int positive; } tables[] = {
-        { "rank.hashed", 0 }, { "learn.hashed", 1 }, { "rank.embeddings", 0 }, { "learn.embeddings", 1 } };
+        { "rank.hashed", 0 }, { "learn.hashed", 1 }, { "rank.embeddings", 0 }, { "learn.embeddings", 1 }, { "rank.sightings", 1 } };
     int32_t status = ECREC_OK;
     for (size_t i = 0; i < sizeof tables / sizeof *tables && status == ECREC_OK; i++) {
         const tensor *t = tensor_set_get(tensors, tables[i].name);
@@ -134,7 +136,7 @@ int32_t ranker_create(memory *m, const ecrec_schema *s, uint32_t dimension, cons
         ranker_free(r);
         return status;
     }
-    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration };
+    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration, r->sightings };
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         tensor_reference(held[i]);
     *out = r;
@@ -145,7 +147,7 @@ void ranker_release(ranker *r)
 {
     if (r == NULL)
         return;
-    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration };
+    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration, r->sightings };
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         tensor_release(held[i]);
     network_packed_release(r->packed);

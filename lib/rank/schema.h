@@ -26,6 +26,7 @@ typedef struct schema_field {
     uint32_t event_types; /* HISTORY */
     uint32_t hash_bits;   /* of hashed values; 0: the table's */
     uint64_t hash_seed;
+    uint32_t admit_after; /* sightings; 0, 1: at once */
     struct vocabulary *vocabulary; /* rank/vocabulary.h; NULL: any value; owned */
 } schema_field;
 

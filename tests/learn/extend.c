@@ -20,7 +20,7 @@ static ecrec_schema *make(ecrec_context *context, const char *network)
     ecrec_schema *s = NULL;
     char text[2048];
     snprintf(text, sizeof text,
-             "{\"fields\":[{\"name\":\"shop\",\"kind\":\"category\",\"vocabulary\":[\"s0\",\"s1\"]},{\"name\":\"price\",\"kind\":\"number\"},{\"name\":\"item\",\"kind\":\"item\"},"
+             "{\"fields\":[{\"name\":\"shop\",\"kind\":\"category\",\"vocabulary\":[\"s0\",\"s1\"]},{\"name\":\"price\",\"kind\":\"number\"},{\"name\":\"item\",\"kind\":\"item\",\"admit_after\":2},"
              "{\"name\":\"v\",\"kind\":\"vector\",\"dimension\":3},{\"name\":\"w\",\"kind\":\"vector\",\"dimension\":3,\"compare\":\"v\"},{\"name\":\"age\",\"kind\":\"number\"}%s],"
              "\"labels\":[\"click\",{\"name\":\"stars\",\"kind\":\"ordinal\",\"classes\":3}],\"hash_bits\":14%s}",
              strstr(network, "width") != NULL ? ",{\"name\":\"past\",\"kind\":\"history\",\"dimension\":4,\"compare\":\"item\"}" : "", network);

@@ -26,7 +26,7 @@ static void refused(int32_t status, int32_t wanted, const ecrec_error *err, cons
 
 static const char kinds[] =
     "{\"fields\":[{\"name\":\"when\",\"kind\":\"time\",\"utc_offset\":-300},{\"name\":\"who\",\"kind\":\"user\",\"no_encoding\":true},"
-    "{\"name\":\"what\",\"kind\":\"item\"},{\"name\":\"seen\",\"kind\":\"image\",\"dimension\":2},{\"name\":\"tags\",\"kind\":\"multi\",\"vocabulary\":[\"a\",\"bb\"],\"hash_seed\":9}],\"labels\":[\"click\"],\"hash_bits\":12,"
+    "{\"name\":\"what\",\"kind\":\"item\"},{\"name\":\"seen\",\"kind\":\"image\",\"dimension\":2},{\"name\":\"tags\",\"kind\":\"multi\",\"vocabulary\":[\"a\",\"bb\"],\"hash_seed\":9},{\"name\":\"rare\",\"kind\":\"multi\",\"admit_after\":9}],\"labels\":[\"click\"],\"hash_bits\":12,"
     "\"network\":{\"width\":4,\"fm\":true}}";
 
 /* A model file keeps what the fields say, and a schema that says nothing new is written as before. */
@@ -354,9 +354,60 @@ static void test_values(void **state)
     ecrec_context_release(context);
 }
 
+/* A value gets a weight of its own after three sightings; before, rare ones share one. It is saved with the ranker. */
+static void test_admission(void **state)
+{
+    (void)state;
+    enum { N = 8 };
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = NULL;
+    ecrec_model *ranker = NULL, *loaded = NULL;
+    ecrec_session *session = NULL;
+    ecrec_batch *b = NULL;
+    static const char *const shops[N] = { "often", "often", "often", "often", "once", "twice", "twice", "never" };
+    static const size_t lengths[N] = { 5, 5, 5, 5, 4, 5, 5, 5 };
+    static const float labels[N] = { 1, 1, 1, 1, 0, 0, 0, 0 };
+    static const uint8_t seen[N] = { 1, 1, 1, 1, 1, 1, 1, 0 };
+    float scores[N], again[N];
+    CALL(ecrec_context_create(NULL, &context, &err));
+    ecrec_schema *s = parse(context, "{\"fields\":[{\"name\":\"shop\",\"kind\":\"item\",\"admit_after\":3}],\"labels\":[\"y\"],\"hash_bits\":12}");
+    CALL(ecrec_ranker_create(context, NULL, s, &ranker, &err));
+    CALL(ecrec_session_create(ranker, NULL, &session, &err));
+    CALL(ecrec_batch_create(s, &b, &err));
+    for (int round = 0; round < 3; round++) {
+        CALL(ecrec_batch_reset(b, N - 1, &err));
+        CALL(ecrec_batch_set_category(b, 0, shops, lengths, &err));
+        CALL(ecrec_batch_set_label(b, 0, labels, seen, &err));
+        CALL(ecrec_update(ranker, b, NULL, NULL, &err));
+        CALL(ecrec_batch_reset(b, N, &err));
+        CALL(ecrec_batch_set_category(b, 0, shops, lengths, &err));
+        CALL(ecrec_score(ranker, session, b, NULL, scores, N, &err));
+        if (round == 0) { /* "often" was admitted, and has learned nothing of its own */
+            assert_true(scores[4] == scores[7] && scores[5] == scores[7] && scores[0] != scores[7]);
+        } else if (round == 1) { /* so is "twice" now: seen four times */
+            assert_true(scores[4] == scores[7] && scores[5] != scores[7] && scores[0] > scores[7]);
+        } else { /* and "once" */
+            assert_true(scores[4] != scores[7]);
+        }
+    }
+    CALL(ecrec_model_save(ranker, temporary("admitted.ecrec"), &err));
+    CALL(ecrec_model_load(context, temporary("admitted.ecrec"), NULL, &loaded, &err));
+    ecrec_session_release(session);
+    CALL(ecrec_session_create(loaded, NULL, &session, &err));
+    CALL(ecrec_score(loaded, session, b, NULL, again, N, &err));
+    assert_memory_equal(scores, again, sizeof scores);
+    ecrec_batch_release(b);
+    ecrec_session_release(session);
+    ecrec_model_release(loaded);
+    ecrec_model_release(ranker);
+    ecrec_schema_release(s);
+    ecrec_context_release(context);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_admission),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_bad_rows),
         cmocka_unit_test(test_schema_kept),
