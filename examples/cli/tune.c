@@ -187,9 +187,10 @@ static void value_text(const setting *k, double value, char *out, size_t size)
 static int32_t step(void *opaque, uint64_t done, uint64_t total)
 {
     search *s = opaque;
-    char note[64];
+    char note[64] = "";
     (void)total;
-    snprintf(note, sizeof note, isfinite(s->best) ? "  best %.4f" : "", s->larger_is_better ? -s->best : s->best);
+    if (isfinite(s->best))
+        snprintf(note, sizeof note, "  best %.4f", s->larger_is_better ? -s->best : s->best);
     progress_rows(&s->p, s->offset + (double)done, (s->offset + (double)done) / s->total, note);
     return 0;
 }
