@@ -1,4 +1,5 @@
 /* What ecrec_model_info tells of a model. */
+#include <math.h>
 #include <string.h>
 
 #include "base/format.h"
@@ -143,6 +144,39 @@ static void describe_schema(ecrec_report *r, const ecrec_schema *s)
     }
 }
 
+/* How full a hashed table is, of its first 2^bits rows. How many values have met in a row nobody has counted: it is estimated from the
+ * rows that are used, as Whang, Vander-Zanden and Taylor count ("A linear-time probabilistic counting algorithm", ACM TODS 1990). */
+static void describe_table(ecrec_report *r, const char *name, const tensor *sums, uint64_t rows)
+{
+    double used = 0;
+    for (uint64_t row = 0; sums != NULL && row < rows; row++) {
+        const float *s = tensor_row(sums, row);
+        uint64_t k = 0;
+        if (s == NULL) {
+            row |= sums->rows_per_chunk - 1; /* a chunk of zeros */
+            continue;
+        }
+        while (k < sums->shape[1] && s[k] == 0)
+            k++;
+        used += k < sums->shape[1];
+    }
+    if (sums == NULL)
+        return;
+    report_numberf(r, (double)rows, "hashing.%s.rows", name);
+    report_numberf(r, used, "hashing.%s.used", name);
+    if (used < (double)rows) {
+        const double values = -(double)rows * log1p(-used / (double)rows);
+        report_numberf(r, values, "hashing.%s.values", name);
+        report_numberf(r, values - used, "hashing.%s.collisions", name);
+    }
+}
+
+static void describe_hashing(ecrec_report *r, const ecrec_schema *s, const tensor_set *set)
+{
+    describe_table(r, "weights", tensor_set_get(set, "learn.hashed"), (uint64_t)1 << s->hash_bits);
+    describe_table(r, "embeddings", tensor_set_get(set, "learn.embeddings"), (uint64_t)1 << s->network.embedding_bits);
+}
+
 int32_t model_describe(ecrec_model *model, ecrec_report **report, ecrec_error *err)
 {
     parts *now = NULL;
@@ -172,6 +206,8 @@ int32_t model_describe(ecrec_model *model, ecrec_report **report, ecrec_error *e
     report_number(r, "snapshot", (double)now->sequence);
     if (model->schema != NULL)
         describe_schema(r, model->schema);
+    if (model->schema != NULL)
+        describe_hashing(r, model->schema, now->tensors);
     describe_tensors(r, now->tensors);
     const blob *licence = parts_blob(now, "licence");
     describe_settings(r, now->settings, "licence.", 1);

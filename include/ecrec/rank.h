@@ -48,7 +48,7 @@ ECREC_API const char *ecrec_schema_part_name(const ecrec_schema *schema, uint32_
 
 /* Score a batch: rows x outputs (ecrec_schema_outputs: one a label, `classes` for a label of classes) float32 into `scores` (capacity in floats). Never waits for an update; the whole call
  * uses one snapshot. A row's score does not depend on the other rows, bit for bit.
- * Errors: INVALID (a required field is missing: row and field named), MISMATCH (batch of another schema),
+ * Errors: INVALID (a required field is missing: row and field named), MISMATCH (batch of a schema with other fields or labels),
  * UNSUPPORTED (not a ranker), NOT_FOUND (snapshot), TOO_SMALL. One thread a session. Since 0.1. */
 ECREC_API int32_t ecrec_score(ecrec_model *model, ecrec_session *session, const ecrec_batch *batch,
                               const ecrec_score_options *options, float *scores, size_t capacity, ecrec_error *err);

@@ -334,7 +334,7 @@ static void refusals(void **unused)
     assert_int_equal(err.row, 17);
     assert_non_null(strstr(err.message, "which"));
     /* a batch of another schema */
-    static const char other[] = "{\"fields\":[{\"name\":\"user\",\"kind\":\"category\"},{\"name\":\"item\",\"kind\":\"category\"},{\"name\":\"price\",\"kind\":\"number\"},"
+    static const char other[] = "{\"fields\":[{\"name\":\"person\",\"kind\":\"category\"},{\"name\":\"item\",\"kind\":\"category\"},{\"name\":\"price\",\"kind\":\"number\"},"
         "{\"name\":\"look\",\"kind\":\"vector\",\"dimension\":6}],\"labels\":[\"click\",{\"name\":\"stars\",\"kind\":\"ordinal\",\"classes\":5},"
         "{\"name\":\"which\",\"kind\":\"classes\",\"classes\":3},{\"name\":\"spent\",\"kind\":\"value\"}]}";
     world_open(&v, 1, other);

@@ -390,6 +390,14 @@ static void test_admission(void **state)
             assert_true(scores[4] != scores[7]);
         }
     }
+    ecrec_report *report = NULL;
+    double used = 0, values = 0, collisions = -1;
+    CALL(ecrec_model_info(ranker, &report, &err));
+    CALL(ecrec_report_number(report, "hashing.weights.used", &used, &err));
+    CALL(ecrec_report_number(report, "hashing.weights.values", &values, &err));
+    CALL(ecrec_report_number(report, "hashing.weights.collisions", &collisions, &err));
+    assert_true(used >= 3 && used <= 4 && fabs(values - used) < 0.01 && collisions >= 0 && collisions < 0.01); /* often, once, twice, the rare ones' */
+    ecrec_report_release(report);
     CALL(ecrec_model_save(ranker, temporary("admitted.ecrec"), &err));
     CALL(ecrec_model_load(context, temporary("admitted.ecrec"), NULL, &loaded, &err));
     ecrec_session_release(session);
