@@ -101,8 +101,8 @@ ECREC_API void ecrec_fit_options_init(ecrec_fit_options *options);
 /* Learn from labelled rows over epochs, from the model's current state on: mini-batches in a seeded order, early stop on rows held
  * out (the weights of the best epoch are kept), one publish at the end, or nothing changes and the error says why. The same
  * seed, rows and options give the same bits, whatever the number of threads. `report` (may be NULL): rows, holdout_rows, epochs,
- * best_epoch, history.N.loss (as learned from) and history.N.holdout_loss, and the metrics of each label on the rows held out (without:
- * on all rows) as ecrec_update reports them.
+ * best_epoch, history.N.loss (as learned from) and history.N.holdout_loss, and "labels.NAME." and what ecrec_evaluate_rows (evaluate.h) tells
+ * of each label on the rows held out (without: on all rows); held out by a key, those are the groups of its "grouped" and "ranking".
  * Errors: INVALID (row, field, option), MISMATCH (batch or checkpoint of another schema), UNSUPPORTED (not a ranker), REJECTED (a weight
  * became infinite), CANCELLED, BUSY, IO, FORMAT (checkpoint), NOMEM. Allocates. Since 0.1. */
 ECREC_API int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const ecrec_fit_options *options,
