@@ -202,8 +202,9 @@ int command_quantize(int argc, char **argv)
     int code = arguments_parse(&a, argc, argv, known, 1, 1);
     if (code != 0)
         return code;
-    if (strcmp(argument(&a, "type", "s8"), "s8") != 0)
-        return usage_error("quantize", "--type is \"%s\"; s8 is what there is", argument(&a, "type", ""));
+    const char *type = argument(&a, "type", "s8");
+    if (strcmp(type, "s8") != 0 && strcmp(type, "s4") != 0)
+        return usage_error("quantize", "--type is \"%s\"; there are s8 and s4", type);
     if (!has(&a, "output"))
         return usage_error("quantize", "-o MODEL.ecrec is missing");
     ecrec_context *context = open_context(&a);
@@ -211,7 +212,7 @@ int command_quantize(int argc, char **argv)
     code = EXIT_FAILED;
     if (model == NULL || (has(&a, "input") && texts_read(argument(&a, "input", NULL), &t) != 0))
         goto done;
-    options.type = ECREC_TYPE_S8;
+    options.type = strcmp(type, "s4") == 0 ? ECREC_TYPE_S4 : ECREC_TYPE_S8;
     options.texts = t.at;
     options.lengths = t.lengths;
     options.count = t.count;

@@ -199,13 +199,14 @@ def _written(call):
 
 
 class Context(_Handle):
-    """Where memory comes from and who runs the work. threads: how many work in parallel; memory_limit: bytes, 0 = none."""
+    """Where memory comes from and who runs the work. threads: how many work in parallel; memory_limit: bytes, 0 = none; cpu_mask: the
+    ECREC_CPU_* levels that may be used, 0 = all."""
 
     _release = _lib.ecrec_context_release
 
-    def __init__(self, threads=1, memory_limit=0):
+    def __init__(self, threads=1, memory_limit=0, cpu_mask=0):
         handle = _p()
-        _call(_lib.ecrec_context_create, c.byref(_fill(_ContextOptions, threads=threads, memory_limit=memory_limit)), c.byref(handle))
+        _call(_lib.ecrec_context_create, c.byref(_fill(_ContextOptions, threads=threads, memory_limit=memory_limit, cpu_mask=cpu_mask)), c.byref(handle))
         super().__init__(handle)
 
     @property

@@ -93,7 +93,7 @@ enum { ECREC_LOG_ERROR = 1, ECREC_LOG_WARNING = 2, ECREC_LOG_INFO = 3, ECREC_LOG
 typedef void (*ecrec_log_fn)(void *opaque, int32_t level, const char *message);
 
 /* How numbers are kept. */
-enum { ECREC_TYPE_F32 = 1, ECREC_TYPE_F16 = 2, ECREC_TYPE_BF16 = 3, ECREC_TYPE_S8 = 4 };
+enum { ECREC_TYPE_F32 = 1, ECREC_TYPE_F16 = 2, ECREC_TYPE_BF16 = 3, ECREC_TYPE_S8 = 4, ECREC_TYPE_S4 = 9 };
 
 /* Progress of long work: `done` of `total` units (total 0 = unknown). Return non-zero to cancel: the call then
  * returns ECREC_ERR_CANCELLED and has changed nothing. Called on the caller's thread. */

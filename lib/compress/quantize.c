@@ -1,4 +1,4 @@
-/* Float32 weights to 8 bits; the definition is in doc/quantisation.md. */
+/* Float32 weights to 8 or 4 bits; the definition is in doc/quantisation.md. */
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +9,8 @@
 #include "compress/variant.h"
 #include "kernels/scalar.h"
 
-static int32_t pack_matrix(memory *m, const smoothing *s, const char *name, const tensor *t, tensor **out, ecrec_error *err)
+/* type: TYPE_S8 or TYPE_S4 */
+static int32_t pack_matrix(memory *m, int32_t type, const smoothing *s, const char *name, const tensor *t, tensor **out, ecrec_error *err)
 {
     size_t n = (size_t)t->shape[0], k = (size_t)t->shape[1];
     size_t bytes = memory_product(memory_product(n, k), sizeof(float));
@@ -17,14 +18,15 @@ static int32_t pack_matrix(memory *m, const smoothing *s, const char *name, cons
     tensor *q = NULL;
     bytes = bytes != 0 ? bytes : 1; /* a layer may have no head or no channel left */
     float *rows = memory_allocate(m, bytes);
-    if (rows == NULL || tensor_create(m, TYPE_S8, LAYOUT_PANELS, 2, t->shape, &q) != ECREC_OK) {
+    if (rows == NULL || tensor_create(m, type, LAYOUT_PANELS, 2, t->shape, &q) != ECREC_OK) {
         memory_release(m, rows, bytes);
         return error_nomem(err, "a quantised matrix", bytes);
     }
     tensor_weights(t, &w);
     weights_unpack(&w, rows, k);
-    smoothing_divide(s, name, rows, n, k);
-    weights_pack(WEIGHTS_S8, n, k, rows, k, tensor_edit(q));
+    if (type == TYPE_S8)
+        smoothing_divide(s, name, rows, n, k);
+    weights_pack(type, n, k, rows, k, tensor_edit(q));
     memory_release(m, rows, bytes);
     *out = q;
     return ECREC_OK;
@@ -58,7 +60,7 @@ static int is_table(const char *name)
 }
 
 /* Every matrix and table of the encoder in `p`, in place of its float32 one. */
-static int32_t quantize_tensors(ecrec_context *context, parts *p, const smoothing *s, const ecrec_quantize_options *options, ecrec_error *err)
+static int32_t quantize_tensors(ecrec_context *context, parts *p, int32_t type, const smoothing *s, const ecrec_quantize_options *options, ecrec_error *err)
 {
     size_t count = tensor_set_count(p->tensors);
     for (size_t i = 0; i < count; i++) {
@@ -67,7 +69,7 @@ static int32_t quantize_tensors(ecrec_context *context, parts *p, const smoothin
         tensor *q = NULL;
         int32_t status = ECREC_OK;
         if (t->type == TYPE_F32 && t->layout == LAYOUT_PANELS && (strncmp(name, "layers.", 7) == 0 || strcmp(name, "pooler.weight") == 0))
-            status = pack_matrix(&context->m, s, name, t, &q, err);
+            status = pack_matrix(&context->m, type, s, name, t, &q, err);
         else if (t->type == TYPE_F32 && t->layout == LAYOUT_ROWS && is_table(name))
             status = pack_table(&context->m, t, &q, err);
         if (status == ECREC_OK && q != NULL && tensor_set_put(p->tensors, name, q) != ECREC_OK)
@@ -78,7 +80,7 @@ static int32_t quantize_tensors(ecrec_context *context, parts *p, const smoothin
         if (options != NULL && options->progress != NULL && options->progress(options->progress_opaque, i + 1, count) != 0)
             return error_set(err, ECREC_ERR_CANCELLED, "quantising was cancelled");
     }
-    return smoothing_put(s, &context->m, p->tensors, err);
+    return type == TYPE_S8 ? smoothing_put(s, &context->m, p->tensors, err) : ECREC_OK;
 }
 
 static int32_t measure(ecrec_context *context, const sample *s, const encoder *before, const encoder *after,
@@ -98,8 +100,8 @@ static int32_t measure(ecrec_context *context, const sample *s, const encoder *b
 
 static int32_t check(const ecrec_quantize_options *options, const parts *original, ecrec_error *err)
 {
-    if (options != NULL && options->type != 0 && options->type != ECREC_TYPE_S8)
-        return error_set(err, ECREC_ERR_INVALID, "weights of type %d are not supported (supported: ECREC_TYPE_S8)", options->type);
+    if (options != NULL && options->type != 0 && options->type != ECREC_TYPE_S8 && options->type != ECREC_TYPE_S4)
+        return error_set(err, ECREC_ERR_INVALID, "weights of type %d are not supported (supported: ECREC_TYPE_S8, ECREC_TYPE_S4)", options->type);
     if (properties_string(original->settings, "encoder.kind", NULL) == NULL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no encoder to quantise");
     return ECREC_OK;
@@ -115,6 +117,8 @@ int32_t quantize_run(ecrec_context *context, const parts *original, const ecrec_
     sample s;
     agreement g;
     smoothing smooth = { 0 };
+    const int32_t type = options != NULL && options->type == ECREC_TYPE_S4 ? TYPE_S4 : TYPE_S8;
+    const char *name = type == TYPE_S4 ? "s4" : "s8";
     int32_t status = check(options, original, err);
     if (status == ECREC_OK)
         status = sample_open(&s, original, options != NULL ? options->texts : NULL, options != NULL ? options->lengths : NULL,
@@ -131,15 +135,15 @@ int32_t quantize_run(ecrec_context *context, const parts *original, const ecrec_
         status = error_nomem(err, "the quantised model", sizeof *p);
         goto done;
     }
-    if ((status = smoothing_measure(context, before, &s, &smooth, err)) != ECREC_OK ||
-        (status = quantize_tensors(context, p, &smooth, options, err)) != ECREC_OK ||
-        (status = variant_mark(p, "s8", err)) != ECREC_OK ||
+    if ((type == TYPE_S8 && (status = smoothing_measure(context, before, &s, &smooth, err)) != ECREC_OK) ||
+        (status = quantize_tensors(context, p, type, &smooth, options, err)) != ECREC_OK ||
+        (status = variant_mark(p, name, err)) != ECREC_OK ||
         (status = encoder_create(m, p->settings, p->tensors, &after, err)) != ECREC_OK)
         goto done;
     if (report != NULL) {
         if ((status = report_create(context, "quantise", &r, err)) != ECREC_OK)
             goto done;
-        report_string(r, "type", "s8", 2);
+        report_string(r, "type", name, 2);
         variant_sizes(r, before, after, original->tensors, p->tensors);
     }
     if (s.count > 0) {
@@ -150,7 +154,8 @@ int32_t quantize_run(ecrec_context *context, const parts *original, const ecrec_
     if (r != NULL)
         status = report_finish(r, err);
 done:
-    smoothing_close(&smooth);
+    if (type == TYPE_S8)
+        smoothing_close(&smooth);
     encoder_release(before);
     encoder_release(after);
     if (status == ECREC_OK) {

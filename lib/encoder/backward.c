@@ -51,7 +51,7 @@ size_t encoder_backward_workspace(const encoder *e, const kernels *table, size_t
 
 const char *encoder_backward_lacks(const encoder *e)
 {
-    return e->patch_size != 0 ? "images" : e->quantized ? "8-bit weights" : NULL;
+    return e->patch_size != 0 ? "images" : e->quantized ? "quantised weights" : NULL;
 }
 
 /* d activation / d x */

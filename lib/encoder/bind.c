@@ -182,7 +182,7 @@ static int32_t bind_tensor(binder *b, const char *name, int32_t is_matrix, uint6
         return error_set(b->err, ECREC_ERR_FORMAT, "tensor \"%s\" must have shape %llu, found rank %d, %llu", name,
                          (unsigned long long)columns, t->rank, (unsigned long long)(t->rank > 0 ? t->shape[0] : 0));
     if (is_matrix)
-        good = t->layout == LAYOUT_PANELS && (t->type == TYPE_F32 || t->type == TYPE_S8);
+        good = t->layout == LAYOUT_PANELS && (t->type == TYPE_F32 || t->type == TYPE_S8 || t->type == TYPE_S4);
     else
         good = (t->layout == LAYOUT_ROWS && t->type == TYPE_F32) ||
                (rows && t->layout == LAYOUT_ROWS_S8 && t->type == TYPE_S8);
@@ -204,6 +204,14 @@ static int32_t check_finite(binder *b, const char *name, const char *what, const
     for (size_t i = 0; i < n; i++)
         if (!isfinite(values[i]))
             return error_set(b->err, ECREC_ERR_FORMAT, "tensor \"%s\": %s %zu is not a finite number", name, what, i);
+    return ECREC_OK;
+}
+
+static int32_t check_halves(binder *b, const char *name, const uint16_t *scales, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((scales[i] & 0x7C00) == 0x7C00)
+            return error_set(b->err, ECREC_ERR_FORMAT, "tensor \"%s\": scale %zu is not a finite number", name, i);
     return ECREC_OK;
 }
 
@@ -255,6 +263,10 @@ static int32_t bind_linear(binder *b, const char *prefix, size_t n, size_t k, en
     if (t->type == TYPE_S8) {
         b->e->quantized = 1;
         return check_finite(b, b->name, "scale", linear->w.scale, n);
+    }
+    if (t->type == TYPE_S4) {
+        b->e->quantized = b->e->four = 1;
+        return check_halves(b, b->name, linear->w.group_scale, (n + 15) / 16 * 16 * (weights_k_padded(WEIGHTS_S4, k) / WEIGHTS_GROUP));
     }
     return ECREC_OK;
 }

@@ -77,7 +77,8 @@ typedef struct encoder {
     uint32_t special_tokens, skip_token;
     float norm_eps, attention_scale;
     uint32_t largest_heads, largest_feed_forward, largest_qkv; /* over the layers */
-    int32_t quantized;                                         /* 1: matrices are s8 */
+    int32_t quantized;                                         /* 1: matrices are s8 or s4 */
+    int32_t four;                                              /* 1: matrices are s4 */
     int32_t shared;                                            /* 1: layers use one another's tensors */
     const tensor *token, *position_table, *type_table;
     const float *class_token, *rotary[MOST_ROTARY_TABLES], *relative;

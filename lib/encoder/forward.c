@@ -83,7 +83,7 @@ void pass_linear(const pass *p, const encoder_linear *linear, size_t n, size_t k
         const gemm_f32_call call = { .m = rows, .x = x, .x_stride = x_stride, .w = &linear->w, .bias = linear->bias,
                                      .residual = residual, .residual_stride = out_stride, .out = out, .out_stride = out_stride,
                                      .epilogue = epilogue, .next = linear->next };
-        p->table->gemm_f32(&call);
+        (linear->w.type == WEIGHTS_S4 ? p->table->gemm_s4 : p->table->gemm_f32)(&call);
     }
 }
 

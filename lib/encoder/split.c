@@ -23,10 +23,7 @@ static size_t part(size_t n, uint32_t threads, uint32_t index)
 static encoder_linear columns(const encoder_linear *from, size_t first, size_t n)
 {
     encoder_linear to = *from;
-    to.w.n = n;
-    to.w.panels = (const char *)from->w.panels + first * weights_k_padded(from->w.type, from->w.k) * (from->w.type == WEIGHTS_S8 ? 1 : sizeof(float));
-    to.w.scale = from->w.scale != NULL ? from->w.scale + first : NULL;
-    to.w.sums = from->w.sums != NULL ? from->w.sums + first : NULL;
+    to.w = weights_columns(&from->w, first, n);
     to.bias = from->bias != NULL ? from->bias + first : NULL;
     return to;
 }

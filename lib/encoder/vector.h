@@ -11,7 +11,4 @@ void vector_normalize(float *v, size_t n);
 /* n numbers as TYPE_F32, TYPE_F16 or TYPE_S8 to `out`; *scale is written for TYPE_S8 alone. */
 void vector_store(int32_t type, const float *v, size_t n, void *out, float *scale);
 
-/* IEEE 754 binary16, to nearest, ties to even; what is too large becomes infinity. */
-uint16_t half_from_float(float value);
-
 #endif

@@ -28,6 +28,9 @@ typedef __m256i vi;
 #define vf_unpack_high2(a, b) _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)))
 #define vi_set _mm256_set1_epi32
 #define vi_xor _mm256_xor_si256
+#define vi_and _mm256_and_si256
+#define vi_high(v) _mm256_srli_epi32((v), 4)
+#define vi_bytes(p) _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p)))
 #define SEARCH_QUERIES 2
 #define vf_load_half(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #define vf_load_brain(p) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))), 16))

@@ -31,6 +31,9 @@ typedef __m512i vi;
 #define vf_pick(table, v) _mm512_permutexvar_ps(_mm512_castps_si512(v), _mm512_loadu_ps(table))
 #define vi_set _mm512_set1_epi32
 #define vi_xor _mm512_xor_si512
+#define vi_and _mm512_and_si512
+#define vi_high(v) _mm512_srli_epi32((v), 4)
+#define vi_bytes(p) _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #define vi_total _mm512_reduce_add_epi32
 #define SEARCH_QUERIES 4
 #define vf_load_half(p) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))

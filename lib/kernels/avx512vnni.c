@@ -11,5 +11,6 @@
 #define vi_zero _mm512_setzero_si512
 #include "kernels/simd_dot4.h"
 
+#include "kernels/simd_s4.h"
 #include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

@@ -9,5 +9,6 @@
 #define vi_zero _mm256_setzero_si256
 #include "kernels/simd_dot4.h"
 
+#include "kernels/simd_s4.h"
 #include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

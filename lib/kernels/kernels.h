@@ -75,6 +75,10 @@ typedef struct dots_call {
 } dots_call;
 enum { VECTORS_F32 = 1, VECTORS_F16 = 2, VECTORS_BF16 = 3, VECTORS_S8 = 4 /* dots_s8 */ };
 
+/* x W^T with 4-bit weights as gemm_f32 with the floats that they stand for: the same bits, level by level (a value times its scale
+ * is exact). */
+typedef gemm_f32_call gemm_s4_call; /* w: WEIGHTS_S4 */
+
 typedef struct kernels {
     const char *name; /* "portable", "avx2", ... */
     uint32_t level;   /* ECREC_CPU_* */
@@ -112,6 +116,7 @@ typedef struct kernels {
     void (*dots_s8)(size_t rows, size_t dimension, const int8_t *vectors, size_t stride, const int8_t *query, int32_t *out);
     /* out[column] = the highest of x[row * stride + column], rows of `columns`; NaN is passed over, nothing left gives -infinity. */
     void (*column_peaks)(size_t rows, size_t columns, const float *x, size_t stride, float *out);
+    void (*gemm_s4)(const gemm_s4_call *call);
     void *blis; /* what BLIS knows of this processor, where its tile runs the large products instead (matmul_ask_blis); else NULL */
 } kernels;
 
@@ -131,6 +136,8 @@ float vector_value(int32_t type, const void *vector, size_t i);
 float scalar_exp(float x);      /* <= 2 ulp over its whole range */
 float scalar_gelu_erf(float x); /* absolute error <= 3e-7 */
 float scalar_tanh(float x);
+/* IEEE 754 binary16, to nearest, ties to even; what is too large becomes infinity. */
+uint16_t half_from_float(float value);
 float scalar_sigmoid(float x);
 
 #endif

@@ -25,6 +25,8 @@ typedef int32x4_t vi;
 #define vf_highest vmaxvq_f32
 #define vi_set vdupq_n_s32
 #define vi_xor veorq_s32
+#define vi_and vandq_s32
+#define vi_high(v) vshrq_n_s32((v), 4)
 #define vi_total vaddvq_s32
 #define SEARCH_QUERIES 4
 #define vf_load_half(p) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))
@@ -34,6 +36,13 @@ typedef int32x4_t vi;
 #define vi_mul vmulq_s32
 #define vi_load(p) vreinterpretq_s32_s8(vld1q_s8((const int8_t *)(const void *)(p)))
 #define vi_to_vf vcvtq_f32_s32
+
+static inline vi vi_bytes(const unsigned char *p)
+{
+    uint32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four))))));
+}
 
 static inline vf vf_max(vf a, vf b)
 {

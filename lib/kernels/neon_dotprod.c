@@ -9,5 +9,6 @@
 #define vi_zero() vdupq_n_s32(0)
 #include "kernels/simd_dot4.h"
 
+#include "kernels/simd_s4.h"
 #include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

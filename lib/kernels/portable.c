@@ -65,6 +65,20 @@ static void gemm_f32(const gemm_f32_call *c)
     }
 }
 
+static void gemm_s4(const gemm_s4_call *c)
+{
+    for (size_t column = 0; column < c->w->n; column += PANEL) {
+        const size_t width = c->w->n - column < PANEL ? c->w->n - column : PANEL;
+        for (size_t row = 0; row < c->m; row++) {
+            float acc[PANEL] = { 0 };
+            for (size_t i = 0; i < c->w->k; i++)
+                for (size_t j = 0; j < width; j++)
+                    acc[j] += c->x[row * c->x_stride + i] * weights_four(c->w, column + j, i);
+            finish(acc, row, column, c->w->n, c->bias, c->residual, c->residual_stride, c->out, c->out_stride, c->epilogue);
+        }
+    }
+}
+
 static void gemm_s8(const gemm_s8_call *c)
 {
     size_t n = c->w->n, padded = weights_k_padded(WEIGHTS_S8, c->w->k);
@@ -258,6 +272,6 @@ const kernels *kernels_portable(void)
 {
     static const kernels table = { "portable", ECREC_CPU_PORTABLE, gemm_f32, gemm_s8, quantize_rows, attention, layer_norm,
                                    rms_norm, activate, exponential, softmax, dot_f32, dot_s8, axpy_f32, gather_s8, 4, PANEL, tile_f32,
-                                   dots, dots_s8, column_peaks, NULL };
+                                   dots, dots_s8, column_peaks, gemm_s4, NULL };
     return &table;
 }

@@ -57,3 +57,26 @@ float scalar_sigmoid(float x)
     float e = scalar_exp(x < 0 ? x : -x);
     return x < 0 ? e / (1.0f + e) : 1.0f / (1.0f + e);
 }
+
+/* significand / 2^shift, to nearest, ties to even */
+static uint32_t shifted(uint32_t significand, uint32_t shift)
+{
+    const uint32_t kept = significand >> shift, rest = significand & ((1u << shift) - 1), half = 1u << (shift - 1);
+    return kept + (rest > half || (rest == half && (kept & 1) != 0));
+}
+
+uint16_t half_from_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const uint32_t sign = bits >> 16 & 0x8000, exponent = bits >> 23 & 0xFF, fraction = bits & 0x7FFFFF;
+    if (exponent == 0xFF) /* infinity stays, NaN stays one */
+        return (uint16_t)(sign | 0x7C00 | (fraction != 0 ? 0x200 : 0));
+    if (exponent >= 113) { /* a normal number: a carry out of the fraction goes into the exponent as it should */
+        const uint32_t rounded = ((exponent - 112) << 10) + shifted(fraction, 13);
+        return (uint16_t)(sign | (rounded < 0x7C00 ? rounded : 0x7C00));
+    }
+    if (exponent < 102) /* below half of the smallest */
+        return (uint16_t)sign;
+    return (uint16_t)(sign | shifted(fraction | 0x800000, 126 - exponent));
+}

@@ -25,6 +25,8 @@ typedef __m128i vi;
 #define vf_first _mm_cvtss_f32
 #define vi_set _mm_set1_epi32
 #define SEARCH_QUERIES 2
+#define vi_and _mm_and_si128
+#define vi_high(v) _mm_srli_epi32((v), 4)
 #define vi_sub _mm_sub_epi32
 #define vi_load(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
 #define vi_to_vf _mm_cvtepi32_ps
@@ -56,6 +58,13 @@ static inline __m128 vf_load_half(const unsigned short *p)
 static inline __m128 vf_load_brain(const unsigned short *p)
 {
     return _mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+
+static inline __m128i vi_bytes(const unsigned char *p)
+{
+    int four;
+    __builtin_memcpy(&four, p, 4);
+    return _mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(four), _mm_setzero_si128()), _mm_setzero_si128());
 }
 
 static inline int vi_total(__m128i v)
@@ -187,5 +196,6 @@ static inline __m128i vi_pairs(__m128i a, __m128i b)
 }
 #include "kernels/simd_madd.h"
 
+#include "kernels/simd_s4.h"
 #include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "kernels/scalar.h"
 
 #define PANEL 16
@@ -14,7 +15,7 @@ static size_t panels_of(size_t n)
 
 size_t weights_k_padded(int32_t type, size_t k)
 {
-    return type == WEIGHTS_S8 ? (k + 3) & ~(size_t)3 : k;
+    return type == WEIGHTS_S8 ? (k + 3) & ~(size_t)3 : type == WEIGHTS_S4 ? (k + WEIGHTS_GROUP - 1) & ~(size_t)(WEIGHTS_GROUP - 1) : k;
 }
 
 /* a * b, SIZE_MAX when it overflows or a is SIZE_MAX already */
@@ -26,22 +27,24 @@ static size_t product(size_t a, size_t b)
 static size_t panel_bytes(int32_t type, size_t n, size_t k)
 {
     size_t bytes = product(panels_of(n), PANEL);
-    if (k > SIZE_MAX - 4)
+    if (k > SIZE_MAX - WEIGHTS_GROUP)
         return SIZE_MAX;
     bytes = product(bytes, weights_k_padded(type, k));
-    bytes = product(bytes, type == WEIGHTS_F32 ? 4 : 1);
+    bytes = type == WEIGHTS_S4 && bytes != SIZE_MAX ? bytes / 2 : product(bytes, type == WEIGHTS_F32 ? 4 : 1);
     return bytes > SIZE_MAX - 64 ? SIZE_MAX : (bytes + 63) & ~(size_t)63;
 }
 
 size_t weights_bytes(int32_t type, size_t n, size_t k)
 {
-    if (type != WEIGHTS_F32 && type != WEIGHTS_S8)
+    if (type != WEIGHTS_F32 && type != WEIGHTS_S8 && type != WEIGHTS_S4)
         return SIZE_MAX;
     size_t bytes = panel_bytes(type, n, k), row = product(product(panels_of(n), PANEL), 4);
     if (type == WEIGHTS_F32 || bytes == SIZE_MAX || row == SIZE_MAX)
         return bytes;
     if (bytes > SIZE_MAX / 4 || row > SIZE_MAX / 4)
         return SIZE_MAX;
+    if (type == WEIGHTS_S4) /* two bytes for each 32 values, which are 16 */
+        return bytes + ((bytes / 8 + 63) & ~(size_t)63);
     return bytes + 2 * row; /* rows of 16 x 4 bytes: aligned as they are */
 }
 
@@ -53,6 +56,9 @@ void weights_view(weights *w, int32_t type, size_t n, size_t k, const void *bloc
     w->panels = block;
     w->scale = NULL;
     w->sums = NULL;
+    w->group_scale = NULL;
+    if (type == WEIGHTS_S4)
+        w->group_scale = (const uint16_t *)(const void *)((const unsigned char *)block + panel_bytes(type, n, k));
     if (type == WEIGHTS_S8) {
         const unsigned char *scale = (const unsigned char *)block + panel_bytes(type, n, k);
         w->scale = (const float *)(const void *)scale;
@@ -125,12 +131,89 @@ static void pack_s8(size_t n, size_t k, const float *source, size_t stride, void
     }
 }
 
+/* ---- 4 bits ---- */
+
+static int32_t quantize_four(float v, float inverse)
+{
+    const float q = v * inverse;
+    return (int32_t)round_even(q > 7.0f ? 7.0f : q > -8.0f ? q : -8.0f);
+}
+
+/* The scale of some values as a half: of those that put the value of largest magnitude at -8 or at 7, times 1.00, 0.96, ... 0.72, the one with
+ * the least squared error. */
+static uint16_t scale_four(const float *v, size_t n)
+{
+    float most = 0, least_error = 0;
+    uint16_t best = 0;
+    for (size_t i = 0; i < n; i++)
+        most = fabsf(v[i]) > fabsf(most) ? v[i] : most;
+    for (int32_t try = 0; try < 16 && most != 0; try++) {
+        const float reach = most * (1.0f - 0.04f * (float)(try / 2));
+        const uint16_t half = half_from_float(try % 2 == 0 ? reach / -8.0f : reach / 7.0f);
+        const float scale = float_of_half(half), inverse = scale != 0 ? 1.0f / scale : 0;
+        float error = 0;
+        for (size_t i = 0; i < n; i++) {
+            const float off = v[i] - scale * (float)quantize_four(v[i], inverse);
+            error += off * off;
+        }
+        if (isfinite(scale) && (try == 0 || error < least_error)) {
+            best = half;
+            least_error = error;
+        }
+    }
+    return best;
+}
+
+static void pack_s4(size_t n, size_t k, const float *source, size_t stride, void *block)
+{
+    const size_t padded = weights_k_padded(WEIGHTS_S4, k), groups = padded / WEIGHTS_GROUP, bytes = panel_bytes(WEIGHTS_S4, n, k);
+    unsigned char *panels = block;
+    uint16_t *scales = (uint16_t *)(void *)(panels + bytes);
+    memset(panels, 0x88, bytes);
+    memset(scales, 0, weights_bytes(WEIGHTS_S4, n, k) - bytes);
+    for (size_t c = 0; c < n; c++)
+        for (size_t g = 0; g < groups; g++) {
+            const size_t first = g * WEIGHTS_GROUP, count = k - first < WEIGHTS_GROUP ? k - first : WEIGHTS_GROUP;
+            const float *v = source + c * stride + first;
+            const uint16_t half = scale_four(v, count);
+            const float scale = float_of_half(half), inverse = scale != 0 ? 1.0f / scale : 0;
+            scales[(c / PANEL * groups + g) * PANEL + c % PANEL] = half;
+            for (size_t i = 0; i < count; i++) {
+                unsigned char *at = panels + (c / PANEL * padded + first + i) / 2 * PANEL + c % PANEL;
+                const int32_t q = quantize_four(v[i], inverse) + 8;
+                *at = (unsigned char)(i % 2 == 0 ? (*at & 0xF0) | q : (*at & 0x0F) | q << 4);
+            }
+        }
+}
+
+float weights_four(const weights *w, size_t channel, size_t i)
+{
+    const size_t padded = weights_k_padded(WEIGHTS_S4, w->k), panel = channel / PANEL, j = channel % PANEL;
+    const unsigned char byte = ((const unsigned char *)w->panels)[(panel * padded + i) / 2 * PANEL + j];
+    const uint16_t half = w->group_scale[(panel * (padded / WEIGHTS_GROUP) + i / WEIGHTS_GROUP) * PANEL + j];
+    return (float)((i % 2 == 0 ? byte & 15 : byte >> 4) - 8) * float_of_half(half);
+}
+
+weights weights_columns(const weights *w, size_t first, size_t n)
+{
+    const size_t padded = weights_k_padded(w->type, w->k), bytes = first * padded * (w->type == WEIGHTS_F32 ? sizeof(float) : 1);
+    weights to = *w;
+    to.n = n;
+    to.panels = (const char *)w->panels + (w->type == WEIGHTS_S4 ? bytes / 2 : bytes);
+    to.scale = w->scale != NULL ? w->scale + first : NULL;
+    to.sums = w->sums != NULL ? w->sums + first : NULL;
+    to.group_scale = w->group_scale != NULL ? w->group_scale + first * (padded / WEIGHTS_GROUP) : NULL;
+    return to;
+}
+
 void weights_pack(int32_t type, size_t n, size_t k, const float *source, size_t stride, void *block)
 {
     if (weights_bytes(type, n, k) == 0) /* there may be no block either */
         return;
     if (type == WEIGHTS_F32)
         pack_f32(n, k, source, stride, block);
+    else if (type == WEIGHTS_S4)
+        pack_s4(n, k, source, stride, block);
     else
         pack_s8(n, k, source, stride, block);
 }
@@ -158,7 +241,9 @@ void weights_unpack(const weights *w, float *out, size_t stride)
     size_t padded = weights_k_padded(w->type, w->k);
     for (size_t c = 0; c < w->n; c++)
         for (size_t i = 0; i < w->k; i++) {
-            if (w->type == WEIGHTS_F32) {
+            if (w->type == WEIGHTS_S4) {
+                out[c * stride + i] = weights_four(w, c, i);
+            } else if (w->type == WEIGHTS_F32) {
                 const float *panel = (const float *)w->panels + (c / PANEL) * w->k * PANEL;
                 out[c * stride + i] = panel[i * PANEL + c % PANEL];
             } else {

@@ -18,7 +18,7 @@ size_t type_size(int32_t type)
 
 const char *type_name(int32_t type)
 {
-    static const char *const names[] = { "?", "f32", "f16", "bf16", "s8", "f64", "u32", "u64", "u8" };
+    static const char *const names[] = { "?", "f32", "f16", "bf16", "s8", "f64", "u32", "u64", "u8", "s4" };
     return type >= 0 && type < (int32_t)(sizeof names / sizeof *names) ? names[type] : "?";
 }
 
@@ -33,7 +33,7 @@ static int round_up(size_t n, size_t to, size_t *out)
 size_t tensor_bytes(int32_t type, int32_t layout, int32_t rank, const uint64_t *shape)
 {
     size_t size = type_size(type), bytes = size, stride, scales;
-    if (size == 0 || rank < 0 || rank > TENSOR_MAX_RANK)
+    if ((size == 0 && (type != TYPE_S4 || layout != LAYOUT_PANELS)) || rank < 0 || rank > TENSOR_MAX_RANK)
         return SIZE_MAX;
     switch (layout) {
     case LAYOUT_ROWS:
@@ -42,9 +42,9 @@ size_t tensor_bytes(int32_t type, int32_t layout, int32_t rank, const uint64_t *
                 return SIZE_MAX;
         return bytes;
     case LAYOUT_PANELS:
-        if (rank != 2 || (type != TYPE_F32 && type != TYPE_S8))
+        if (rank != 2 || (type != TYPE_F32 && type != TYPE_S8 && type != TYPE_S4))
             return SIZE_MAX;
-        return weights_bytes(type == TYPE_F32 ? WEIGHTS_F32 : WEIGHTS_S8, (size_t)shape[0], (size_t)shape[1]);
+        return weights_bytes(type, (size_t)shape[0], (size_t)shape[1]); /* the numbers are the same */
     case LAYOUT_ROWS_S8:
         if (rank != 2 || type != TYPE_S8 || !round_up((size_t)shape[1], 64, &stride) ||
             !size_multiply(stride, (size_t)shape[0], &bytes) || !size_multiply((size_t)shape[0], sizeof(float), &scales) ||
@@ -254,7 +254,7 @@ uint64_t tensor_own_bytes(const tensor *t, const tensor *base)
 
 void tensor_weights(const tensor *t, weights *w)
 {
-    weights_view(w, t->type == TYPE_S8 ? WEIGHTS_S8 : WEIGHTS_F32, (size_t)t->shape[0], (size_t)t->shape[1], t->data);
+    weights_view(w, t->type, (size_t)t->shape[0], (size_t)t->shape[1], t->data);
 }
 
 /* ---- sets ---- */

@@ -11,7 +11,7 @@
 #include "ecrec/base.h"
 #include "kernels/weights.h"
 
-enum { TYPE_F32 = 1, TYPE_F16 = 2, TYPE_BF16 = 3, TYPE_S8 = 4, TYPE_F64 = 5, TYPE_U32 = 6, TYPE_U64 = 7, TYPE_U8 = 8 };
+enum { TYPE_F32 = 1, TYPE_F16 = 2, TYPE_BF16 = 3, TYPE_S8 = 4, TYPE_F64 = 5, TYPE_U32 = 6, TYPE_U64 = 7, TYPE_U8 = 8, TYPE_S4 = 9 /* panels alone */ };
 enum {
     LAYOUT_ROWS = 0,    /* row-major */
     LAYOUT_PANELS = 1,  /* a packed matrix (kernels/weights.h), shape {n, k} */
@@ -83,7 +83,7 @@ uint64_t tensor_own_bytes(const tensor *t, const tensor *base);
 
 /* A PANELS tensor as weights. */
 void tensor_weights(const tensor *t, weights *w);
-size_t type_size(int32_t type); /* bytes of an element, 0: unknown */
+size_t type_size(int32_t type); /* bytes of an element, 0: unknown, or half of one */
 const char *type_name(int32_t type);
 
 /* A set of named tensors: what a snapshot is made of. Sorted by name; not shared while it is built. */

@@ -19,6 +19,7 @@
 # deltas     workers that learn a shard each, merged by their deltas, beside one worker
 # search     exact top-10 of a million vectors beside usearch and faiss, of this machine's memory bandwidth
 # sts        quality: STS-B with every real model, f32 and 8 bits, beside the figures that the reference gave
+# levels     STS-B of float32, 8 and 4 bits at every CPU level of this machine: minutes, the portable level is slow
 # learn      labelled rows an update learns from in a second, beside Vowpal Wabbit
 #
 # Figures are medians of alternating runs; on a machine that others use, only the ratios mean something.
@@ -36,7 +37,7 @@ while [ $# -gt 0 ]; do
         --out) out=$2; shift ;;
         --threads) threads=$2; shift ;;
         --quick) quick=(--quick) ;;
-        -h|--help) sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -h|--help) sed -n '2,25s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
         -*) echo "run.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
         *) benches+=("$1") ;;
     esac
@@ -101,6 +102,11 @@ bench_search() {
 bench_products() {
     ninja -C "$build" tests/bench/bench_products tests/bench/bench_peaks >/dev/null
     "$python" "$here/products.py" "$build/tests/bench/bench_products" --json "$out/products.json" "${quick[@]}"
+}
+
+bench_levels() {
+    "$top/examples/fetch-minilm.sh" >/dev/null
+    ECREC_LIBRARY=$build/lib/libecrec.so.0 PYTHONPATH=$top/examples/python "$python" "$here/levels.py" "$tool" "$ECREC_MODELS/all-MiniLM-L6-v2" "$ECREC_DATA/text/sts-b-en/stsb-en-test.csv" --json "$out/levels.json"
 }
 
 bench_deltas() {

@@ -131,6 +131,51 @@ static ecrec_model *quantized(ecrec_model *model, ecrec_report **report)
     return small;
 }
 
+/* 4 bits: a smaller file of the same space that says what it is, loads to the same bits, and is not quantised or trained again. */
+static void four_bits(void **unused)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = context_with(2, 0);
+    ecrec_model *model = NULL, *small = NULL, *again = NULL, *other = NULL;
+    ecrec_report *report = NULL, *info = NULL;
+    ecrec_quantize_options options = ECREC_QUANTIZE_OPTIONS_INIT;
+    const char *type = "";
+    (void)unused;
+    CALL(ecrec_model_import(context, tiny_folder(), NULL, &model, NULL, &err));
+    options.type = ECREC_TYPE_S4;
+    options.texts = texts;
+    options.lengths = lengths();
+    options.count = TEXTS;
+    CALL(ecrec_quantize(model, &options, &small, &report, &err));
+    assert_true(told(report, "bytes.ratio") < 0.5 && told(report, "agreement.mean_cosine") > 0.9);
+    assert_string_equal(ecrec_model_space(small), ecrec_model_space(model));
+    assert_string_not_equal(ecrec_model_variant(small), ecrec_model_variant(model));
+    CALL(ecrec_model_save(small, temporary("four.ecrec"), &err));
+    CALL(ecrec_model_load(context, temporary("four.ecrec"), NULL, &again, &err));
+    CALL(ecrec_model_info(again, &info, &err));
+    CALL(ecrec_report_string(info, "size.encoder_type", &type, &err));
+    assert_string_equal(type, "s4");
+    float a[TEXTS * TINY_HIDDEN], b[TEXTS * TINY_HIDDEN];
+    ecrec_session *first = NULL, *second = NULL;
+    CALL(ecrec_session_create(small, NULL, &first, &err));
+    CALL(ecrec_session_create(again, NULL, &second, &err));
+    CALL(ecrec_encode(small, first, texts, lengths(), TEXTS, NULL, a, TINY_HIDDEN, &err));
+    CALL(ecrec_encode(again, second, texts, lengths(), TEXTS, NULL, b, TINY_HIDDEN, &err));
+    assert_memory_equal(a, b, sizeof a);
+    assert_int_equal(ecrec_quantize(again, NULL, &other, NULL, &err), ECREC_ERR_UNSUPPORTED);
+    ecrec_prune_options less = ECREC_PRUNE_OPTIONS_INIT;
+    less.heads = 0.5;
+    assert_int_equal(ecrec_prune(again, &less, &other, NULL, &err), ECREC_ERR_UNSUPPORTED);
+    ecrec_session_release(first);
+    ecrec_session_release(second);
+    ecrec_report_release(report);
+    ecrec_report_release(info);
+    ecrec_model_release(again);
+    ecrec_model_release(small);
+    ecrec_model_release(model);
+    ecrec_context_release(context);
+}
+
 /* Sums over the layers of what a report tells: heads and channels before and after, layers kept. */
 static void check_removed(const ecrec_report *r, unsigned layers)
 {
@@ -558,6 +603,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(minilm), cmocka_unit_test(bge_zh), cmocka_unit_test(bge_en), cmocka_unit_test(e5),
                                         cmocka_unit_test(odd_shapes), cmocka_unit_test(targets), cmocka_unit_test(no_sense), cmocka_unit_test(same_on_every_level), cmocka_unit_test(ranker_on_top),
-                                        cmocka_unit_test(agreement_by_hand), cmocka_unit_test(faster_in_proportion) };
+                                        cmocka_unit_test(agreement_by_hand), cmocka_unit_test(four_bits), cmocka_unit_test(faster_in_proportion) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

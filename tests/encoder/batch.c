@@ -7,7 +7,7 @@
 #include "tiny.h"
 
 #include "ecrec/ecrec.h"
-#include "encoder/vector.h"
+#include "kernels/kernels.h"
 
 enum { ROWS = 5, D = TINY_HIDDEN };
 static const char *const texts[ROWS] = { "red shoes", "", "blue running shoes", "the red shirt", "a" };

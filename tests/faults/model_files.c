@@ -95,15 +95,15 @@ static int32_t try_model(const unsigned char *bytes, size_t length, char message
     return status;
 }
 
-/* The file of a small ranker that has learned, made once; `quantized`: its encoder in 8 bits. */
+/* The file of a small ranker that has learned, made once; `quantized`: its encoder in 8 bits (1), in 4 bits (2). */
 static const unsigned char *ranker_file(int quantized, size_t *length)
 {
     static const char json[] = "{\"fields\":[{\"name\":\"t\",\"kind\":\"text\",\"word_ngrams\":1},{\"name\":\"n\",\"kind\":\"number\"}],\"labels\":[\"y\"],\"hash_bits\":10}";
     static const char *const texts[2] = { "red shoes", "blue" };
     static const size_t lengths[2] = { 9, 4 };
     static const float labels[2] = { 1, 0 };
-    static unsigned char *files[2];
-    static size_t sizes[2];
+    static unsigned char *files[3];
+    static size_t sizes[3];
     if (files[quantized] == NULL) {
         ecrec_error err = ECREC_ERROR_INIT;
         ecrec_context *context = context_with(1, 0);
@@ -118,7 +118,9 @@ static const unsigned char *ranker_file(int quantized, size_t *length)
         CALL(ecrec_batch_set_text(batch, 0, texts, lengths, &err));
         CALL(ecrec_batch_set_label(batch, 0, labels, NULL, &err));
         CALL(ecrec_update(ranker, batch, NULL, NULL, &err));
-        CALL(ecrec_quantize(ranker, NULL, &small, NULL, &err));
+        ecrec_quantize_options options = ECREC_QUANTIZE_OPTIONS_INIT;
+        options.type = quantized == 2 ? ECREC_TYPE_S4 : ECREC_TYPE_S8;
+        CALL(ecrec_quantize(ranker, &options, &small, NULL, &err));
         CALL(ecrec_model_save(quantized ? small : ranker, temporary("whole.ecrec"), &err));
         ecrec_batch_release(batch);
         ecrec_schema_release(schema);
@@ -449,6 +451,23 @@ static void not_numbers(void **unused)
             tried++;
         }
         assert_true(tried > 0);
+        refused(&c, ECREC_ERR_FORMAT, "finite");
+        /* one of the scales of a 4-bit matrix, as a half */
+        static const unsigned char halves[3][2] = { { 0x01, 0x7E }, { 0x00, 0x7C }, { 0x00, 0xFC } };
+        file = ranker_file(2, &length);
+        compose_read(&c, file, length);
+        tried = 0;
+        for (size_t k = 0; k < c.count && tried == 0; k++) {
+            p = &c.pieces[k];
+            if (p->s.type != TYPE_S4)
+                continue;
+            const size_t padded = ((size_t)p->s.shape[1] + 31) / 32 * 32, channels = ((size_t)p->s.shape[0] + 15) / 16 * 16;
+            memcpy(p->bytes + (channels * padded / 2 + 63) / 64 * 64 + channels * padded / 16 - 2, halves[i], 2);
+            free(p->stored);
+            p->stored = NULL;
+            tried++;
+        }
+        assert_int_equal(tried, 1);
         refused(&c, ECREC_ERR_FORMAT, "finite");
     }
 }

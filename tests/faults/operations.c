@@ -390,9 +390,17 @@ static int32_t quantize(world *w)
     o.texts = texts;
     o.lengths = lengths;
     o.count = ROWS;
-    const int32_t s = ecrec_quantize(w->ranker, &o, &m, &r, &w->err);
+    int32_t s = ecrec_quantize(w->ranker, &o, &m, &r, &w->err);
     ecrec_model_release(m);
     ecrec_report_release(r);
+    m = NULL;
+    r = NULL;
+    o.type = ECREC_TYPE_S4;
+    s = s ? s : ecrec_quantize(w->ranker, &o, &m, &r, &w->err);
+    if (s == ECREC_OK) {
+        ecrec_model_release(m);
+        ecrec_report_release(r);
+    }
     return s;
 }
 

@@ -178,6 +178,49 @@ static void product_s8(void **state)
     }
 }
 
+/* 4 bits: a level's product is that of its float32 kernel with the floats that the bits stand for, to the bit. */
+static void product_s4(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 120; round++) {
+        shape s = draw_shape(round);
+        if (round % 6 == 0)
+            s.m = draw_size(60, 140), s.k = draw_size(120, 300), s.x_stride = s.k;
+        s.x_stride = s.x_stride < s.k ? s.k : s.x_stride;
+        float *x = exact_rows(s.m, s.k, s.x_stride), *source = draw_floats(s.n * s.k), *bias = draw_floats(s.n), *whole = guarded(s.n * s.k * sizeof(float));
+        float *residual = exact_rows(s.m, s.n, s.residual_stride);
+        for (size_t i = 0; i < s.n * s.k; i++)
+            source[i] *= round % 4 == 0 ? 1e-7f : round % 9 == 0 && i % 3 == 0 ? 0 : 1; /* halves below the normal ones; zeros */
+        void *block = guarded(weights_bytes(WEIGHTS_S4, s.n, s.k)), *floats = guarded(weights_bytes(WEIGHTS_F32, s.n, s.k));
+        weights w, f;
+        weights_pack(WEIGHTS_S4, s.n, s.k, source, s.k, block);
+        weights_view(&w, WEIGHTS_S4, s.n, s.k, block);
+        weights_unpack(&w, whole, s.k);
+        for (size_t c = 0; c < s.n; c++)
+            for (size_t i = 0; i < s.k; i++) { /* half a step of the group's largest value, its sign's side having 8 of them, and the scale's rounding */
+                double most = 0;
+                for (size_t j = i / 32 * 32; j < s.k && j < i / 32 * 32 + 32; j++)
+                    most = fmax(most, fabs((double)source[c * s.k + j]));
+                check_near(kernels_portable(), "4-bit weight", c, i, whole[c * s.k + i], source[c * s.k + i], 0.29 * most + 3e-8 * 8);
+            }
+        weights_pack(WEIGHTS_F32, s.n, s.k, whole, s.k, floats);
+        weights_view(&f, WEIGHTS_F32, s.n, s.k, floats);
+        EACH_LEVEL(t) {
+            float *out = guarded(((s.m - 1) * s.out_stride + s.n) * sizeof(float)), *want = guarded(((s.m - 1) * s.out_stride + s.n) * sizeof(float));
+            gemm_f32_call c = { s.m, x, s.x_stride, &w, s.bias ? bias : NULL, s.residual ? residual : NULL, s.residual_stride, out, s.out_stride, s.epilogue, NULL };
+            t->gemm_s4(&c);
+            c.w = &f;
+            c.out = want;
+            t->gemm_f32(&c);
+            untouched(t, "product s4", out, s.m, s.n, s.out_stride);
+            for (size_t i = 0; i < s.m; i++)
+                if (!same_bits(out + i * s.out_stride, want + i * s.out_stride, s.n * sizeof(float)))
+                    fail_msg("%s, product s4 of %zu x %zu x %zu: row %zu has other bits than with float32 weights", t->name, s.m, s.n, s.k, i);
+        }
+        guarded_release();
+    }
+}
+
 static void attention_case(size_t tokens, size_t size, int causal, uint32_t window, int bias_kind, int heavy)
 {
     const size_t stride = 3 * size + draw_size(0, 3), out_stride = size + draw_size(0, 3);
@@ -591,7 +634,7 @@ int main(void)
     for (int i = 0; i < level_count; i++)
         print_message("level %s\n", levels[i]->name);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(product_f32), cmocka_unit_test(product_s8), cmocka_unit_test(attention), cmocka_unit_test(norms),
+        cmocka_unit_test(product_f32), cmocka_unit_test(product_s8), cmocka_unit_test(product_s4), cmocka_unit_test(attention), cmocka_unit_test(norms),
         cmocka_unit_test(activations), cmocka_unit_test(exponential), cmocka_unit_test(softmax), cmocka_unit_test(vectors), cmocka_unit_test(gather), cmocka_unit_test(similarities), cmocka_unit_test(similarities_s8),
         cmocka_unit_test(large_product),
         cmocka_unit_test(self_check),
