@@ -84,6 +84,9 @@ static int32_t check(teller *t)
         return error_set(t->err, ECREC_ERR_INVALID, "ecrec_evaluation: %s is NULL", e->scores == NULL ? "scores" : "labels");
     if (e->slices != NULL && (e->slice_count == 0 || e->slice_names == NULL))
         return error_set(t->err, ECREC_ERR_INVALID, "ecrec_evaluation: slices without slice_names");
+    for (uint32_t k = 0; e->slices != NULL && k < e->slice_count; k++)
+        if (e->slice_names[k] == NULL)
+            return error_set(t->err, ECREC_ERR_INVALID, "ecrec_evaluation: slice_names[%u] is NULL", k);
     t->outputs = e->kind == ECREC_LABEL_CLASSES ? e->classes : 1;
     for (size_t i = 0; i < e->rows; i++) {
         const int32_t status = check_row(t, i);

@@ -492,6 +492,50 @@ static void metrics_edges(void **state)
     assert_int_equal(err.row, 1);
     REFUSED(ECREC_ERR_INVALID, ecrec_evaluate(context, p, wrong, NULL, 2, &report, &err));
     REFUSED(ECREC_ERR_INVALID, ecrec_evaluate(context, p, ones, bad, 2, &report, &err));
+    /* nothing known: figures that are no numbers, and no crash */
+    const float unknown[] = { NAN, NAN };
+    const uint64_t groups[] = { 1, 2 };
+    const uint32_t slices[] = { 0, UINT32_MAX };
+    const char *const names[] = { NULL, "b" }, *const good[] = { "a", "b" };
+    const uint32_t none[] = { 0 };
+    for (int32_t kind = ECREC_LABEL_BINARY; kind <= ECREC_LABEL_ORDINAL; kind++) {
+        const float four[] = { 0.5f, 0.5f, 1, 0 };
+        ecrec_evaluation e = ECREC_EVALUATION_INIT;
+        e.kind = kind;
+        e.classes = kind == ECREC_LABEL_CLASSES || kind == ECREC_LABEL_ORDINAL ? 2 : 0;
+        e.rows = 2;
+        e.scores = four;
+        e.labels = unknown;
+        e.groups = groups;
+        e.slices = slices;
+        e.slice_names = good;
+        e.slice_count = 2;
+        e.curve_points = 3;
+        CALL(ecrec_evaluate_rows(context, &e, &report, &err));
+        near("rows", told(report, "rows"), 0);
+        near("slices left out", told(report, "slices_left_out"), 0);
+        ecrec_report_release(report);
+        e.labels = ones;
+        CALL(ecrec_evaluate_rows(context, &e, &report, &err));
+        near("rows", told(report, "rows"), 2);
+        near("rows of the slice", told(report, "slices.0.rows"), 1);
+        ecrec_report_release(report);
+        e.slice_names = names;
+        REFUSED(ECREC_ERR_INVALID, ecrec_evaluate_rows(context, &e, &report, &err));
+        e.slice_names = good;
+        e.slice_count = 0;
+        REFUSED(ECREC_ERR_INVALID, ecrec_evaluate_rows(context, &e, &report, &err));
+        e.slices = NULL;
+        e.at = none;
+        e.at_count = 1;
+        REFUSED(ECREC_ERR_INVALID, ecrec_evaluate_rows(context, &e, &report, &err));
+        e.at = NULL;
+        e.bins = 201;
+        REFUSED(ECREC_ERR_INVALID, ecrec_evaluate_rows(context, &e, &report, &err));
+        e.bins = 0;
+        e.size = 8;
+        REFUSED(ECREC_ERR_INVALID, ecrec_evaluate_rows(context, &e, &report, &err));
+    }
     ecrec_context_release(context);
 }
 
