@@ -86,6 +86,7 @@ typedef struct evaluated {
     uint32_t outputs, group, by; /* fields, or UINT32_MAX */
     uint32_t at[MOST_AT], at_count;
     double threshold, bins;
+    int grouped; /* a row had a key */
     float *scores, *weights, **labels; /* rows x outputs; rows; of each label, rows */
     uint64_t *groups;
     uint32_t *slices;
@@ -140,16 +141,17 @@ static int more_room(evaluated *e, size_t rows)
     return good ? 0 : failed("no memory for %zu rows", room);
 }
 
-/* What a row has in a category field; a row without one is a group of its own kind, and in no slice. */
+/* What a row has in a category field, or in the column "group"; a row without one is a group of its own, and in no slice. */
 static int take_keys(evaluated *e, const records *r, size_t row)
 {
     const size_t at = e->rows + row;
-    uint32_t number = UINT32_MAX;
+    uint32_t number = 0;
     size_t n = 0;
-    const char *text = e->group != UINT32_MAX ? records_text(r, e->group, row, &n) : NULL;
+    const char *text = e->group != UINT32_MAX ? records_text(r, e->group, row, &n) : records_group(r, row, &n);
     if (text != NULL && values_number(&e->keys, text, n, &number) != 0)
         return EXIT_FAILED;
-    e->groups[at] = number;
+    e->grouped |= text != NULL;
+    e->groups[at] = text != NULL ? number : UINT64_MAX - at;
     number = UINT32_MAX;
     text = e->by != UINT32_MAX ? records_text(r, e->by, row, &n) : NULL;
     if (text != NULL && values_number(&e->names, text, n, &number) != 0)
@@ -224,7 +226,7 @@ static ecrec_report *measure(const evaluated *e, uint32_t label, uint32_t first,
     v.scores = scores;
     v.labels = e->labels[label];
     v.weights = e->weights;
-    v.groups = e->group != UINT32_MAX ? e->groups : NULL;
+    v.groups = e->group != UINT32_MAX || e->grouped ? e->groups : NULL;
     v.slices = e->by != UINT32_MAX && e->names.count != 0 ? e->slices : NULL;
     v.slice_names = (const char *const *)e->names.names;
     v.slice_count = (uint32_t)e->names.count;

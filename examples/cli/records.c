@@ -508,3 +508,13 @@ const char *records_text(const records *r, uint32_t field, size_t row, size_t *l
     *length = r->columns[field].lengths[row];
     return r->columns[field].texts[row];
 }
+
+const char *records_group(const records *r, size_t row, size_t *length)
+{
+    for (size_t i = r->labels_at; i < r->count; i++)
+        if (r->columns[i].kind == COLUMN_GROUP) {
+            *length = r->columns[i].lengths[row];
+            return r->columns[i].texts[row];
+        }
+    return NULL;
+}

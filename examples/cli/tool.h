@@ -105,6 +105,7 @@ long records_next(records *r, ecrec_batch *batch, size_t most);
 const float *records_label(const records *r, uint32_t label);
 /* A text or category of a row, NULL when it is missing; valid till the next call. */
 const char *records_text(const records *r, uint32_t field, size_t row, size_t *length);
+const char *records_group(const records *r, size_t row, size_t *length); /* of the column "group" */
 const float *records_weights(const records *r); /* 1 where a row has none */
 /* Tells an error of a call on the last rows with the file and the line of its row; EXIT_FAILED. */
 int records_failed(const records *r, const ecrec_error *err);

@@ -158,6 +158,9 @@ def records():
     check("eval: a report without a table by slice is the same", all(told[k] == report[k] for k in ("auc", "log_loss", "pr_auc", "calibration")))
     check("eval --by: every row is in a slice", sum(s["rows"] for s in told["slices"]) == sum(r.get("shop") is not None for r in rows) and told["slices_left_out"] == 0, told["slices"])
     check("eval --group", 0 < told["grouped"]["auc"] <= 1 and set(told["ranking"]) == {"groups", "mrr", "hit_rate_at_1", "ndcg_at_1", "hit_rate_at_3", "ndcg_at_3"}, told["ranking"])
+    with_group = "".join(json.dumps({**r, "group": r["shop"]}) + "\n" if r.get("shop") is not None else json.dumps(r) + "\n" for r in rows)
+    by_column = json.loads(run("eval", "r2.ecrec", "--json", "--at", "1,3", stdin=with_group)[0])["click"]
+    check("eval: the column group is the default of --group", by_column["ranking"] == told["ranking"] and by_column["grouped"] == told["grouped"] and "grouped" not in report)
     check("eval --threshold", told["class_1"]["recall"] >= report["class_1"]["recall"] and len(told["reliability"]) == 5)
     for file in ("eval.svg", "plot.svg"):
         tree = xml.etree.ElementTree.parse(file).getroot()
