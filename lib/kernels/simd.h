@@ -26,6 +26,7 @@
 #include "kernels/scalar.h"
 
 #define PANEL 16
+#define LINE_BYTES 64 /* of memory, as caches move it */
 #define PARTS (PANEL / LANES) /* vectors of a panel */
 /* Loops over accumulators must be unrolled whole (clang's plain "unroll" may stop at a part), or they live on the stack; the loop
  * around them must not be, for the same reason. tests/kernels/hot_loops.py reads the object code. */

@@ -186,7 +186,8 @@ static void attend_tile(const attention_call *c, size_t query, size_t rows, size
     const float *q = c->q + query * c->stride;
     for (size_t j = begin; j < end; j += TILE_PANELS * PANEL) {
         const float *panel = keys + j * c->head_size;
-        any_tile(rows, end - j >= TILE_PANELS * PANEL ? TILE_PANELS : (end - j) / PANEL, c->head_size, q, c->stride, panel, panel, &s, 0, j);
+        const fetch ahead = fetch_part(panel, 0, 0, 1);
+        any_tile(rows, end - j >= TILE_PANELS * PANEL ? TILE_PANELS : (end - j) / PANEL, c->head_size, q, c->stride, panel, &ahead, &s, 0, j);
     }
     for (size_t r = 0; r < rows; r++) {
         factor[r] = first == 0 ? 0 : 1;

@@ -41,7 +41,7 @@ INLINE void leave_s8(const int rows, const int vectors, vi acc[][TILE_PANELS * P
 }
 
 /* `rows` and `panels` are constants where this is inlined. `ahead`: panels to prefetch meanwhile. */
-INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, const store *s, const int8_t *w, const int8_t *ahead,
+INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, const store *s, const int8_t *w, const fetch *ahead,
                     size_t k, size_t row, size_t column)
 {
     const uint8_t *q = c->q + row * c->q_stride;
@@ -56,7 +56,7 @@ INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, con
         vi b[TILE_PANELS * PARTS];
         UNROLL
         for (int p = 0; p < panels; p++) {
-            fetch_ahead(ahead, ((size_t)p * k + i) * PANEL);
+            fetch_panel(ahead, (size_t)p, i / 4);
             UNROLL
             for (int v = 0; v < PARTS; v++)
                 b[p * PARTS + v] = vi_load(w + ((size_t)p * k + i) * PANEL + v * 4 * LANES);
@@ -76,7 +76,7 @@ INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, con
 
 #define S8_CASE(rows_, panels_) case rows_: tile_s8(rows_, panels_, c, s, w, ahead, k, row, column); break;
 #define S8_SWITCH(panels_)                                                                                                     \
-    static void tile_s8_##panels_(size_t rows, const gemm_s8_call *c, const store *s, const int8_t *w, const int8_t *ahead,    \
+    static void tile_s8_##panels_(size_t rows, const gemm_s8_call *c, const store *s, const int8_t *w, const fetch *ahead,    \
                                   size_t k, size_t row, size_t column)                                                         \
     {                                                                                                                          \
         switch (rows) {                                                                                                        \
@@ -100,18 +100,18 @@ static void gemm_s8(const gemm_s8_call *c)
         const int8_t *w = (const int8_t *)c->w->panels + column * k, *next = left > step ? w + step * k : c->next != NULL ? c->next : w;
         for (size_t b = 0; b < blocks; b++) {
             const size_t row = block_begin(c->m, blocks, b), rows = block_begin(c->m, blocks, b + 1) - row;
-            const int8_t *ahead = b + 1 == blocks ? next : w;
+            const fetch ahead = fetch_part(next, k * PANEL, b, blocks);
             kept before;
             if (c->epilogue != EPILOGUE_NONE)
                 keep_residual(&s, row, rows, column, step, &before);
 #if TILE_PANELS > 1
             if (panels == 3)
-                tile_s8_3(rows, c, &s, w, ahead, k, row, column);
+                tile_s8_3(rows, c, &s, w, &ahead, k, row, column);
             else if (panels == 2)
-                tile_s8_2(rows, c, &s, w, ahead, k, row, column);
+                tile_s8_2(rows, c, &s, w, &ahead, k, row, column);
             else
 #endif
-                tile_s8_1(rows, c, &s, w, ahead, k, row, column);
+                tile_s8_1(rows, c, &s, w, &ahead, k, row, column);
             (void)panels;
             if (c->epilogue != EPILOGUE_NONE)
                 finish_tile(&s, row, rows, column, step, &before);

@@ -89,8 +89,22 @@ INLINE void fetch_ahead(const void *base, size_t bytes)
     __builtin_prefetch((const void *)((uintptr_t)base + bytes), 0, 3);
 }
 
-/* ROWS x PANELS panels of accumulators, both constants where this is inlined. `ahead`: panels to prefetch meanwhile. */
-INLINE void tile(const int rows, const int panels, size_t k, const float *x, size_t x_stride, const float *w, const float *ahead,
+/* The panels that come next are fetched while these are multiplied, each of the blocks of rows a part of every panel: memory is then
+ * asked for evenly. */
+typedef struct fetch { const void *from; size_t panel, step; /* bytes from panel to panel, and for each row of a panel */ } fetch;
+
+INLINE fetch fetch_part(const void *next, size_t panel_bytes, size_t block, size_t blocks)
+{
+    return (fetch){ (const void *)((uintptr_t)next + panel_bytes / blocks * block), panel_bytes, (LINE_BYTES + blocks - 1) / blocks };
+}
+
+INLINE void fetch_panel(const fetch *f, size_t panel, size_t row)
+{
+    __builtin_prefetch((const void *)((uintptr_t)f->from + panel * f->panel + row * f->step), 0, 2);
+}
+
+/* ROWS x PANELS panels of accumulators, both constants where this is inlined. `ahead`: panels to fetch meanwhile. */
+INLINE void tile(const int rows, const int panels, size_t k, const float *x, size_t x_stride, const float *w, const fetch *ahead,
                  const store *s, size_t row, size_t column)
 {
     vf acc[TILE_ROWS][TILE_PANELS * PARTS];
@@ -104,7 +118,7 @@ INLINE void tile(const int rows, const int panels, size_t k, const float *x, siz
         vf b[TILE_PANELS * PARTS];
         UNROLL
         for (int p = 0; p < panels; p++) {
-            fetch_ahead(ahead, ((size_t)p * k + i) * PANEL * sizeof(float));
+            fetch_panel(ahead, (size_t)p, i);
             UNROLL
             for (int v = 0; v < PARTS; v++)
                 b[p * PARTS + v] = vf_load(w + (size_t)p * k * PANEL + i * PANEL + v * LANES);
@@ -131,7 +145,7 @@ INLINE void tile(const int rows, const int panels, size_t k, const float *x, siz
 #endif
 #define TILE_CASE(rows_, panels_) case rows_: tile(rows_, panels_, k, x, x_stride, w, ahead, s, row, column); break;
 #define TILE_SWITCH(panels_)                                                                                                  \
-    static void tile_##panels_(size_t rows, size_t k, const float *x, size_t x_stride, const float *w, const float *ahead,    \
+    static void tile_##panels_(size_t rows, size_t k, const float *x, size_t x_stride, const float *w, const fetch *ahead,    \
                                const store *s, size_t row, size_t column)                                                     \
     {                                                                                                                         \
         switch (rows) {                                                                                                       \
@@ -145,7 +159,7 @@ TILE_SWITCH(2)
 TILE_SWITCH(3)
 #endif
 
-INLINE void any_tile(size_t rows, size_t panels, size_t k, const float *x, size_t x_stride, const float *w, const float *ahead,
+INLINE void any_tile(size_t rows, size_t panels, size_t k, const float *x, size_t x_stride, const float *w, const fetch *ahead,
                      const store *s, size_t row, size_t column)
 {
 #if TILE_PANELS > 1
@@ -178,7 +192,8 @@ static void gemm_f32(const gemm_f32_call *c)
             kept before;
             if (c->epilogue != EPILOGUE_NONE)
                 keep_residual(&s, row, rows, column, step, &before);
-            any_tile(rows, panels, k, c->x + row * c->x_stride, c->x_stride, w, b + 1 == blocks ? next : w, &s, row, column);
+            const fetch ahead = fetch_part(next, k * PANEL * sizeof(float), b, blocks);
+            any_tile(rows, panels, k, c->x + row * c->x_stride, c->x_stride, w, &ahead, &s, row, column);
             if (c->epilogue != EPILOGUE_NONE)
                 finish_tile(&s, row, rows, column, step, &before);
         }
