@@ -129,10 +129,19 @@ static void chunk_release(const tensor *t, chunk *c)
         memory_release(t->m, c, chunk_bytes(t));
 }
 
+/* The counters of a block's chunks lie far apart: asking for all of them first lets the waits for memory overlap. */
+static void look_ahead(const chunk_block *b)
+{
+    for (size_t i = 0; i < CHUNK_BLOCK; i++)
+        if (b->chunks[i] != NULL)
+            (void)atomic_load_explicit(&b->chunks[i]->references, memory_order_relaxed);
+}
+
 static void block_release(const tensor *t, chunk_block *b)
 {
     if (b == NULL || atomic_fetch_sub_explicit(&b->references, 1, memory_order_acq_rel) != 1)
         return;
+    look_ahead(b);
     for (size_t i = 0; i < CHUNK_BLOCK; i++)
         chunk_release(t, b->chunks[i]);
     memory_release(t->m, b, sizeof *b);
@@ -202,6 +211,8 @@ static chunk_block *own_block(tensor *t, uint64_t index)
     if ((fresh = memory_zero(t->m, sizeof *fresh)) == NULL)
         return NULL;
     atomic_init(&fresh->references, 1);
+    if (b != NULL)
+        look_ahead(b);
     for (size_t i = 0; b != NULL && i < CHUNK_BLOCK; i++) {
         fresh->chunks[i] = b->chunks[i];
         if (b->chunks[i] != NULL)

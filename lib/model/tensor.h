@@ -22,7 +22,7 @@ enum { TENSOR_MAX_RANK = 4 };
 
 typedef struct mapping mapping; /* file.h: bytes with a reference count */
 
-enum { CHUNK_HEADER = 64, CHUNK_BLOCK = 256 };
+enum { CHUNK_HEADER = 64, CHUNK_BLOCK = 32 };
 typedef struct chunk {
     _Atomic uint32_t references; /* the rows follow at CHUNK_HEADER */
 } chunk;
