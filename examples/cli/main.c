@@ -63,7 +63,21 @@ static const command commands[] = {
     { "update", command_update, "learn from labelled records, in their order",
       "ecrec update RANKER.ecrec -i ROWS -o RANKER2.ecrec [--batch ROWS] [--passes N] [--rate ETA] [--decay LAMBDA]\n"
       "             [--max-loss-growth NATS] [--journal FILE] [--json]\n"
-      "  --batch       rows an update (default 256; 1: one row an update)\n" },
+      "             [--events N] [--reserve ROWS] [--reservoir ROWS] [--drift] [--replay SHARE] [--max-score-move X]\n"
+      "             [--max-calibration-growth X] [--force] [--forget FIELD=VALUE]\n"
+      "  --batch       rows an update (default 256; 1: one row an update)\n"
+      "  --reserve, --reservoir, --events, --drift  what the ranker remembers from now on: recent rows that guard updates, rows to\n"
+      "                replay, ids of events that count once, a detector of drift\n"
+      "  --replay      rows of the reservoir learned from again, a row of an update\n"
+      "  --max-score-move, --max-calibration-growth, --force  the guard: how far scores may move; learn though it refuses\n"
+      "  --forget      before anything is learned: rows and hashed weights of one user (item, category) go\n" },
+    { "delta", command_delta, "what was learned, as a file: for replicas, and of several workers one",
+      "ecrec delta export RANKER.ecrec --journal FILE [--from SNAPSHOT] -o DELTA\n"
+      "ecrec delta apply RANKER.ecrec DELTA ... -o RANKER2.ecrec [--json]\n"
+      "ecrec delta merge RANKER.ecrec DELTA ... -o MERGED\n"
+      "ecrec delta info DELTA ... [--json]\n"
+      "  export        from the ranker's file (or a snapshot of the journal) to where its journal ends\n"
+      "  merge         of workers that all began from this ranker\n" },
     { "fit", command_fit, "learn from labelled records over epochs, with some held out",
       "ecrec fit RANKER.ecrec -i ROWS -o RANKER2.ecrec [--epochs N] [--batch ROWS] [--seed N] [--holdout SHARE]\n"
       "          [--holdout-by time|random|FIELD] [--patience EPOCHS] [--optimiser adagrad|ftrl|adam] [--rate ETA]\n"

@@ -332,7 +332,7 @@ static int print_update(const job *j, const told *sums, double rows, double upda
 
 int command_update(int argc, char **argv)
 {
-    static const char *const known[] = { RECORD_OPTIONS, "output=", "batch=", "passes=", "rate=", "decay=", "max-loss-growth=", "json", "threads=", "journal=", NULL };
+    static const char *const known[] = { RECORD_OPTIONS, "output=", "batch=", "passes=", "rate=", "decay=", "max-loss-growth=", "json", "threads=", "journal=", ONLINE_OPTIONS, NULL };
     job j = { .context = NULL };
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_update_options options = ECREC_UPDATE_OPTIONS_INIT;
@@ -357,6 +357,9 @@ int command_update(int argc, char **argv)
         (void)failed_with(&err);
         goto done;
     }
+    if ((code = online_begin(&j.a, j.model, &options)) != 0)
+        goto done;
+    code = EXIT_FAILED;
     const double started = seconds();
     progress p;
     progress_begin(&p, "update", "rows", 1);

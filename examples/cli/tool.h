@@ -13,7 +13,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* ---- arguments ---- */
 typedef struct arguments {
     const char *command;
-    const char *positional[4];
+    const char *positional[64];
     int positionals;
     const char *names[32], *values[32]; /* --name value; value NULL for a switch */
     int count;
@@ -130,6 +130,10 @@ int sequences_eval(const arguments *a, ecrec_context *context, ecrec_model *mode
 int command_new(int argc, char **argv);
 int command_score(int argc, char **argv);
 int command_update(int argc, char **argv);
+int command_delta(int argc, char **argv);
+/* The options of update that say what the ranker remembers and how it is guarded; --forget is done. 0, or told. */
+#define ONLINE_OPTIONS "events=", "reserve=", "reservoir=", "drift", "replay=", "max-score-move=", "max-calibration-growth=", "force", "forget="
+int online_begin(const arguments *a, ecrec_model *model, ecrec_update_options *o);
 int command_fit(int argc, char **argv);
 int command_tune(int argc, char **argv);
 int command_eval(int argc, char **argv);
