@@ -7,6 +7,7 @@ package ecrec
 /*
 #cgo pkg-config: ecrec
 #include <stdlib.h>
+#include <string.h>
 #include <ecrec/ecrec.h>
 
 // cgo cannot use macros with braces: errors are initialised here. The texts of a call lie one after another in one buffer, so that a batch costs one
@@ -25,6 +26,25 @@ static int32_t encode_texts(ecrec_model *m, ecrec_session *s, const char *bytes,
     const int32_t status = texts != NULL ? ecrec_encode(m, s, texts, lengths, n, NULL, vectors, d, err) : ECREC_ERR_NOMEM;
     free(texts);
     return status;
+}
+
+typedef struct kept { void *bytes; size_t length; } kept;
+
+static int32_t keep(void *opaque, const void *bytes, size_t length)
+{
+    kept *k = opaque;
+    k->bytes = malloc(length + 1);
+    if (k->bytes == NULL)
+        return 1;
+    memcpy(k->bytes, bytes, length);
+    k->length = length;
+    return 0;
+}
+
+static int32_t export_delta(ecrec_model *m, uint64_t from, uint64_t to, kept *out, ecrec_error *err)
+{
+    const ecrec_sink sink = { (uint32_t)sizeof sink, 0, out, keep };
+    return ecrec_delta_export(m, from, to, &sink, err);
 }
 
 static int32_t set_strings(ecrec_batch *b, int category, uint32_t field, const char *bytes, const size_t *lengths, const uint8_t *missing, size_t n, ecrec_error *err)
@@ -372,10 +392,11 @@ func (m *Model) Score(b *Batch) ([]float32, error) {
 // Update learns from labelled rows, all or nothing; the report as JSON has it.
 func (m *Model) Update(b *Batch) (map[string]interface{}, error) {
 	var report *C.ecrec_report
-	if err := call(func(err *C.ecrec_error) C.int32_t { return C.ecrec_update(m.m, b.b, nil, &report, err) }); err != nil {
+	err := call(func(err *C.ecrec_error) C.int32_t { return C.ecrec_update(m.m, b.b, nil, &report, err) })
+	defer C.ecrec_report_release(report) // a refused update has one, too
+	if err != nil {
 		return nil, err
 	}
-	defer C.ecrec_report_release(report)
 	var out map[string]interface{}
 	if err := json.Unmarshal([]byte(C.GoString(C.ecrec_report_json(report))), &out); err != nil {
 		return nil, err
@@ -389,4 +410,35 @@ func (m *Model) Snapshot() uint64 { return uint64(C.ecrec_model_snapshot(m.m)) }
 // Rollback makes a kept snapshot the current one, bit for bit.
 func (m *Model) Rollback(snapshot uint64) error {
 	return call(func(err *C.ecrec_error) C.int32_t { return C.ecrec_rollback(m.m, C.uint64_t(snapshot), err) })
+}
+
+// Export gives what was learned from one kept snapshot to another (0: the current one), for Apply elsewhere.
+func (m *Model) Export(from, to uint64) ([]byte, error) {
+	var k C.kept
+	err := call(func(err *C.ecrec_error) C.int32_t {
+		return C.export_delta(m.m, C.uint64_t(from), C.uint64_t(to), &k, err)
+	})
+	defer C.free(k.bytes)
+	if err != nil {
+		return nil, err
+	}
+	return C.GoBytes(k.bytes, C.int(k.length)), nil
+}
+
+// Apply makes a delta's result the current snapshot, to the same bits; scoring goes on meanwhile. Its number.
+func (m *Model) Apply(delta []byte) (uint64, error) {
+	var number C.uint64_t
+	bytes := C.CBytes(delta)
+	defer C.free(bytes)
+	err := call(func(err *C.ecrec_error) C.int32_t {
+		return C.ecrec_delta_apply(m.m, bytes, C.size_t(len(delta)), &number, err)
+	})
+	return uint64(number), err
+}
+
+// State is a fingerprint of what the current snapshot has learned.
+func (m *Model) State() (string, error) {
+	var text [33]C.char
+	err := call(func(err *C.ecrec_error) C.int32_t { return C.ecrec_model_state(m.m, 0, &text[0], err) })
+	return C.GoString(&text[0]), err
 }
