@@ -65,6 +65,7 @@ struct ArrowArrayStream {
  *   number, labels, weight, propensity, position: integers, float16/32/64, booleans;
  *   vector, image: fixed-size lists, lists or large lists of numbers;
  *   multi: lists or large lists of what a category takes, or of structs or maps of it and a number, the weight;
+ *   history: lists of items (as a category's), or of structs of "item" and, if they are there, "type" (a number) and "time" (as a time);
  *   time: timestamps of any unit, dates, or integers (microseconds); event, group: integers, or text by its hash.
  * Nulls are missing values. float64 numbers, int64 times in microseconds, float32 labels and vectors in fixed-size lists and the bytes of
  * texts are not copied: the batch reads them in the producer's memory. Values are checked as the setters check them, and lengths,

@@ -332,6 +332,59 @@ static void test_hostile(void **state)
     close_all(&f);
 }
 
+/* Histories: plain items, and structs with types and times; an item that is null is told. */
+static void test_histories(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"fields\":[{\"name\":\"item\",\"kind\":\"item\"},{\"name\":\"past\",\"kind\":\"history\",\"dimension\":2,\"event_types\":4,\"compare\":\"item\"}],"
+                               "\"labels\":[\"click\"],\"network\":{\"width\":4,\"fm\":true},\"hash_bits\":10}";
+    static const int32_t lists[] = { 0, 3, 3, 4 }, texts[] = { 0, 1, 3, 6, 7 };
+    static const int64_t times[] = { 0, 3600, 7200, 5 };
+    static const uint8_t types[] = { 0, 1, 2, 3 }, valid = 0x05, all = 0x0f, hole = 0x0d;
+    ecrec_error err = ECREC_ERROR_INIT;
+    fixture f;
+    array top, past, pair, item, type, when;
+    CALL(ecrec_context_create(NULL, &f.context, &err));
+    CALL(ecrec_schema_parse(f.context, text, sizeof text - 1, &f.schema, &err));
+    CALL(ecrec_batch_create(f.schema, &f.batch, &err));
+    for (int structs = 0; structs < 2; structs++) {
+        make(&top, "+s", "", 3, 0, 1, NULL, NULL, NULL);
+        add(&top, make(&past, "+l", "past", 3, 0, 2, &valid, lists, NULL));
+        make(&item, "u", "item", 4, 0, 3, structs ? &all : NULL, texts, "abbcccd");
+        make(&pair, "+s", "", 4, 0, 1, NULL, NULL, NULL);
+        if (structs) {
+            add(&past, &pair);
+            add(&pair, make(&when, "tss:", "time", 4, 0, 2, NULL, times, NULL));
+            add(&pair, &item);
+            add(&pair, make(&type, "C", "type", 4, 0, 2, NULL, types, NULL));
+        } else {
+            add(&past, &item);
+        }
+        CALL(ecrec_batch_take_arrow(f.batch, &top.schema, &top.data, &err));
+        const batch_column *c = &f.batch->columns[1];
+        size_t n = 0;
+        assert_true(column_has(c, 0) && !column_has(c, 1) && column_has(c, 2));
+        assert_true(column_items_end(c, 0) - column_items(c, 0) == 2); /* the newest two of three */
+        assert_memory_equal(column_text(c, 0, &n), "bb", 2);
+        assert_memory_equal(column_text(c, (size_t)column_items(c, 2), &n), "d", 1);
+        assert_int_equal(c->types.data[1], structs ? 2 : 0);
+        assert_true(fabsf(column_weight(c, 0) - (structs ? logf(2) : 0)) < 1e-6f); /* an hour before the newest */
+        CALL(ecrec_batch_reset(f.batch, 0, &err));
+    }
+    make(&item, "u", "item", 4, 0, 3, &hole, texts, "abbcccd");
+    make(&top, "+s", "", 3, 0, 1, NULL, NULL, NULL);
+    make(&past, "+l", "past", 3, 0, 2, &valid, lists, NULL);
+    add(&top, &past);
+    add(&past, &item);
+    REFUSED(ECREC_ERR_INVALID, ecrec_batch_take_arrow(f.batch, &top.schema, &top.data, &err));
+    assert_non_null(strstr(err.message, "the item of event 1 is null"));
+    item.schema.format = "g";
+    item.data.n_buffers = 2;
+    REFUSED(ECREC_ERR_INVALID, ecrec_batch_take_arrow(f.batch, &top.schema, &top.data, &err));
+    assert_non_null(strstr(err.message, "a history is a list of items"));
+    close_all(&f);
+}
+
 /* ---- a stream ---- */
 
 typedef struct stream_state { array top, price, tops[2], columns[2]; int sent, fails; } stream_state;
@@ -445,6 +498,6 @@ static void test_scores(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = { cmocka_unit_test(test_no_copy), cmocka_unit_test(test_types), cmocka_unit_test(test_lists),
-                                               cmocka_unit_test(test_hostile), cmocka_unit_test(test_stream), cmocka_unit_test(test_scores) };
+                                               cmocka_unit_test(test_hostile), cmocka_unit_test(test_histories), cmocka_unit_test(test_stream), cmocka_unit_test(test_scores) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
