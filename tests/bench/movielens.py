@@ -194,4 +194,5 @@ def main():
             json.dump(told, f, indent=1)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@
 #            each gate, the machine's floor; with --threads 1,2 what the second thread gives; the first run after loading
 # frappe     quality: each part of the ranker, beside Vowpal Wabbit, LightGBM and the rule "pair seen"
 # elec2      a stream: right before it learns, with updates of 1, 10, 100 rows, beside Vowpal Wabbit and river
+# modality   what a missing text or picture costs on MovieLens, with and without modality dropout
 # movielens  liked films by time: behaviour, + text, + visual features, beside LightGBM
 # baskets    next week's basket over all products, beside the household's own frequency and LightGBM
 # pairs      the same product or not: F1 on Amazon-Google, beside LightGBM
@@ -84,6 +85,7 @@ minilm() {
 }
 bench_movielens() { minilm && library_bench movielens --model "$out/minilm.ecrec" "${quick[@]}"; }
 bench_pairs() { minilm && library_bench pairs --model "$out/minilm.ecrec"; }
+bench_modality() { minilm && library_bench modality --model "$out/minilm.ecrec" "${quick[@]}"; }
 bench_dcn() {
     "$top/tests/install.sh" peers
     library_bench dcn "${quick[@]}"
