@@ -49,7 +49,7 @@ _TokenizeOptions = _options("_TokenizeOptions", ("max_length", _u32), ("no_speci
 _ScoreOptions = _options("_ScoreOptions", ("logits", _u32), ("snapshot", _u64), ("contributions", _p), ("contributions_capacity", c.c_size_t))
 _UpdateOptions = _options("_UpdateOptions", ("passes", _u32), ("learning_rate", _f64), ("decay", _f64), ("max_loss_growth", _f64), ("seed", _u64),
                           ("progress", _PROGRESS), ("progress_opaque", _p), ("force", _u32), ("window", _u32), ("max_calibration_growth", _f64), ("max_score_move", _f64),
-                          ("replay", _f64), ("served", _p), ("drift", _p), ("drift_opaque", _p), ("bad_rows", _u32), ("reserved", _u32))
+                          ("replay", _f64), ("served", _p), ("drift", _p), ("drift_opaque", _p), ("bad_rows", _u32), ("step_rows", _u32))
 _FitOptions = _options("_FitOptions", ("epochs", _u32), ("batch_rows", _u32), ("patience", _u32), ("holdout_by", _u32), ("holdout_field", _u32),
                        ("hashed_optimiser", _u32), ("schedule", _u32), ("holdout", _f64), ("rate", _f64), ("embedding_rate", _f64), ("network_rate", _f64),
                        ("decay", _f64), ("embedding_decay", _f64), ("network_decay", _f64), ("l1", _f64), ("clip", _f64), ("dropout", _f64), ("warmup", _f64),

@@ -37,7 +37,8 @@ typedef struct ecrec_update_options {
     ecrec_drift_fn drift;   /* NULL, or see there */
     void *drift_opaque;
     uint32_t bad_rows;      /* ECREC_BAD_ROWS_*: SKIP learns nothing from rows that are bad or lack a required field; "skipped" in the report */
-    uint32_t reserved;
+    uint32_t step_rows;     /* rows between two steps, 1 .. 64; 0: 1. With a network more is faster: its optimiser goes over all of its weights at
+                               each step, which then is one by the mean of the rows; rows of a step are scored before it */
 } ecrec_update_options;
 #define ECREC_UPDATE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_update_options), 0, 0, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0 }
 ECREC_API void ecrec_update_options_init(ecrec_update_options *options);

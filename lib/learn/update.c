@@ -80,6 +80,8 @@ static int32_t read_options(learner *l)
         return error_set(l->err, ECREC_ERR_INVALID,
                          "ecrec_update_options: learning_rate %g (0 .. 100), decay %g (>= 0, learning_rate * decay below 1), "
                          "max_loss_growth %g (>= 0) or passes %u (at most 10000) is out of range", rate, o->decay, l->growth, o->passes);
+    if (o->step_rows > STEP_ROWS)
+        return error_set(l->err, ECREC_ERR_INVALID, "ecrec_update_options: step_rows is %u; at most %d", o->step_rows, STEP_ROWS);
     if (!(o->max_calibration_growth >= 0) || !(o->max_score_move >= 0) || !(o->replay >= 0 && o->replay <= 64) || o->force > 1)
         return error_set(l->err, ECREC_ERR_INVALID, "ecrec_update_options: max_calibration_growth %g (>= 0), max_score_move %g (>= 0), replay %g (0 .. 64) or force %u (0 or 1) "
                          "is out of range", o->max_calibration_growth, o->max_score_move, o->replay, o->force);
@@ -203,7 +205,7 @@ static int32_t open_all(learner *l)
         status = error_nomem(l->err, "the sightings", 0);
     if (status == ECREC_OK)
         status = open_remembered(l);
-    return status == ECREC_OK ? trainer_create(c->context, &l->state, &l->settings, STEP_ROWS, l->grouped ? STEP_ROWS : 1, &l->trainer, l->err) : status;
+    return status == ECREC_OK ? trainer_create(c->context, &l->state, &l->settings, STEP_ROWS, l->grouped ? STEP_ROWS : l->options->step_rows != 0 ? l->options->step_rows : 1, &l->trainer, l->err) : status;
 }
 
 static void close_all(learner *l, tensor_set **taken)
@@ -280,11 +282,12 @@ static size_t whole_groups(const learner *l, const size_t *order, size_t i)
     return end > i ? end - i : most - i;
 }
 
-/* A row's numbers are taken into the running statistics between its score and its step, so rows with numbers go one by one. */
+/* A row's numbers are taken into the running statistics between its score and its step, so rows with numbers go step by step. */
 static int32_t run_pass(learner *l, uint32_t pass, const size_t *order)
 {
     const int numbers = l->state.now->numbers != 0 && pass == 0;
-    const size_t most = numbers && !l->grouped ? 1 : STEP_ROWS;
+    const size_t step = l->options->step_rows != 0 ? l->options->step_rows : 1;
+    const size_t most = l->grouped ? STEP_ROWS : numbers ? step : STEP_ROWS / step * step;
     double loss = 0, weight = 0;
     set_rates(l, l->memory.words != NULL && l->memory.words[ONLINE_BOOST_LEFT] > 0);
     for (size_t i = 0; i < l->rows;) {

@@ -80,7 +80,7 @@ static double median(double *v, int n)
 }
 
 /* One kind of ranker: updates, then scores, then (with `fit`) an epoch. flops: multiplies and adds of scoring a row in matrix products; 0: not of interest. */
-static void measure(const char *name, const char *network, uint32_t bits, int fit, double flops)
+static void measure(const char *name, const char *network, uint32_t bits, uint32_t step, int fit, double flops)
 {
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_context_options one = ECREC_CONTEXT_OPTIONS_INIT;
@@ -106,6 +106,7 @@ static void measure(const char *name, const char *network, uint32_t bits, int fi
         ecrec_update_options loose = ECREC_UPDATE_OPTIONS_INIT;
         ecrec_fit_options once = ECREC_FIT_OPTIONS_INIT;
         loose.max_loss_growth = 100;
+        loose.step_rows = step;
         once.epochs = 1;
         once.batch_rows = 512;
         must(ecrec_ranker_create(context, NULL, schema, &model, &err), &err);
@@ -247,11 +248,13 @@ int main(int argc, char **argv)
     candidates("perceptron 128-64, width 16", 0, "{\"width\":16,\"hidden\":[128,64]}");
     candidates("attention over 50 events, perceptron 128-64", 1, "{\"width\":16,\"hidden\":[128,64]}");
     printf("%zu rows, %d categories, updates of %d rows, one thread, CPU time, medians of %d\n", rows, FIELDS, UPDATE_ROWS, ROUNDS);
-    measure("first order", "", 18, 1, 0);
-    measure("all pairs, 2^18 weights", "{\"pairs\":\"all\"}", 18, 1, 0);
-    measure("all pairs, 2^22 weights", "{\"pairs\":\"all\"}", 22, 1, 0);
-    measure("FM, width 16", "{\"width\":16,\"fm\":true}", 18, 1, 0);
-    measure("3 crosses + 400-400-400, width 10", "{\"width\":10,\"cross_layers\":3,\"hidden\":[400,400,400]}", 18, 1,
+    measure("first order", "", 18, 1, 1, 0);
+    measure("all pairs, 2^18 weights", "{\"pairs\":\"all\"}", 18, 1, 1, 0);
+    measure("all pairs, 2^22 weights", "{\"pairs\":\"all\"}", 22, 1, 1, 0);
+    measure("FM, width 16", "{\"width\":16,\"fm\":true}", 18, 1, 1, 0);
+    measure("perceptron 128-64, width 16", "{\"width\":16,\"hidden\":[128,64]}", 18, 1, 0, 0);
+    measure("the same, steps of 16 rows", "{\"width\":16,\"hidden\":[128,64]}", 18, 16, 0, 0);
+    measure("3 crosses + 400-400-400, width 10", "{\"width\":10,\"cross_layers\":3,\"hidden\":[400,400,400]}", 18, 1, 1,
             2.0 * (3 * 100 * 100 + 100 * 400 + 400 * 400 + 400 * 400 + 100 + 400));
     return 0;
 }

@@ -219,6 +219,46 @@ static void negatives(void **unused)
     assert_true(fabs(mean) < 0.25 && uncorrected > 1);
 }
 
+/* Steps of several rows: a network learns as much by them, and more than a step takes is refused. */
+static void steps(void **unused)
+{
+    (void)unused;
+    static shown s;
+    show(&s, 11, 0, 0);
+    for (uint32_t step = 1; step <= 16; step += 15) {
+        ecrec_error err = ECREC_ERROR_INIT;
+        ecrec_context *context = context_with(1, 0);
+        ecrec_schema *schema = parse(context, "{\"fields\":[{\"name\":\"i\",\"kind\":\"item\"},{\"name\":\"p\",\"kind\":\"number\"}],\"labels\":[\"y\"],\"hash_bits\":12,"
+                                              "\"network\":{\"width\":4,\"embedding_bits\":10,\"hidden\":[8]}}");
+        ecrec_model *model = NULL;
+        ecrec_batch *b = NULL;
+        ecrec_report *r = NULL;
+        static double numbers[ROWS];
+        double auc = 0;
+        for (size_t i = 0; i < ROWS; i++)
+            numbers[i] = s.position[i];
+        CALL(ecrec_batch_create(schema, &b, &err));
+        CALL(ecrec_batch_reset(b, ROWS, &err));
+        CALL(ecrec_batch_set_category_u64(b, 0, s.item, NULL, &err));
+        CALL(ecrec_batch_set_number(b, 1, numbers, NULL, &err));
+        CALL(ecrec_batch_set_label(b, 0, s.y, NULL, &err));
+        CALL(ecrec_ranker_create(context, NULL, schema, &model, &err));
+        ecrec_update_options o = ECREC_UPDATE_OPTIONS_INIT;
+        o.step_rows = step;
+        CALL(ecrec_update(model, b, &o, &r, &err));
+        CALL(ecrec_report_number(r, "labels.y.auc", &auc, &err));
+        print_message("steps of %u rows: progressive AUC %.4f\n", step, auc);
+        assert_true(auc > 0.68); /* the worths themselves: 0.71 */
+        o.step_rows = 65;
+        assert_int_equal(ecrec_update(model, b, &o, NULL, &err), ECREC_ERR_INVALID);
+        ecrec_report_release(r);
+        ecrec_batch_release(b);
+        ecrec_model_release(model);
+        ecrec_schema_release(schema);
+        ecrec_context_release(context);
+    }
+}
+
 static void refused(void **unused)
 {
     (void)unused;
@@ -238,6 +278,6 @@ static void refused(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(gradients), cmocka_unit_test(by_groups), cmocka_unit_test(positions), cmocka_unit_test(negatives), cmocka_unit_test(refused) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(gradients), cmocka_unit_test(by_groups), cmocka_unit_test(positions), cmocka_unit_test(negatives), cmocka_unit_test(steps), cmocka_unit_test(refused) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
