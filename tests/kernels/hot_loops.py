@@ -12,8 +12,8 @@ import subprocess
 import sys
 
 MULTIPLY = re.compile(r"^(vfmadd|vpdpbusd|vpmaddwd|vdpbf16ps|pmaddwd|mulps|fmla|sdot|usdot|smull)")
-STACK = re.compile(r"\(%rsp[,)]|\[sp[,\]]")
-INPUT = re.compile(r"^v?(p?broadcast|movddup)")  # widened activations may lie there; accumulators are never broadcast
+# A place on the stack; one with an index counts where it is written: what is only read lies there on purpose (widened rows, unpacked weights)
+STACK = re.compile(r"\(%rsp\)|\(%rsp,[^)]*\)$|\[sp[,\]]")
 LEAST = 6  # multiplications in a loop that is a tile's
 
 
@@ -57,7 +57,7 @@ def main():
                 products = sum(bool(MULTIPLY.match(t)) for t in body)
                 tiles += products >= LEAST
                 # few multiplications: a loop over accumulators that was left rolled, if it is a tile's at all
-                vector = [t for t in body if STACK.search(t) and re.search(r"%[xyz]mm|\bq\d+", t) and not INPUT.match(t)] if products else []
+                vector = [t for t in body if STACK.search(t) and re.search(r"%[xyz]mm|\bq\d+", t)] if products else []
                 if len(vector) > float(sys.argv[1]) * products:
                     bad += 1
                     print(f"{path}: {name}: the loop at {lines[first][0]:x} has {len(vector)} vector accesses to the stack for {products} multiplications, as {vector[0]}")
