@@ -45,8 +45,9 @@ for r in rows:
     if amd and r["m"] >= 32 and r["share"] < asked:
         short += 1
         notes.append(f"under {100 * asked:.0f} %")
+    ratio = f"{r['ratio']:5.2f}x" if best else "     -"
     peer = f"{best} {theirs[best]:.0f}" if best else "-"
-    print(f"{r['type']:4} {r['m']:>5} x {r['n']} x {r['k']:<5} {r['gops']:7.0f} {100 * r['share']:7.1f}%  {peer:>22} {f"{r['ratio']:5.2f}x" if best else '    - '}  {', '.join(notes)}")
+    print(f"{r['type']:4} {r['m']:>5} x {r['n']} x {r['k']:<5} {r['gops']:7.0f} {100 * r['share']:7.1f}%  {peer:>22} {ratio}  {', '.join(notes)}")
 counted = sum(r["m"] >= 16 for r in rows)
 print(f"of {counted} products with 16 rows or more {below} are slower than the best peer" + "".join(f"; least ratio {t} {v:.2f}x" for t, v in least.items())
       + (f"; of {sum(r['m'] >= 32 for r in rows)} with 32 rows or more {short} are under their share of the peak" if amd else ""))
