@@ -285,7 +285,7 @@ static int32_t check_layer_types(const folder *f, ecrec_error *err)
     return ECREC_OK;
 }
 
-static int32_t set_layer(folder *f, uint64_t layer, const char *what, uint64_t value, ecrec_error *err)
+int32_t config_set_layer(folder *f, uint64_t layer, const char *what, uint64_t value, ecrec_error *err)
 {
     char name[64];
     format_text(name, sizeof name, "encoder.layers.%llu.%s", (unsigned long long)layer, what);
@@ -306,12 +306,12 @@ static int32_t modernbert_layers(folder *f, ecrec_error *err)
     f->rotaries = 2;
     for (uint64_t i = 0; i < f->layers && status == ECREC_OK; i++)
         if (listed ? sliding(f, i) : i % every != 0) {
-            status = set_layer(f, i, "window", local / 2, err);
+            status = config_set_layer(f, i, "window", local / 2, err);
             if (status == ECREC_OK)
-                status = set_layer(f, i, "rotary", 1, err);
+                status = config_set_layer(f, i, "rotary", 1, err);
         }
     if (status == ECREC_OK && f->layers != 0)
-        status = set_layer(f, 0, "attention_norm", 0, err);
+        status = config_set_layer(f, 0, "attention_norm", 0, err);
     return status;
 }
 
@@ -331,7 +331,7 @@ static int32_t decoder_layers(folder *f, ecrec_error *err)
         return error_set(err, ECREC_ERR_UNSUPPORTED, FILE_NAME ": sliding_window 1 is not supported (supported: null, 2 and more)");
     for (uint64_t i = 0; i < f->layers && window != 0 && status == ECREC_OK; i++)
         if (listed ? sliding(f, i) : is_type(f, "mistral") || i >= full)
-            status = set_layer(f, i, "window", window - 1, err);
+            status = config_set_layer(f, i, "window", window - 1, err);
     return status;
 }
 
@@ -541,62 +541,4 @@ int32_t config_read(folder *f, ecrec_error *err)
     if ((status = read_particular(f, err)))
         return status;
     return read_classifier(f, err);
-}
-
-static int32_t finish_layers(folder *f, ecrec_error *err)
-{
-    int32_t status = ECREC_OK;
-    for (uint64_t i = 0; i < f->layers && status == ECREC_OK; i++) {
-        if ((status = set_layer(f, i, "heads", f->heads, err)) || (status = set_layer(f, i, "feed_forward", f->feed_forward, err)))
-            return status;
-        if (f->groups != f->heads)
-            status = set_layer(f, i, "groups", f->groups, err);
-        if (status == ECREC_OK && folder_layer_of(f, i) != i)
-            status = set_layer(f, i, "weights", folder_layer_of(f, i), err);
-    }
-    return status;
-}
-
-/* Settings that are a word or a switch. */
-static int32_t finish_kinds(folder *f, ecrec_error *err)
-{
-    const family *m = f->family;
-    const char *position = f->rotaries != 0 ? "rotary" : m->position != NULL ? "absolute" : "none";
-    const struct { const char *name; int on; } switches[] = {
-        { "encoder.causal", (m->flags & FAMILY_CAUSAL) != 0 }, { "encoder.gated", f->gated },
-        { "encoder.query_key_norm", m->query_norm != NULL },   { "encoder.embedding_norm", m->embedding_norm != NULL },
-        { "encoder.final_norm", m->final_norm != NULL },       { "encoder.position_end", (m->flags & FAMILY_ITEMS) != 0 } };
-    int32_t status;
-    if ((status = set_string(f, "encoder.kind", "transformer", err)) ||
-        (status = set_string(f, "encoder.norm", (m->flags & FAMILY_RMS) != 0 ? "rms" : "layer", err)) ||
-        (status = set_string(f, "encoder.norm_place", (m->flags & FAMILY_PRE_NORM) != 0 ? "pre" : "post", err)) ||
-        (status = set_string(f, "encoder.position", position, err)))
-        return status;
-    for (size_t i = 0; i < sizeof switches / sizeof *switches && status == ECREC_OK; i++)
-        status = set_u64(f, switches[i].name, (uint64_t)switches[i].on, err);
-    if (status == ECREC_OK && (m->flags & FAMILY_UNSCALED) != 0)
-        status = set_f64(f, "encoder.attention_scale", 1, err);
-    if (status == ECREC_OK && (m->flags & FAMILY_STATIC) != 0)
-        status = set_u64(f, "encoder.special_tokens", 0, err);
-    return status;
-}
-
-int32_t config_finish(folder *f, ecrec_error *err)
-{
-    const uint64_t positions = f->rotaries != 0 ? f->max_length : f->family->position != NULL ? f->rows : 0;
-    const struct { const char *name; uint64_t value; } sizes[] = {
-        { "encoder.layers", f->layers },         { "encoder.hidden_size", f->hidden },       { "encoder.head_size", f->head_size },
-        { "encoder.vocabulary", f->vocabulary }, { "encoder.embedding_size", f->embedding }, { "encoder.positions", positions },
-        { "encoder.token_types", f->types },     { "encoder.max_length", f->max_length },    { "encoder.dimension", f->dimension } };
-    const struct { const char *name; uint64_t value; } some[] = {
-        { "encoder.rotary_tables", f->rotaries },       { "encoder.rotary_size", f->rotaries != 0 ? f->rotary_size : 0 },
-        { "encoder.patch_size", f->patch },             { "encoder.image_height", f->image_height },
-        { "encoder.image_width", f->image_width },      { "encoder.image_channels", f->channels } };
-    int32_t status = finish_kinds(f, err);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes && status == ECREC_OK; i++)
-        status = set_u64(f, sizes[i].name, sizes[i].value, err);
-    for (size_t i = 0; i < sizeof some / sizeof *some && status == ECREC_OK; i++)
-        if (some[i].value != 0)
-            status = set_u64(f, some[i].name, some[i].value, err);
-    return status == ECREC_OK ? finish_layers(f, err) : status;
 }
