@@ -1,6 +1,6 @@
 /* The path from a folder to scores on whatever processor this is: prints the level, then the bits of the results.
  *
- *   everywhere MASK     MASK: ECREC_CPU_* levels that may be used; 0: all */
+ *   everywhere MASK [FOLDER]    MASK: ECREC_CPU_* levels that may be used; 0: all. FOLDER: a real model, whose vectors are printed too */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 
 enum { ROWS = 4, MOST_BYTES = 1 << 20 };
 static uint32_t mask;
+static const char *folder;
 
 static void show(const char *what, const float *values, size_t n)
 {
@@ -87,9 +88,32 @@ static void whole_path(void **unused)
     ecrec_context_release(context);
 }
 
+static void real_model(void **unused)
+{
+    static const char *const texts[] = { "A man is playing a guitar.", "warm clothes for winter" };
+    static const size_t lengths[] = { 26, 23 };
+    static float vectors[2 * 4096];
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = context_with(1, mask);
+    ecrec_model *model = NULL;
+    ecrec_session *session = NULL;
+    (void)unused;
+    if (folder != NULL) {
+        CALL(ecrec_model_import(context, folder, NULL, &model, NULL, &err));
+        CALL(ecrec_session_create(model, NULL, &session, &err));
+        assert_in_range(ecrec_model_dimension(model), 1, 4096);
+        CALL(ecrec_encode(model, session, texts, lengths, 2, NULL, vectors, ecrec_model_dimension(model), &err));
+        show("real", vectors, 2 * (size_t)ecrec_model_dimension(model));
+        ecrec_session_release(session);
+    }
+    ecrec_model_release(model);
+    ecrec_context_release(context);
+}
+
 int main(int count, char **arguments)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(whole_path) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(whole_path), cmocka_unit_test(real_model) };
+    folder = count > 2 ? arguments[2] : NULL;
     mask = count > 1 ? (uint32_t)strtoul(arguments[1], NULL, 0) : 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@
 # deltas     workers that learn a shard each, merged by their deltas, beside one worker
 # search     exact top-10 of a million vectors beside usearch and faiss, of this machine's memory bandwidth
 # sts        quality: STS-B with every real model, f32 and 8 bits, beside the figures that the reference gave
+# roofline   an SVG of this machine's peak and bandwidths with a point for each case of products, matmul and search that ran before
 # levels     STS-B of float32, 8 and 4 bits at every CPU level of this machine: minutes, the portable level is slow
 # update     what an update of 1,000 rows costs in tables of 2^24 rows, and readers' times beside updates
 # learn      labelled rows an update learns from in a second, beside Vowpal Wabbit
@@ -39,7 +40,7 @@ while [ $# -gt 0 ]; do
         --out) out=$2; shift ;;
         --threads) threads=$2; shift ;;
         --quick) quick=(--quick) ;;
-        -h|--help) sed -n '2,24s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -h|--help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
         -*) echo "run.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
         *) benches+=("$1") ;;
     esac
@@ -105,6 +106,11 @@ bench_search() {
 bench_products() {
     ninja -C "$build" tests/bench/bench_products tests/bench/bench_peaks >/dev/null
     "$python" "$here/products.py" "$build/tests/bench/bench_products" --json "$out/products.json" "${quick[@]}"
+}
+
+bench_roofline() {
+    ninja -C "$build" tests/bench/libbench_peak.so >/dev/null
+    ECREC_LIBRARY=$build/lib/libecrec.so.0 PYTHONPATH=$top/examples/python "$python" "$here/roofline.py" "$build/tests/bench/libbench_peak.so" "$out"
 }
 
 bench_levels() {
