@@ -50,6 +50,9 @@ _ScoreOptions = _options("_ScoreOptions", ("logits", _u32), ("snapshot", _u64), 
 _UpdateOptions = _options("_UpdateOptions", ("passes", _u32), ("learning_rate", _f64), ("decay", _f64), ("max_loss_growth", _f64), ("seed", _u64),
                           ("progress", _PROGRESS), ("progress_opaque", _p), ("force", _u32), ("window", _u32), ("max_calibration_growth", _f64), ("max_score_move", _f64),
                           ("replay", _f64), ("served", _p), ("drift", _p), ("drift_opaque", _p), ("bad_rows", _u32), ("step_rows", _u32))
+_OnlineOptions = _options("_OnlineOptions", ("events", _u32), ("reserve", _u32), ("reserve_every", _u32), ("reservoir", _u32), ("drift", _u32), ("window", _u32),
+                          ("boost_rows", _u32), ("row_bytes", _u64), ("seed", _u64), ("boost", _f64), ("drift_confidence", _f64), ("drift_tolerance", _f64),
+                          ("drift_threshold", _f64))
 _FitOptions = _options("_FitOptions", ("epochs", _u32), ("batch_rows", _u32), ("patience", _u32), ("holdout_by", _u32), ("holdout_field", _u32),
                        ("hashed_optimiser", _u32), ("schedule", _u32), ("holdout", _f64), ("rate", _f64), ("embedding_rate", _f64), ("network_rate", _f64),
                        ("decay", _f64), ("embedding_decay", _f64), ("network_decay", _f64), ("l1", _f64), ("clip", _f64), ("dropout", _f64), ("warmup", _f64),
@@ -538,7 +541,29 @@ class Model(_Handle):
         batch = self._rows(batch)
         handle, callback = _p(), _progress(progress)
         options = _fill(_UpdateOptions, passes=passes, learning_rate=learning_rate, decay=decay, max_loss_growth=max_loss_growth, seed=seed, progress=callback, **more)
-        _call(_lib.ecrec_update, self._h, batch._h, c.byref(options), c.byref(handle))
+        try:
+            _call(_lib.ecrec_update, self._h, batch._h, c.byref(options), c.byref(handle))
+        except Error as e:
+            if handle.value:  # a refused update has a report, too
+                e.report = _report(handle)
+            raise
+        return _report(handle)
+
+    def online(self, **options):
+        """What the ranker remembers from now on: ecrec_online_options' members (events, reserve, reservoir, drift ...); none: nothing."""
+        _call(_lib.ecrec_online_configure, self._h, c.byref(_fill(_OnlineOptions, **options)) if options else None)
+
+    def online_info(self):
+        """What the current snapshot remembers, as nested dicts."""
+        handle = _p()
+        _call(_lib.ecrec_online_info, self._h, c.byref(handle))
+        return _report(handle)
+
+    def forget(self, field, value):
+        """Take one value of a user, item or category field out of what was learned; the report says what stays."""
+        handle, value = _p(), str(value).encode()
+        index = _lib.ecrec_schema_find_field(_p(_lib.ecrec_model_schema(self._h)), field.encode())
+        _call(_lib.ecrec_forget, self._h, _u32(index), value, c.c_size_t(len(value)), c.byref(handle))
         return _report(handle)
 
     def fit(self, batch, progress=None, **options):

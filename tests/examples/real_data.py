@@ -14,6 +14,7 @@ import tempfile
 import time
 
 TOOL, CASE = sys.argv[1:3]
+EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples")
 DATA = os.environ.get("ECREC_DATA", "")
 MODELS = os.environ.get("ECREC_MODELS") or os.path.expanduser("~/.cache/ecrec-models")
 SKIP = 77
@@ -195,6 +196,24 @@ def case_network():
     fitted = json.loads(tool("eval", "r1.ecrec", "-i", "test.tsv", "--json"))["click"]
     expect("frappe test AUC, fitted", fitted["auc"], 0.9520)
     expect("its log loss", fitted["log_loss"], 0, 0.2232)
+
+
+def case_shards():
+    """examples/shards.sh: eight processes that exchange files learn about as well as one."""
+    columns = 0
+    for name in ("fit", "test"):
+        with gzip.open(need(f"{DATA}/ads/frappe/{name}.libsvm.gz"), "rt") as f:
+            rows = [line.split() for line in f]
+        columns = len(rows[0]) - 1
+        write(name + ".tsv", ["click\t" + "\t".join(f"c{i}" for i in range(columns))] +
+              [("1" if float(r[0]) > 0 else "0") + "\t" + "\t".join(x.split(":")[0] for x in r[1:]) for r in rows])
+    write("schema.json", [json.dumps({"fields": [{"name": f"c{i}", "kind": "category"} for i in range(columns)], "labels": ["click"], "hash_bits": 18})])
+    run = subprocess.run([f"{EXAMPLES}/shards.sh", "schema.json", "fit.tsv", "merged.ecrec", "8", "1"], capture_output=True, text=True,
+                         env={**os.environ, "PATH": os.path.dirname(TOOL) + ":" + os.environ["PATH"]})
+    if run.returncode != 0:
+        sys.exit(f"shards.sh: exit {run.returncode}: {run.stderr}")
+    merged = json.loads(tool("eval", "merged.ecrec", "-i", "test.tsv", "--json"))["click"]
+    expect("frappe test AUC, first order, 8 processes, one round", merged["auc"], 0.9145)
 
 
 def case_stream_network():

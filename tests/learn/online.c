@@ -649,6 +649,90 @@ static void drift_is_told_and_boosted(void **unused)
     ecrec_context_release(context);
 }
 
+/* Electricity prices in time order, the last label as a field, 50 rows an update. */
+typedef struct electricity { size_t n; double columns[6][46000]; float up[46000]; } electricity;
+
+static void read_electricity(electricity *e, const char *path)
+{
+    static const char *const names[6] = { "period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer" };
+    char line[512], command[1024];
+    int at[7] = { -1, -1, -1, -1, -1, -1, -1 }, columns = 0;
+    snprintf(command, sizeof command, "gzip -dc '%s'", path);
+    FILE *f = popen(command, "r");
+    assert_true(f != NULL && fgets(line, sizeof line, f) != NULL);
+    for (char *t = strtok(line, ",\r\n"); t != NULL; t = strtok(NULL, ",\r\n"), columns++)
+        for (int k = 0; k < 7; k++)
+            if (strcmp(t, k < 6 ? names[k] : "class") == 0)
+                at[k] = columns;
+    while (fgets(line, sizeof line, f) != NULL && e->n < 46000) {
+        int i = 0;
+        for (char *t = strtok(line, ",\r\n"); t != NULL; t = strtok(NULL, ",\r\n"), i++)
+            for (int k = 0; k < 7; k++) {
+                if (at[k] == i && k < 6)
+                    e->columns[k][e->n] = atof(t);
+                else if (at[k] == i)
+                    e->up[e->n] = (float)(strcmp(t, "1") == 0 || strcmp(t, "UP") == 0);
+            }
+        e->n++;
+    }
+    pclose(f);
+    assert_int_equal(e->n, 45312);
+}
+
+static double loss_on_electricity(ecrec_context *context, const electricity *e, double boost, double *drifts)
+{
+    enum { A_TIME = 50 };
+    static const char json[] = "{\"fields\":[{\"name\":\"period\",\"kind\":\"number\"},{\"name\":\"a\",\"kind\":\"number\"},{\"name\":\"b\",\"kind\":\"number\"},{\"name\":\"c\",\"kind\":\"number\"},"
+                               "{\"name\":\"d\",\"kind\":\"number\"},{\"name\":\"e\",\"kind\":\"number\"}],\"labels\":[\"up\"],\"hash_bits\":10}";
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_schema *schema = NULL;
+    ecrec_model *m = NULL;
+    ecrec_batch *b = NULL;
+    ecrec_online_options o = ECREC_ONLINE_OPTIONS_INIT;
+    ecrec_update_options u = ECREC_UPDATE_OPTIONS_INIT;
+    CALL(ecrec_schema_parse(context, json, sizeof json - 1, &schema, &err));
+    CALL(ecrec_ranker_create(context, NULL, schema, &m, &err));
+    CALL(ecrec_batch_create(schema, &b, &err));
+    ecrec_schema_release(schema);
+    o.drift = ECREC_DRIFT_ADWIN;
+    o.boost = boost;
+    o.boost_rows = 300;
+    u.max_loss_growth = 100;
+    u.learning_rate = 0.05;
+    CALL(ecrec_online_configure(m, &o, &err));
+    for (size_t i = 0; i < e->n; i += A_TIME) {
+        const size_t n = e->n - i < A_TIME ? e->n - i : A_TIME;
+        CALL(ecrec_batch_reset(b, n, &err));
+        for (uint32_t k = 0; k < 6; k++)
+            CALL(ecrec_batch_set_number(b, k, e->columns[k] + i, NULL, &err));
+        CALL(ecrec_batch_set_label(b, 0, e->up + i, NULL, &err));
+        CALL(ecrec_update(m, b, &u, NULL, &err));
+    }
+    *drifts = info(m, "drifts");
+    const double loss = info(m, "labels.up.loss");
+    ecrec_batch_release(b);
+    ecrec_model_release(m);
+    return loss;
+}
+
+static void drift_on_electricity(void **unused)
+{
+    ecrec_context *context = context_with(1, 0);
+    const char *path = data_path("stream/elec2.csv.gz");
+    double drifts[2];
+    (void)unused;
+    NEED(path, "stream/elec2.csv.gz");
+    electricity *e = calloc(1, sizeof *e);
+    assert_non_null(e);
+    read_electricity(e, path);
+    const double plain = loss_on_electricity(context, e, 0, &drifts[0]), boosted = loss_on_electricity(context, e, 4, &drifts[1]);
+    print_message("elec2: %.0f drifts, log loss %.4f; with 4 times the rate behind each: %.0f drifts, %.4f\n", drifts[0], plain, drifts[1], boosted);
+    assert_true(drifts[0] >= 5 && drifts[0] <= 400);
+    assert_true(boosted < plain);
+    free(e);
+    ecrec_context_release(context);
+}
+
 /* ---- progressive validation ---- */
 
 static void windows_and_served_scores(void **unused)
@@ -948,7 +1032,7 @@ int main(void)
         cmocka_unit_test(events_like_a_list), cmocka_unit_test(events_count_once), cmocka_unit_test(cells_are_used_again), cmocka_unit_test(rows_come_back),
         cmocka_unit_test(the_reservoir_is_fair), cmocka_unit_test(the_guard_looks_at_the_reserve), cmocka_unit_test(the_guard_looks_at_calibration),
         cmocka_unit_test(scores_move_no_further), cmocka_unit_test(replay_forgets_less), cmocka_unit_test(detectors_on_made_up_streams),
-        cmocka_unit_test(drift_is_told_and_boosted), cmocka_unit_test(windows_and_served_scores), cmocka_unit_test(the_same_bits_everywhere), cmocka_unit_test(merged_events), cmocka_unit_test(forgotten), cmocka_unit_test(named_snapshots),
+        cmocka_unit_test(drift_is_told_and_boosted), cmocka_unit_test(drift_on_electricity), cmocka_unit_test(windows_and_served_scores), cmocka_unit_test(the_same_bits_everywhere), cmocka_unit_test(merged_events), cmocka_unit_test(forgotten), cmocka_unit_test(named_snapshots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
