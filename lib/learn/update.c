@@ -1,4 +1,4 @@
-#include "learn/update.h"
+#include "learn/update_parts.h"
 
 #include <math.h>
 #include <string.h>
@@ -26,7 +26,7 @@
 #define DEFAULT_CALIBRATION 0.1
 #define SURE_ROWS 64.0
 enum { STEP_ROWS = 64, PROGRESS_ROWS = 1024, GUARD_ROWS = 2048 /* of a larger update or reserve the guard takes so many, evenly spread */ };
-enum { MOST_TRIES = 8, WORST_ROWS = 5, MOST_WINDOWS = 1 << 16 };
+enum { MOST_TRIES = 8, MOST_WINDOWS = 1 << 16 };
 
 void ecrec_update_options_init(ecrec_update_options *options)
 {
@@ -34,34 +34,6 @@ void ecrec_update_options_init(ecrec_update_options *options)
     if (options != NULL)
         *options = defaults;
 }
-
-typedef struct learner {
-    int grouped; /* a label is learned by groups */
-    const update_call *call;
-    const ecrec_update_options *options;
-    memory *m;
-    const ecrec_batch *batch;
-    learn_source source;
-    learn_state state;
-    learn_rows data, replayed, reserved;
-    ecrec_batch *replay, *reserve; /* NULL: none */
-    online memory;
-    observer observer;
-    ranker *old; /* a view of the state before */
-    trainer *trainer;
-    trainer_options settings;
-    size_t rows, labels, heads, repeats, reserve_rows;
-    size_t *order;                   /* [rows]: those that are learned from */
-    double *logits, *before, *after; /* rows x heads: as each row was scored before it was learned from; guarded ones under the old and the new state */
-    scored *items;
-    size_t *guarded, guarded_count;  /* rows */
-    double *reserve_logits;          /* 2 x reserve_rows x heads: under the old and the new state */
-    float *scores;                   /* 3 x heads */
-    guard_measure *measures;         /* of the reserve: [labels] */
-    double growth, moved, scale;     /* scale: of the rates, below 1 where max_score_move made it so */
-    char reason[400];                /* why the guard refuses; empty: it does not */
-    ecrec_error *err;
-} learner;
 
 static double finite_or(double value, double missing)
 {
@@ -86,11 +58,6 @@ static int32_t read_options(learner *l)
         return error_set(l->err, ECREC_ERR_INVALID, "ecrec_update_options: max_calibration_growth %g (>= 0), max_score_move %g (>= 0), replay %g (0 .. 64) or force %u (0 or 1) "
                          "is out of range", o->max_calibration_growth, o->max_score_move, o->replay, o->force);
     return ECREC_OK;
-}
-
-static uint32_t passes_of(const learner *l)
-{
-    return l->options->passes != 0 ? l->options->passes : 1;
 }
 
 /* ---- what is learned from ---- */
@@ -417,147 +384,6 @@ static int32_t guard(learner *l, double *over)
     return ECREC_OK;
 }
 
-/* ---- the report ---- */
-
-/* Of the chunks of tables that the new snapshot does not share with the old one. */
-static double changed_bytes(const learner *l)
-{
-    const struct { const tensor *new, *old; } tables[] = { { l->state.hashed, l->old->table }, { l->state.embeddings, l->old->embeddings } };
-    double bytes = 0;
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
-        bytes += tables[i].new != NULL ? (double)tensor_own_bytes(tables[i].new, tables[i].old) : 0;
-    return bytes;
-}
-
-/* By what was served; rows where that is not known are left out. */
-static void tell_served(const learner *l, ecrec_report *r)
-{
-    uint32_t head = 0;
-    for (uint32_t label = 0; label < l->labels; label++) {
-        const schema_label *kind = &l->call->schema->labels[label];
-        const batch_column *y = batch_label(l->batch, label);
-        calibration_bin bins[CALIBRATION_BINS];
-        char name[256];
-        size_t n = 0;
-        metrics m;
-        for (size_t i = 0; i < l->rows && kind->kind == ECREC_LABEL_BINARY; i++) {
-            const size_t row = l->order[i];
-            const float p = l->options->served[row * l->heads + head];
-            if (column_has(y, row) && isfinite(p))
-                l->items[n++] = (scored){ p, column_float(y, row), batch_weight(l->batch, row), 0 };
-        }
-        head += label_outputs(kind);
-        if (n == 0)
-            continue;
-        metrics_compute(l->items, n, 0.5, bins, CALIBRATION_BINS, &m);
-        metrics_label_key(kind->name, name);
-        report_numberf(r, (double)n, "served.%s.rows", name);
-        report_numberf(r, m.log_loss, "served.%s.log_loss", name);
-        if (!isnan(m.auc))
-            report_numberf(r, m.auc, "served.%s.auc", name);
-        report_numberf(r, m.ece, "served.%s.ece", name);
-    }
-}
-
-static void tell_guard(const learner *l, ecrec_report *r)
-{
-    report_number(r, "guard.reserve_rows", (double)l->reserve_rows);
-    report_number(r, "guard.moved", l->moved);
-    for (uint32_t label = 0; label < l->labels && l->reserve != NULL; label++) {
-        char name[256];
-        metrics_label_key(l->call->schema->labels[label].name, name);
-        const guard_measure *g = &l->measures[label];
-        report_numberf(r, g->loss[0], "guard.labels.%s.loss_before", name);
-        report_numberf(r, g->loss[1], "guard.labels.%s.loss_after", name);
-        report_numberf(r, g->calibration[0], "guard.labels.%s.calibration_before", name);
-        report_numberf(r, g->calibration[1], "guard.labels.%s.calibration_after", name);
-    }
-}
-
-static void tell_windows(const learner *l, ecrec_report *r)
-{
-    const observer *o = &l->observer;
-    for (size_t w = 0; w < o->count && o->windows != NULL; w++)
-        for (uint32_t label = 0; label < l->labels; label++) {
-            const double *v = o->windows + (w * l->labels + label) * OBSERVED_COLUMNS;
-            char name[256];
-            metrics_label_key(l->call->schema->labels[label].name, name);
-            report_numberf(r, v[OBSERVED_ROWS], "windows.%zu.%s.rows", w, name);
-            report_numberf(r, v[OBSERVED_ROWS] > 0 ? v[OBSERVED_LOSS] / v[OBSERVED_ROWS] : 0, "windows.%zu.%s.loss", w, name);
-            report_numberf(r, v[OBSERVED_LABEL] != 0 ? v[OBSERVED_PREDICTION] / v[OBSERVED_LABEL] : 0, "windows.%zu.%s.calibration", w, name);
-        }
-    report_number(r, "drifts", (double)o->drift_count);
-}
-
-/* The rows that the host has back: how many, and those whose loss was the largest. */
-static void tell_quarantined(const learner *l, ecrec_report *r)
-{
-    const schema_label *kind = &l->call->schema->labels[0];
-    const batch_column *y = batch_label(l->batch, 0);
-    const float *thresholds = l->old->network != NULL ? (const float *)l->old->network->data + l->old->net.thresholds : NULL;
-    size_t worst[WORST_ROWS], n = 0;
-    double losses[WORST_ROWS], unused[MOST_CLASSES];
-    report_number(r, "quarantined.rows", (double)l->rows);
-    for (size_t i = 0; i < l->guarded_count; i++) {
-        if (!column_has(y, l->guarded[i]))
-            continue;
-        const double loss = loss_row(kind, l->before + i * l->heads, thresholds, column_float(y, l->guarded[i]), 1, unused, NULL);
-        size_t at = n < WORST_ROWS ? n++ : WORST_ROWS;
-        while (at > 0 && loss > losses[at - 1]) {
-            if (at < WORST_ROWS) {
-                losses[at] = losses[at - 1];
-                worst[at] = worst[at - 1];
-            }
-            at--;
-        }
-        if (at < WORST_ROWS && (at < n)) {
-            losses[at] = loss;
-            worst[at] = l->guarded[i];
-        }
-    }
-    for (size_t i = 0; i < n; i++) {
-        report_numberf(r, (double)worst[i], "quarantined.worst.%zu.row", i);
-        report_numberf(r, losses[i], "quarantined.worst.%zu.loss", i);
-    }
-}
-
-static int32_t tell(const learner *l, int accepted, ecrec_report **out)
-{
-    ecrec_report *r = NULL;
-    int32_t status = report_create(l->call->context, "update", &r, l->err);
-    if (status != ECREC_OK)
-        return status;
-    report_number(r, "rows", (double)l->rows);
-    report_number(r, "passes", passes_of(l));
-    report_number(r, "snapshot", accepted && l->rows != 0 ? (double)l->call->snapshot : 0);
-    report_number(r, "accepted", accepted);
-    report_number(r, "forced", accepted && l->reason[0] != 0);
-    report_string(r, "reason", l->reason, strlen(l->reason));
-    report_number(r, "repeated", (double)l->repeats);
-    if (l->rows != 0) {
-        report_number(r, "replayed", l->replay != NULL ? (double)ecrec_batch_rows(l->replay) : 0);
-        report_number(r, "rate", l->settings.rate * l->scale);
-        uint32_t head = 0;
-        for (uint32_t label = 0; label < l->labels; label++) {
-            metrics_tell_list(r, l->call->schema, label, l->batch, l->order, l->rows, l->logits + head, l->heads, l->items);
-            head += label_outputs(&l->call->schema->labels[label]);
-        }
-        if (l->options->served != NULL)
-            tell_served(l, r);
-        tell_guard(l, r);
-        tell_windows(l, r);
-        if (!accepted)
-            tell_quarantined(l, r);
-        report_number(r, "memory_bytes", changed_bytes(l));
-    }
-    batch_tell_skipped(r, l->call->batch);
-    if ((status = report_finish(r, l->err)) == ECREC_OK)
-        *out = r;
-    else
-        ecrec_report_release(r);
-    return status;
-}
-
 /* ---- one update ---- */
 
 static int32_t remember(learner *l)
@@ -599,7 +425,7 @@ static int32_t conclude(learner *l, ecrec_report **report)
     if (accepted && l->rows != 0 &&
         ((status = remember(l)) != ECREC_OK || (status = progress_add(l->m, l->state.next, (double)l->rows, l->err)) != ECREC_OK))
         return status;
-    if (report != NULL && (status = tell(l, accepted, report)) != ECREC_OK)
+    if (report != NULL && (status = update_tell(l, accepted, report)) != ECREC_OK)
         return status;
     if (!accepted)
         return error_set(l->err, ECREC_ERR_REJECTED, "the update was refused: %s; nothing has changed", l->reason);
