@@ -340,7 +340,7 @@ static void shapes_and_types(void **unused)
     refused(&c, ECREC_ERR_FORMAT, "more memory");
     /* chunks as far apart as possible: 72 bytes of zeros each in the frame, 2 KiB of pointers in memory */
     c = fresh();
-    enum { FAR = 100000 };
+    enum { FAR = 400000 };
     unsigned char *frame = calloc(FAR + 1, 72);
     const uint64_t far = FAR;
     memcpy(frame, &far, 8);
