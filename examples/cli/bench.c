@@ -99,10 +99,12 @@ static int32_t measure_all(const char *path, uint32_t threads, size_t longest, d
 }
 
 /* What the figures say, for people. */
-static void advise(const timing *one, const timing *all, int threads, int quantized)
+static void advise(const timing *one, const timing *all, int threads, const char *type)
 {
     int told = 0;
-    if (!quantized)
+    if (strcmp(type, "s4") == 0)
+        told += printf("- The weights are 4 bits: the smallest file, at about the speed of float32. `ecrec quantize` of the float32 model makes 8 bits, which are faster.\n");
+    else if (strcmp(type, "s8") != 0)
         told += printf("- The weights are float32. `ecrec quantize MODEL -o SMALLER` makes them 8 bits: about three times as fast where the\n"
                        "  processor has a dot product of bytes, and tells what it cost in agreement.\n");
     if (one[0].p99 > 2 * one[0].median)
@@ -119,7 +121,7 @@ int command_bench(int argc, char **argv)
 {
     static const char *const known[] = { "seconds=", "json", "threads=", NULL };
     arguments a;
-    double seconds = 0, threads = 0, longest = MOST_LENGTH;
+    double seconds = 0, threads = 0, longest = MOST_LENGTH, flops = 0;
     timing one[WORKS], all[WORKS];
     size_t tokens[WORKS];
     char cpu[200] = "";
@@ -148,7 +150,7 @@ int command_bench(int argc, char **argv)
     snprintf(type, sizeof type, "%s", told);
     if (ecrec_report_number(report, "encoder.max_length", &longest, NULL) != ECREC_OK || longest > MOST_LENGTH)
         longest = MOST_LENGTH;
-    const int quantized = strcmp(type, "s8") == 0;
+    (void)ecrec_report_number(report, "size.flops_per_token", &flops, NULL);
     ecrec_report_release(report);
     ecrec_model_release(model);
     ecrec_context_release(context);
@@ -161,14 +163,15 @@ int command_bench(int argc, char **argv)
         return failed_with(&err);
     if (has(&a, "json")) {
         for (int i = 0; i < WORKS; i++)
-            printf("{\"case\":\"%s\",\"tokens\":%zu,\"type\":\"%s\",\"ms\":%.4f,\"p99_ms\":%.4f,\"first_ms\":%.4f,\"threads\":%.0f,\"threads_ms\":%.4f,\"threads_p99_ms\":%.4f}\n",
-                   works[i].name, tokens[i], type, one[i].median * 1e3, one[i].p99 * 1e3, one[i].first * 1e3, threads, all[i].median * 1e3, all[i].p99 * 1e3);
+            printf("{\"case\":\"%s\",\"tokens\":%zu,\"type\":\"%s\",\"ms\":%.4f,\"p99_ms\":%.4f,\"first_ms\":%.4f,\"threads\":%.0f,\"threads_ms\":%.4f,\"threads_p99_ms\":%.4f,\"gflops\":%.2f}\n",
+                   works[i].name, tokens[i], type, one[i].median * 1e3, one[i].p99 * 1e3, one[i].first * 1e3, threads, all[i].median * 1e3, all[i].p99 * 1e3,
+                   flops * (double)tokens[i] / one[i].median * 1e-9);
         return EXIT_DONE;
     }
-    printf("%s, %s weights; %s\n\n%-28s %10s %10s %10s %12s", a.positional[0], type, cpu, "", "1 thread", "p99", "first", "tokens/s");
+    printf("%s, %s weights; %s\n\n%-28s %10s %10s %10s %12s %8s", a.positional[0], type, cpu, "", "1 thread", "p99", "first", "tokens/s", "GFLOP/s");
     printf(threads > 1 ? " %9.0f threads %9s %9s\n" : "\n", threads, "p99", "faster");
     for (int i = 0; i < WORKS; i++) {
-        printf("%-28s %7.3f ms %7.3f ms %7.3f ms %12.0f", works[i].name, one[i].median * 1e3, one[i].p99 * 1e3, one[i].first * 1e3, (double)tokens[i] / one[i].median);
+        printf("%-28s %7.3f ms %7.3f ms %7.3f ms %12.0f %8.1f", works[i].name, one[i].median * 1e3, one[i].p99 * 1e3, one[i].first * 1e3, (double)tokens[i] / one[i].median, flops * (double)tokens[i] / one[i].median * 1e-9);
         if (threads > 1)
             printf(" %14.3f ms %6.3f ms %8.2fx", all[i].median * 1e3, all[i].p99 * 1e3, one[i].median / all[i].median);
         puts("");
@@ -176,6 +179,6 @@ int command_bench(int argc, char **argv)
     if (longest < MOST_LENGTH)
         printf("\nTexts above %.0f tokens were cut to so many: the model takes no more.\n", longest);
     puts("");
-    advise(one, all, (int)threads, quantized);
+    advise(one, all, (int)threads, type);
     return EXIT_DONE;
 }
