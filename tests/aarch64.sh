@@ -6,7 +6,7 @@
 #   tests/aarch64.sh [BUILD-FOLDER [NATIVE-BUILD-FOLDER]]
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-out=${1:-$top/build-ci/aarch64} native=${2:-$top/build}
+out=$(realpath -m "${1:-$top/build-ci/aarch64}") native=$(realpath -m "${2:-$top/build}")
 packages=(gcc-aarch64-linux-gnu qemu-user libzstd-dev:arm64 libutf8proc-dev:arm64 libcmocka-dev:arm64 libxxhash-dev:arm64)
 if ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
     if [ "$(id -u)" = 0 ]; then sudo=(); else sudo=(sudo -n); fi
