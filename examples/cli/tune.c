@@ -108,7 +108,11 @@ static int read_space(search *s, const char *path)
     json_error_t error;
     json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error), *how;
     const char *name;
-    int code = json_is_object(root) ? 0 : failed("%s:%d: %s", path, root != NULL ? 1 : error.line, root != NULL ? "it is not a JSON object" : error.text);
+    int code = 0;
+    if (root == NULL && error.line < 1)
+        code = failed("%s: it cannot be read", path);
+    else if (!json_is_object(root))
+        code = failed("%s:%d: %s", path, root != NULL ? 1 : error.line, root != NULL ? "it is not a JSON object" : error.text);
     for (int i = 0; i < SETTINGS; i++)
         s->settings[i].how = NOT_SEARCHED;
     if (code == 0)
