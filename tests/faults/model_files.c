@@ -322,7 +322,7 @@ static void shapes_and_types(void **unused)
     refused(&c, ECREC_ERR_FORMAT, "shape");
     c = fresh(), fix(&c, a_matrix(&c))->s.codec = 7;
     refused(&c, ECREC_ERR_UNSUPPORTED, "codec");
-    /* a table of 2^34 rows whose frame holds nothing: small in the file, 32 MiB of pointers each */
+    /* a table of 2^34 rows whose frame holds nothing: small in the file, 256 MiB of pointers each */
     c = fresh();
     for (int i = 0; i < 20; i++) {
         static const unsigned char none[8];
@@ -338,7 +338,7 @@ static void shapes_and_types(void **unused)
         p->s.rows_per_chunk = 16;
     }
     refused(&c, ECREC_ERR_FORMAT, "more memory");
-    /* chunks as far apart as possible: 72 bytes of zeros each in the frame, 2 KiB of pointers in memory */
+    /* chunks as far apart as possible: 72 bytes of zeros each in the frame, 400 bytes with their pointers in memory */
     c = fresh();
     enum { FAR = 400000 };
     unsigned char *frame = calloc(FAR + 1, 72);
