@@ -4,7 +4,7 @@ would allow.
     encode.py --tool ECREC --library LIBECREC.SO --peaks BENCH_PEAKS [--threads 1,2] [--older FOLDER] [--rounds N] [--quick] [--json FILE]
 
 Both sides get the same token ids and live in processes of their own that take turns within a run, so that what else the machine does meets both;
-medians are compared. ONNX Runtime is at its best: graph optimisation ALL over its transformer optimiser's fused graph, and of its two 8-bit models
+medians are compared; one thread is timed by its processor time, several by the clock. ONNX Runtime is at its best: graph optimisation ALL over its transformer optimiser's fused graph, and of its two 8-bit models
 the one that is faster in each case. Before anything is timed the float32 vectors of both are compared: it is the same work.
 
 The floor of a case is the time that its multiply-adds would take at the processor's peak, which is measured in turn with the cases: products at the
