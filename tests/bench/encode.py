@@ -47,8 +47,8 @@ class Side:
         self.process.stdin.flush()
         return self.answer()
 
-    def seconds(self, case, repeat):
-        return self.ask(run=case, repeat=repeat)["seconds"]
+    def seconds(self, case, repeat, wall=False):
+        return self.ask(run=case, repeat=repeat, wall=wall)["seconds"]
 
     def vectors(self, case):
         path = self.ask(vectors=case)["path"]
@@ -186,11 +186,11 @@ def spread(files, library, many, rounds):
             times = {side: [] for side in sides}
             for side in sides:
                 side.ask(prepare=case)
-                side.seconds(case["name"], 3)
-            repeat = max(1, min(50, int(0.05 / min(sides[0].seconds(case["name"], 3)))))
+                side.seconds(case["name"], 3, wall=True)
+            repeat = max(1, min(50, int(0.05 / min(sides[0].seconds(case["name"], 3, wall=True)))))
             for turn in range(rounds):
                 for side in sides if turn % 2 == 0 else sides[::-1]:
-                    times[side] += side.seconds(case["name"], repeat)
+                    times[side] += side.seconds(case["name"], repeat, wall=True)
             one, more = (statistics.median(times[side]) for side in sides)
             out.append({"type": kind, "case": case["name"].replace(", padded", ""), "threads": many, "one_ms": one * 1e3, "many_ms": more * 1e3, "ratio": one / more,
                         "gate": (1.5 if case is text else 1.8) if many == 2 else None})
