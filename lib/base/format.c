@@ -193,10 +193,19 @@ static uint64_t next_unsigned(const char *conversion, va_list *a)
     return va_arg(*a, unsigned);
 }
 
+/* "%.*s" has all bytes that its length says (NUL among them is told), "%.40s" at most so many of a string. */
+static size_t text_length(const char *s, int precision, int exact)
+{
+    if (precision < 0)
+        return strlen(s);
+    const char *end = exact ? NULL : memchr(s, 0, (size_t)precision);
+    return end != NULL ? (size_t)(end - s) : (size_t)precision;
+}
+
 /* One conversion, `f` behind the '%'; returns what follows it. */
 static const char *convert(output *o, const char *f, va_list *a)
 {
-    int precision = -1, width = 0;
+    int precision = -1, width = 0, exact = 0;
     if (*f == '0')
         for (f++; *f >= '0' && *f <= '9'; f++)
             width = width * 10 + (*f - '0');
@@ -204,6 +213,7 @@ static const char *convert(output *o, const char *f, va_list *a)
         f++;
         if (*f == '*') {
             precision = va_arg(*a, int);
+            exact = 1;
             f++;
         } else {
             for (precision = 0; *f >= '0' && *f <= '9'; f++)
@@ -219,7 +229,7 @@ static const char *convert(output *o, const char *f, va_list *a)
         if (s == NULL)
             put(o, "(null)", 6);
         else
-            put_text(o, s, precision >= 0 ? (size_t)precision : strlen(s));
+            put_text(o, s, text_length(s, precision, exact));
         break;
     }
     case 'c': {

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A small snprintf: %s (NULL prints "(null)"), %.*s (int length), %c, %d (int), %u (unsigned), %lld, %llu, %zu,
+/* A small snprintf: %s (NULL prints "(null)"), %.*s (int length, all of it), %.Ns (at most N bytes), %c, %d (int), %u (unsigned), %lld, %llu, %zu,
  * %x (unsigned), %llx, %016llx, %g (shortest double that reads back, at most 17 digits), %.Nf (N 0..9), %%.
  * Control characters and invalid UTF-8 in %s and %.*s arguments are written as \xNN, so that a hostile name
  * cannot break a terminal. Always NUL-terminates when capacity > 0; returns the length written (truncated at a

@@ -215,6 +215,8 @@ static void formats(void **unused)
     assert_string_equal(out, "a -5 7 9 10 1.235 0.1");
     format_text(out, sizeof out, "%s", "a\x1b[31m\xFF");
     assert_null(strchr(out, 0x1b)); /* a hostile name cannot break a terminal */
+    format_text(out, sizeof out, "%.4s %.2s %.*s", "abc", "abc", 3, "a\0b"); /* at most so many, exactly so many */
+    assert_string_equal(out, "abc ab a\\x00b");
     assert_int_equal(format_text(out, 4, "%s", "abcdef"), 3);
     assert_string_equal(out, "abc");
     assert_true(format_text(out, 3, "%s", "a\xC3\xA9\xC3\xA9") <= 2); /* cut between characters */
