@@ -20,10 +20,11 @@ int32_t ecrec_batch_create(const ecrec_schema *schema, ecrec_batch **batch, ecre
     b->m = m;
     buffer_init(&b->bad_text, m);
     b->column_count = schema->field_count + schema->label_count + ROW_COLUMNS;
-    b->columns = memory_zero(m, b->column_count * sizeof *b->columns);
+    const size_t bytes = b->column_count * sizeof *b->columns;
+    b->columns = memory_zero(m, bytes);
     if (b->columns == NULL) {
         memory_release(m, b, sizeof *b);
-        return error_nomem(err, "a batch", b->column_count * sizeof *b->columns);
+        return error_nomem(err, "a batch", bytes);
     }
     b->schema = schema_reference((ecrec_schema *)(uintptr_t)schema); /* the count is not part of what a reader sees */
     *batch = b;
