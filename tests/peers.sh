@@ -6,7 +6,7 @@
 set -euo pipefail
 dir=${ECREC_PEERS:-$HOME/.cache/ecrec-peers}
 what=${1:-test}
-test=(numpy pyarrow tokenizers==0.23.3 pillow transformers scikit-learn tensorboard)
+test=(numpy pyarrow tokenizers==0.23.3 sentencepiece==0.2.3 pillow transformers scikit-learn tensorboard)
 bench=(blingfire flash-tokenizer onnxruntime onnx sympy vowpalwabbit lightgbm scipy mkl onednn-cpu-gomp river usearch faiss-cpu)
 case $what in
     test) packages=("${test[@]}") ;;
