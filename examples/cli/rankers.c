@@ -386,7 +386,7 @@ int command_update(int argc, char **argv)
             if (report != NULL)
                 add_report(sums, j.schema, report);
             ecrec_report_release(report);
-            rows += (double)n * options.passes;
+            rows += ((double)n - (double)ecrec_batch_bad_rows(j.batch)) * options.passes;
             updates++;
             char note[48];
             const double share = records_share(j.rows);
