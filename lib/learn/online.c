@@ -365,7 +365,7 @@ int32_t online_rows(const online *o, const ecrec_schema *schema, const tensor *s
     }
     for (size_t i = 0; i < count && status == ECREC_OK; i++) {
         const size_t start = i > 0 ? ends[i - 1] : 0;
-        rows[i] = (row_bytes){ bytes.data + start, ends[i] - start };
+        rows[i] = (row_bytes){ bytes.data != NULL ? bytes.data + start : NULL, ends[i] - start };
     }
     if (status == ECREC_OK && count > 0)
         status = rows_batch(schema, rows, count, out, err);

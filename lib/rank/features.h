@@ -102,11 +102,11 @@ uint64_t record_event(const ranker *r, uint32_t field, const batch_column *c, ui
 uint32_t record_events(const record *rec, uint32_t field, uint64_t *first);
 static inline const unsigned char *column_types(const batch_column *c, uint64_t event)
 {
-    return c->types.data + event;
+    return c->types.data != NULL ? c->types.data + event : NULL; /* a column without an event has no memory */
 }
 static inline const float *column_ages(const batch_column *c, uint64_t event)
 {
-    return (const float *)(const void *)c->weights.data + event;
+    return c->weights.data != NULL ? (const float *)(const void *)c->weights.data + event : NULL;
 }
 /* A field's part of a head's logit without its hashed features. */
 double dense_part(const ranker *r, const kernels *table, const record *rec, uint32_t head, uint32_t field);
