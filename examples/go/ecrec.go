@@ -46,21 +46,11 @@ static int32_t export_delta(ecrec_model *m, uint64_t from, uint64_t to, kept *ou
     const ecrec_sink sink = { (uint32_t)sizeof sink, 0, out, keep };
     return ecrec_delta_export(m, from, to, &sink, err);
 }
-
-static int32_t set_strings(ecrec_batch *b, int category, uint32_t field, const char *bytes, const size_t *lengths, const uint8_t *missing, size_t n, ecrec_error *err)
-{
-    const char **texts = text_pointers(bytes, lengths, missing, n);
-    const int32_t status = texts == NULL ? ECREC_ERR_NOMEM : category ? ecrec_batch_set_category(b, field, texts, lengths, err) :
-                                                                         ecrec_batch_set_text(b, field, texts, lengths, err);
-    free(texts);
-    return status;
-}
 */
 import "C"
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"runtime"
 	"sync"
@@ -242,151 +232,19 @@ func Dot(a, b []float32) float64 {
 	return sum
 }
 
-// Batch is rows of records for a ranker.
-type Batch struct {
-	b      *C.ecrec_batch
-	schema *C.ecrec_schema
-	rows   int
-	labels int
-	model  *Model // the schema lives as long as the model
-}
-
-// NewBatch makes a batch of so many rows; columns that are never set are missing.
-func (m *Model) NewBatch(rows int) (*Batch, error) {
-	schema := C.ecrec_model_schema(m.m)
-	if schema == nil {
-		return nil, &Error{Code: C.ECREC_ERR_UNSUPPORTED, Name: "ECREC_ERR_UNSUPPORTED", Message: "the model is not a ranker", Row: -1}
-	}
-	b := &Batch{schema: schema, rows: rows, labels: int(C.ecrec_schema_labels(schema)), model: m}
-	if err := call(func(err *C.ecrec_error) C.int32_t { return C.ecrec_batch_create(schema, &b.b, err) }); err != nil {
-		return nil, err
-	}
-	if err := call(func(err *C.ecrec_error) C.int32_t { return C.ecrec_batch_reset(b.b, C.size_t(rows), err) }); err != nil {
-		b.Close()
-		return nil, err
-	}
-	return b, nil
-}
-
-// Close frees the batch.
-func (b *Batch) Close() {
-	C.ecrec_batch_release(b.b)
-	b.b = nil
-}
-
-func (b *Batch) column(name string, rows int, label bool) (C.uint32_t, error) {
-	if rows != b.rows {
-		return 0, fmt.Errorf("%q has %d rows, the batch %d", name, rows, b.rows)
-	}
-	text := C.CString(name)
-	defer C.free(unsafe.Pointer(text))
-	var index C.uint32_t
-	if label {
-		index = C.ecrec_schema_find_label(b.schema, text)
-	} else {
-		index = C.ecrec_schema_find_field(b.schema, text)
-	}
-	if index == math.MaxUint32 {
-		return 0, fmt.Errorf("the schema has no %q", name)
-	}
-	return index, nil
-}
-
-// SetStrings sets a text or category column; missing (may be nil) tells the rows that have none.
-func (b *Batch) SetStrings(name string, values []string, missing []bool) error {
-	index, err := b.column(name, len(values), false)
-	if err != nil {
-		return err
-	}
-	if missing != nil && len(missing) != b.rows {
-		return fmt.Errorf("%q: missing has %d rows, the batch %d", name, len(missing), b.rows)
-	}
-	category := C.int(0)
-	if C.ecrec_schema_field_kind(b.schema, index) == C.ECREC_FIELD_CATEGORY {
-		category = 1
-	}
-	bytes, lengths := packed(values)
-	flags := make([]C.uint8_t, len(values)+1)
-	for i := range missing {
-		if missing[i] {
-			flags[i] = 1
-		}
-	}
-	return call(func(err *C.ecrec_error) C.int32_t {
-		return C.set_strings(b.b, category, index, (*C.char)(unsafe.Pointer(&bytes[0])), &lengths[0], &flags[0], C.size_t(b.rows), err)
-	})
-}
-
-// SetNumbers sets a number column; NaN is missing.
-func (b *Batch) SetNumbers(name string, values []float64) error {
-	index, err := b.column(name, len(values), false)
-	if err != nil {
-		return err
-	}
-	numbers, valid := make([]C.double, len(values)+1), make([]C.uint8_t, len(values)+1)
-	for i, v := range values {
-		numbers[i] = C.double(v)
-		if !math.IsNaN(v) {
-			valid[i] = 1
-		}
-	}
-	return call(func(err *C.ecrec_error) C.int32_t {
-		return C.ecrec_batch_set_number(b.b, index, &numbers[0], &valid[0], err)
-	})
-}
-
-// SetVectors sets a vector column of rows of equal length.
-func (b *Batch) SetVectors(name string, rows [][]float32) error {
-	index, err := b.column(name, len(rows), false)
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	d := len(rows[0])
-	block := make([]C.float, 0, len(rows)*d+1)
-	for i, row := range rows {
-		if len(row) != d {
-			return fmt.Errorf("%q: row %d has %d values, row 0 has %d", name, i, len(row), d)
-		}
-		for _, v := range row {
-			block = append(block, C.float(v))
-		}
-	}
-	block = append(block, 0)
-	return call(func(err *C.ecrec_error) C.int32_t {
-		return C.ecrec_batch_set_vector(b.b, index, &block[0], C.size_t(d), nil, err)
-	})
-}
-
-// SetLabel sets a label: 0 or 1; NaN is not known and teaches nothing.
-func (b *Batch) SetLabel(name string, values []float32) error {
-	index, err := b.column(name, len(values), true)
-	if err != nil {
-		return err
-	}
-	labels, valid := make([]C.float, len(values)+1), make([]C.uint8_t, len(values)+1)
-	for i, v := range values {
-		if v == v {
-			labels[i], valid[i] = C.float(v), 1
-		}
-	}
-	return call(func(err *C.ecrec_error) C.int32_t {
-		return C.ecrec_batch_set_label(b.b, index, &labels[0], &valid[0], err)
-	})
-}
-
-// Score gives a probability for each row and label, row after row.
+// Score gives Outputs scores for each row, row after row: a probability or a value a label, one a class for a label of classes.
 func (m *Model) Score(b *Batch) ([]float32, error) {
-	scores := make([]float32, b.rows*b.labels+1)
+	scores := make([]float32, b.rows*b.outputs+1)
 	err := m.with(func(s *C.ecrec_session) error {
 		return call(func(err *C.ecrec_error) C.int32_t {
-			return C.ecrec_score(m.m, s, b.b, nil, (*C.float)(&scores[0]), C.size_t(b.rows*b.labels), err)
+			return C.ecrec_score(m.m, s, b.b, nil, (*C.float)(&scores[0]), C.size_t(b.rows*b.outputs), err)
 		})
 	})
 	runtime.KeepAlive(b)
 	if err != nil {
 		return nil, err
 	}
-	return scores[:b.rows*b.labels], nil
+	return scores[:b.rows*b.outputs], nil
 }
 
 // Update learns from labelled rows, all or nothing; the report as JSON has it.

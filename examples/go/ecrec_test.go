@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 const schema = `{"fields": [{"name": "title", "kind": "text", "no_encoding": true, "word_ngrams": 1}, {"name": "shop", "kind": "category"},
@@ -180,5 +181,117 @@ func TestEncode(t *testing.T) {
 	none, err := m.Encode(nil)
 	if err != nil || len(none) != 0 {
 		t.Fatalf("no texts give %v, %v", none, err)
+	}
+}
+
+const every = `{"fields": [{"name": "who", "kind": "user"}, {"name": "what", "kind": "item"}, {"name": "tags", "kind": "multi"}, {"name": "when", "kind": "time"},
+ {"name": "past", "kind": "history", "dimension": 8, "compare": "what", "event_types": 2}, {"name": "photo", "kind": "image", "dimension": 2}],
+ "labels": [{"name": "kind", "kind": "classes", "classes": 3}], "network": {"width": 4, "attention": 4}, "hash_bits": 12}`
+
+// Every kind of column says something that a ranker can learn from: the class is told by one column alone in each round.
+func TestColumns(t *testing.T) {
+	context, err := NewContext(1)
+	fatal(t, err)
+	defer context.Close()
+	const rows = 96
+	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, told := range []string{"who", "what", "tags", "when", "past", "photo"} {
+		m, err := context.NewRanker(every, nil)
+		fatal(t, err)
+		defer m.Close()
+		b, err := m.NewBatch(rows)
+		fatal(t, err)
+		defer b.Close()
+		names, items, tags, weights := make([]string, rows), make([]string, rows), make([][]string, rows), make([][]float32, rows)
+		times, past, now := make([]time.Time, rows), make([][]Event, rows), make([]time.Time, rows)
+		photos, labels := make([][]float32, rows), make([]float32, rows)
+		of := func(column string, class int) int {
+			if column == told {
+				return class
+			}
+			return 0
+		}
+		for i := range labels {
+			class := i * 7 % 3
+			labels[i] = float32(class)
+			names[i] = []string{"ann", "bob", "cy"}[of("who", class)]
+			items[i] = []string{"shoe", "hat", "bag"}[of("what", class)]
+			tags[i], weights[i] = [][]string{{"red", "new"}, {"blue"}, nil}[of("tags", class)], [][]float32{{1, .5}, {2}, nil}[of("tags", class)]
+			times[i] = start.Add(time.Duration(of("when", class)*5) * time.Hour)
+			if told == "when" && class == 2 {
+				times[i] = time.Time{}
+			}
+			now[i] = start.Add(24 * time.Hour)
+			past[i] = [][]Event{{{"shoe", 0, start}, {"hat", 1, start.Add(time.Hour)}}, {{"bag", 1, start}}, {}}[of("past", class)]
+			photos[i] = [][]float32{{1, 0}, {0, 1}, nil}[of("photo", class)]
+		}
+		fatal(t, b.SetStrings("who", names, nil))
+		fatal(t, b.SetStrings("what", items, nil))
+		fatal(t, b.SetMulti("tags", tags, weights))
+		fatal(t, b.SetTimes("when", times))
+		fatal(t, b.SetHistory("past", past, now))
+		fatal(t, b.SetVectors("photo", photos))
+		fatal(t, b.SetLabel("kind", labels))
+		ones, positions := make([]float32, rows), make([]uint32, rows)
+		for i := range ones {
+			ones[i], positions[i] = 1, uint32(i%3)
+		}
+		fatal(t, b.SetWeights(ones))
+		fatal(t, b.SetPropensities(ones))
+		fatal(t, b.SetPositions(positions))
+		fatal(t, b.SetGroups(names))
+		for pass := 0; pass < 12; pass++ {
+			_, err = m.Update(b)
+			fatal(t, err)
+		}
+		scores, err := m.Score(b)
+		fatal(t, err)
+		if len(scores) != 3*rows {
+			t.Fatalf("%d scores of %d rows and 3 classes", len(scores), rows)
+		}
+		right := 0
+		for i := range labels {
+			p, class := scores[3*i:3*i+3], int(labels[i])
+			if p[class] > p[(class+1)%3] && p[class] > p[(class+2)%3] {
+				right++
+			}
+		}
+		if right < rows*9/10 {
+			t.Errorf("told by %q alone: %d of %d right", told, right, rows)
+		}
+	}
+}
+
+// An event that is sent again counts once; what does not fit is refused with a sentence.
+func TestRowColumns(t *testing.T) {
+	context, err := NewContext(1)
+	fatal(t, err)
+	defer context.Close()
+	m, err := context.NewRanker(every, nil)
+	fatal(t, err)
+	defer m.Close()
+	b, err := m.NewBatch(2)
+	fatal(t, err)
+	defer b.Close()
+	var e *Error
+	for what, err := range map[string]error{
+		"weights":      b.SetWeights([]float32{1}),
+		"positions":    b.SetPositions([]uint32{1, 2, 3}),
+		"propensities": b.SetPropensities(nil),
+		"events":       b.SetEvents([]string{"a"}),
+		"groups":       b.SetGroups(nil),
+		"tags":         b.SetMulti("tags", [][]string{{"a"}, {"b"}}, [][]float32{{1}, {1, 2}}),
+		"past":         b.SetHistory("past", [][]Event{{}, {}}, []time.Time{{}}),
+		"photo":        b.SetVectors("photo", [][]float32{{1, 2}, {1}}),
+	} {
+		if err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s that do not fit: %v", what, err)
+		}
+	}
+	if err := b.SetPropensities([]float32{.5, 2}); !errors.As(err, &e) || e.Row != 1 {
+		t.Errorf("a propensity of 2: %v", err)
+	}
+	if err := b.SetTimes("who", make([]time.Time, 2)); !errors.As(err, &e) || e.Name != "ECREC_ERR_INVALID" {
+		t.Errorf("times in a user column: %v", err)
 	}
 }
