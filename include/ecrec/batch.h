@@ -78,7 +78,7 @@ ECREC_API int32_t ecrec_schema_drop_field(ecrec_schema *schema, const char *name
 
 enum {
     ECREC_LABEL_BINARY = 1,  /* 0 or 1; logistic loss; its score is a probability */
-    ECREC_LABEL_VALUE = 2,   /* any number; squared loss; its score is the value */
+    ECREC_LABEL_VALUE = 2,   /* any number; squared loss; its score is the value (ECREC_TARGET_*: how it is learned) */
     ECREC_LABEL_CLASSES = 3, /* 0 .. classes - 1; softmax; its scores are `classes` probabilities */
     ECREC_LABEL_ORDINAL = 4  /* 0 .. classes - 1 in order; cumulative logistic; its score is the expected class */
 };
@@ -87,6 +87,11 @@ enum {
     ECREC_LOSS_PAIRWISE = 1, /* of each two rows of a group (ecrec_batch_set_group) the one with the larger label goes first */
     ECREC_LOSS_LISTWISE = 2  /* softmax over the rows of a group */
 };
+/* How a VALUE label with its own loss is learned; scores, logits' unit and reports are the label's own whatever is chosen. STANDARD: as (y - mean) /
+ * standard deviation; LOG: as log1p(y), standardised: for labels of 0 and more over many sizes, as prices and counts are (a logit is log1p of
+ * the value). Mean and deviation are those of the rows of the first fit that is learned from, or of the first 32 labelled rows of updates, which
+ * move the mean alone; then they stay. PLAIN: as it is. */
+enum { ECREC_TARGET_STANDARD = 0, ECREC_TARGET_PLAIN = 1, ECREC_TARGET_LOG = 2 };
 typedef struct ecrec_label_options {
     uint32_t size;
     int32_t kind;     /* ECREC_LABEL_*; 0: binary */
@@ -94,7 +99,7 @@ typedef struct ecrec_label_options {
     uint32_t loss;    /* ECREC_LOSS_*; by groups: BINARY and VALUE (grades of 0 and more) only. Rows of a group follow each other when they
                          are learned from; such a label's score orders a group's rows and is no probability before it was calibrated */
     uint32_t log_q;   /* LISTWISE: 1: rows were sampled as candidates with their propensity: it is corrected for */
-    uint32_t reserved;
+    uint32_t target;  /* ECREC_TARGET_*, of VALUE */
     double negatives_kept; /* BINARY: rows with 0 were kept with this chance, those with 1 all of them: what is learned, and so the score, is
                               of all rows; 0 and 1: nothing was left out */
 } ecrec_label_options;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "learn/backward.h"
+#include "rank/targets.h"
 
 enum { LEAST_STEPS = NETWORK_ROWS, MOST_STEPS = 8192 };
 #define JUST_AFTER 1e-5 /* the beginning of the way */
@@ -162,6 +163,17 @@ static void attribute_row(attribution *a, size_t row, float *out, double *gap)
     }
 }
 
+/* Values in their own unit. */
+static void unscale(const ranker *r, const ecrec_schema *s, float *out)
+{
+    for (uint32_t l = 0, head = 0; l < s->label_count; head += label_outputs(&s->labels[l]), l++) {
+        const double *row = target_row(r->targets, s, l);
+        float *own = out + (size_t)head * (r->fields + 1);
+        for (uint32_t f = 0; row != NULL && f <= r->fields; f++)
+            own[f] = (float)(own[f] / row[NUMBER_FROZEN_SCALE] + (f == r->fields ? row[NUMBER_FROZEN_MEAN] : 0));
+    }
+}
+
 static int32_t open_all(attribution *a, const learn_source *source, const ecrec_schema *schema, const ecrec_batch *batch, ecrec_error *err)
 {
     const ranker *r = a->r;
@@ -192,8 +204,10 @@ int32_t attribute_run(const learn_source *source, const ecrec_schema *schema, co
     attribution a = { .r = r, .table = source->context->kernels };
     const int32_t status = open_all(&a, source, schema, batch, err);
     *gap = 0;
-    for (size_t row = 0; row < batch->rows && status == ECREC_OK; row++)
+    for (size_t row = 0; row < batch->rows && status == ECREC_OK; row++) {
         attribute_row(&a, row, out + row * r->heads * (r->fields + 1), gap);
+        unscale(r, schema, out + row * r->heads * (r->fields + 1));
+    }
     network_packed_release(a.transposed);
     memory_release(&source->context->m, a.block, a.block != NULL ? a.bytes : 0);
     ecrec_batch_release(a.none);

@@ -294,6 +294,7 @@ static void tell_sums(teller *t, const char *group, const sums *s)
     }
     const double mean = s->label / s->weight, spread = s->label_squares - s->weight * mean * mean;
     tell(t, group, "mean_squared_error", s->squares / s->weight);
+    tell(t, group, "root_mean_squared_error", sqrt(s->squares / s->weight));
     tell(t, group, "mean_absolute_error", s->absolute / s->weight);
     tell(t, group, "r2", spread > 0 ? 1 - s->squares / spread : NAN);
     if (t->e.kind == ECREC_LABEL_ORDINAL)

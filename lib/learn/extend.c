@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "rank/features.h"
+#include "rank/targets.h"
 #include "rank/vocabulary.h"
 
 /* ---- what may change ---- */
@@ -34,7 +35,7 @@ int32_t extend_check(const ecrec_schema *from, const ecrec_schema *to, ecrec_err
             REFUSE("field %u is \"%s\" in the ranker and has changed in the schema: only values at the end of its vocabulary may be added", i, from->fields[i].name);
     for (uint32_t i = 0; i < from->label_count; i++) {
         const schema_label *a = &from->labels[i], *b = &to->labels[i];
-        if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->classes != b->classes || a->loss != b->loss || a->log_q != b->log_q)
+        if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->classes != b->classes || a->loss != b->loss || a->log_q != b->log_q || a->target != b->target)
             REFUSE("label %u is \"%s\" in the ranker and has changed in the schema", i, a->name);
     }
     if (from->hash_bits != to->hash_bits)
@@ -271,7 +272,7 @@ static int32_t carry_table(const extension *e, const tensor_set *old, tensor_set
 
 static int is_ranker(const char *name)
 {
-    static const char *const names[] = { "rank.dense", "learn.dense", "rank.numbers", "rank.hashed", "learn.hashed", "rank.network", "learn.network", "rank.embeddings", "learn.embeddings" };
+    static const char *const names[] = { "rank.dense", "learn.dense", "rank.numbers", "rank.targets", "rank.hashed", "learn.hashed", "rank.network", "learn.network", "rank.embeddings", "learn.embeddings" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return 1;
@@ -327,6 +328,20 @@ static void carry_numbers(const extension *e, const tensor_set *old, tensor_set 
     }
 }
 
+/* Labels that were learned as they are go on so. */
+static void carry_targets(const ecrec_schema *schema, const tensor_set *old, tensor_set *next)
+{
+    const tensor *from = tensor_set_get(old, "rank.targets");
+    tensor *to = tensor_set_get(next, "rank.targets");
+    for (uint32_t l = 0; to != NULL && l < schema->label_count; l++) {
+        double *row = (double *)tensor_edit(to) + (size_t)l * NUMBER_COLUMNS;
+        if (from != NULL && l < from->shape[0])
+            memcpy(row, (const double *)from->data + (size_t)l * NUMBER_COLUMNS, NUMBER_COLUMNS * sizeof *row);
+        else
+            row[NUMBER_FROZEN_COUNT] = 1;
+    }
+}
+
 static int32_t find_inputs(extension *e)
 {
     const network_plan *a = &e->from->net;
@@ -364,6 +379,7 @@ int32_t extend_tensors(memory *m, const ecrec_schema *from, const ecrec_schema *
         copy_dense(&e, tensor_set_get(tensors, dense[i])->data, tensor_edit(tensor_set_get(next, dense[i])));
     if (status == ECREC_OK) {
         carry_numbers(&e, tensors, next);
+        carry_targets(from, tensors, next);
         carry_network(&e, tensors, next);
     }
     for (int i = 0; i < 4 && status == ECREC_OK; i++)

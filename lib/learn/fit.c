@@ -14,6 +14,7 @@
 #include "learn/optimiser.h"
 #include "learn/trainer.h"
 #include "rank/sightings.h"
+#include "rank/targets.h"
 
 enum { MOST_EPOCHS = 10000, MOST_BATCH = 65536, HOLDOUT_STREAM = 0x686F6C64 };
 #define PI 3.14159265358979323846
@@ -204,6 +205,21 @@ static void see_numbers(fitter *f)
     }
 }
 
+/* Values that are not settled are by the rows that are learned from. */
+static void see_targets(fitter *f)
+{
+    const ecrec_schema *s = f->call->schema;
+    for (uint32_t l = 0; l < s->label_count; l++) {
+        double *row = (double *)(uintptr_t)target_row(f->state.targets, s, l);
+        const batch_column *y = batch_label(f->call->batch, l);
+        for (size_t i = 0; row != NULL && row[NUMBER_FROZEN_COUNT] == 0 && i < f->learned_count; i++)
+            if (column_has(y, f->learned[i]))
+                target_see(row, &s->labels[l], column_float(y, f->learned[i]));
+        if (row != NULL && row[NUMBER_FROZEN_COUNT] == 0 && row[NUMBER_COUNT] > 0)
+            target_freeze(row);
+    }
+}
+
 /* Mini-batches of an epoch. */
 static size_t steps_of(const fitter *f)
 {
@@ -235,8 +251,10 @@ static int32_t open_all(fitter *f)
         return error_nomem(f->err, "the sightings", 0);
     if ((status = rows_open(&f->data, &c->source, f->state.now, c->batch, f->err)) == ECREC_OK && (status = split(f)) == ECREC_OK)
         status = trainer_create(c->source.context, &f->state, &settings, f->o.batch_rows * (f->grouped ? 2 : 1), f->o.batch_rows * (f->grouped ? 2 : 1), &f->trainer, f->err);
-    if (status == ECREC_OK && f->saved.file == NULL)
+    if (status == ECREC_OK && f->saved.file == NULL) {
         see_numbers(f);
+        see_targets(f);
+    }
     if (status == ECREC_OK)
         status = trainer_count(f->trainer, &f->data, f->learned, f->learned_count, c->model->tensors, f->err);
     if (status == ECREC_OK && f->saved.file != NULL)
@@ -345,7 +363,8 @@ static double score_list(fitter *f, const size_t *list, size_t n)
             if (column_has(y, list[i]) && label->loss == ECREC_LOSS_OWN) {
                 const double w = batch_weight(f->call->batch, list[i]);
                 const float *t = r->network != NULL ? (const float *)r->network->data + r->net.thresholds + threshold : NULL;
-                sum += w * loss_row(label, f->logits + i * f->heads + head, t, column_float(y, list[i]), w, unused, NULL);
+                const double *logits = f->logits + i * f->heads + head;
+                sum += w * (label->kind == ECREC_LABEL_VALUE ? target_loss(r->targets, s, l, *logits, column_float(y, list[i])) : loss_row(label, logits, t, column_float(y, list[i]), w, unused, NULL));
                 weight += w;
             }
             head += label_outputs(label);

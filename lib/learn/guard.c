@@ -4,6 +4,7 @@
 
 #include "learn/groups.h"
 #include "learn/losses.h"
+#include "rank/targets.h"
 
 /* What a label's score says on average, and what the labels do: of a class, or (class 0) of the whole label. */
 static double off(const schema_label *kind, const float *y, double weight, const double *logits, const float *thresholds, uint32_t class)
@@ -49,7 +50,10 @@ void guard_label(const ecrec_schema *s, uint32_t label, uint32_t first, const fl
     const schema_label *kind = &s->labels[label];
     const batch_column *y = batch_label(rows->batch, label);
     double unused[MOST_CLASSES];
+    const double *scaled = target_row(rows->targets, s, label);
     *out = (guard_measure){ .rows = 0 };
+    if (scaled != NULL && scaled[NUMBER_FROZEN_COUNT] == 0)
+        return; /* nothing was learned but the mean */
     for (int state = 0; state < 2; state++) {
         double sum = 0, weight = 0;
         out->rows = 0;
@@ -58,7 +62,9 @@ void guard_label(const ecrec_schema *s, uint32_t label, uint32_t first, const fl
             if (!column_has(y, row))
                 continue;
             const double w = batch_weight(rows->batch, row);
-            sum += kind->loss != ECREC_LOSS_OWN ? 0 : w * loss_row(kind, rows->logits[state] + i * heads + first, thresholds[state], column_float(y, row), w, unused, NULL);
+            const double *logits = rows->logits[state] + i * heads + first;
+            if (kind->loss == ECREC_LOSS_OWN)
+                sum += w * (kind->kind == ECREC_LABEL_VALUE ? target_loss(rows->targets, s, label, *logits, column_float(y, row)) : loss_row(kind, logits, thresholds[state], column_float(y, row), w, unused, NULL));
             weight += w;
             out->rows += 1;
         }

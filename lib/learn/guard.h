@@ -9,6 +9,7 @@ typedef struct guard_rows {
     const size_t *list;     /* NULL: rows 0 .. n - 1 */
     size_t n;
     const double *logits[2]; /* n x heads under the state before and the one after */
+    const tensor *targets;   /* of the one after: both are judged in its unit */
 } guard_rows;
 
 /* A label's rows: before, after. Calibration in the large: |mean score - mean label|, of classes half the sum over them, of ordinal labels over

@@ -7,6 +7,7 @@
 #include "learn/online.h"
 #include "learn/progress.h"
 #include "rank/features.h"
+#include "rank/targets.h"
 
 typedef struct merger {
     memory *m;
@@ -280,6 +281,39 @@ static int32_t merge_numbers(const merger *g)
     return status;
 }
 
+/* Values that the base has settled stay; of others the means go on, and none may have been settled by one worker alone. */
+static int32_t merge_targets(const merger *g)
+{
+    static const char name[] = "rank.targets";
+    tensor *to = NULL;
+    if (of(g, g->n, name) == NULL || !changed(g, name))
+        return ECREC_OK;
+    const int32_t status = copy_of(g, name, &to);
+    for (uint64_t l = 0; status == ECREC_OK && l < to->shape[0]; l++) {
+        double *s = (double *)tensor_edit(to) + l * NUMBER_COLUMNS;
+        const double center = s[NUMBER_MEAN], count0 = s[NUMBER_COUNT], second0 = s[NUMBER_SQUARES];
+        double count = count0, first = 0, second = second0;
+        for (size_t k = 0; k < g->n; k++) {
+            const double *x = (const double *)of(g, k, name)->data + l * NUMBER_COLUMNS, d = x[NUMBER_MEAN] - center;
+            if (x[NUMBER_FROZEN_COUNT] != s[NUMBER_FROZEN_COUNT] || (s[NUMBER_FROZEN_COUNT] > 0 && (x[NUMBER_FROZEN_MEAN] != s[NUMBER_FROZEN_MEAN] || x[NUMBER_FROZEN_SCALE] != s[NUMBER_FROZEN_SCALE]))) {
+                tensor_release(to);
+                return error_set(g->err, ECREC_ERR_UNSUPPORTED, "delta %zu settled the unit in which label \"%s\" is learned, and the state that the deltas began from had none: "
+                                 "let that one learn from %d labelled rows first", k, g->schema->labels[l].name, TARGET_ROWS);
+            }
+            count += x[NUMBER_COUNT] - count0;
+            first += x[NUMBER_COUNT] * d;
+            second += x[NUMBER_SQUARES] + x[NUMBER_COUNT] * d * d - second0;
+        }
+        if (s[NUMBER_FROZEN_COUNT] > 0 || count <= 0)
+            continue;
+        s[NUMBER_COUNT] = count;
+        s[NUMBER_MEAN] = s[NUMBER_FROZEN_MEAN] = center + first / count;
+        s[NUMBER_SQUARES] = fmax(0, second - first * first / count);
+    }
+    tensor_release(to);
+    return status;
+}
+
 /* The mean of the workers' calibrations, where all have one of one method; else the base's stays. */
 static int32_t merge_calibration(const merger *g)
 {
@@ -382,7 +416,7 @@ static int32_t merge_sightings(const merger *g)
 static int32_t check_known(const merger *g)
 {
     static const char *const known[] = { "rank.dense", "learn.dense", "rank.hashed", "learn.hashed", "rank.embeddings", "learn.embeddings",
-                                         "rank.network", "learn.network", "learn.steps", "rank.numbers", "rank.calibration", "rank.sightings", "learn.progress",
+                                         "rank.network", "learn.network", "learn.steps", "rank.numbers", "rank.targets", "rank.calibration", "rank.sightings", "learn.progress",
                                          "learn.online", "learn.events", "learn.seen", "learn.cells", "learn.reserve", "learn.reservoir", "learn.drift", "learn.window" };
     for (size_t k = 0; k < g->n; k++)
         for (size_t i = 0; i < tensor_set_count(g->workers[k]); i++) {
@@ -408,7 +442,7 @@ int32_t merge_states(memory *m, const ecrec_schema *schema, uint32_t dimension, 
         status = check_known(&g);
     if (status == ECREC_OK && tensor_set_copy(base, &g.next) != ECREC_OK)
         status = error_nomem(err, "the merged state", 0);
-    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_calibration, merge_progress, merge_events, merge_sightings };
+    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_targets, merge_calibration, merge_progress, merge_events, merge_sightings };
     if (status == ECREC_OK && (status = merge_table(&g, "rank.hashed", "learn.hashed")) == ECREC_OK)
         status = merge_table(&g, "rank.embeddings", "learn.embeddings");
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == ECREC_OK; i++)

@@ -5,6 +5,7 @@
 
 #include "base/sort.h"
 #include "rank/features.h"
+#include "rank/targets.h"
 
 double log_loss_of(double probability, double label)
 {
@@ -164,21 +165,26 @@ static void tell_classes_of(ecrec_report *r, const char *name, uint32_t classes,
     report_numberf(r, right / weight, "labels.%s.accuracy", name);
 }
 
-static void tell_values(ecrec_report *r, const char *name, const listed *l)
+static void tell_values(ecrec_report *r, const char *name, const schema_label *kind, const listed *l)
 {
-    double rows = 0, weight = 0, squares = 0, errors = 0;
+    double rows = 0, weight = 0, squares = 0, errors = 0, label = 0, label_squares = 0;
     for (size_t i = 0; i < l->n; i++) {
         const size_t row = listed_row(l, i);
         if (!column_has(l->y, row))
             continue;
-        const double w = batch_weight(l->batch, row), d = l->logits[i * l->stride] - column_float(l->y, row);
+        const double w = batch_weight(l->batch, row), d = target_value(kind, l->logits[i * l->stride]) - column_float(l->y, row);
+        label += w * column_float(l->y, row);
+        label_squares += w * column_float(l->y, row) * column_float(l->y, row);
         squares += w * d * d;
         errors += w * fabs(d);
         weight += w;
         rows++;
     }
     report_numberf(r, rows, "labels.%s.rows", name);
+    const double spread = label_squares - label / weight * label;
     report_numberf(r, squares / weight, "labels.%s.mean_squared_error", name);
+    report_numberf(r, sqrt(squares / weight), "labels.%s.root_mean_squared_error", name);
+    report_numberf(r, spread > 0 ? 1 - squares / spread : NAN, "labels.%s.r2", name);
     report_numberf(r, errors / weight, "labels.%s.mean_absolute_error", name);
 }
 
@@ -194,7 +200,7 @@ void metrics_tell_list(ecrec_report *r, const ecrec_schema *schema, uint32_t lab
     else if (kind->kind == ECREC_LABEL_CLASSES)
         tell_classes_of(r, name, kind->classes, &l);
     else if (kind->kind == ECREC_LABEL_VALUE)
-        tell_values(r, name, &l);
+        tell_values(r, name, kind, &l);
     else
         report_numberf(r, (double)n, "labels.%s.rows", name);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "learn/metrics.h"
+#include "rank/targets.h"
 
 typedef struct seen { double loss, error, prediction, label; } seen;
 
@@ -78,7 +79,12 @@ int observe_row(observer *o, size_t place, size_t row, const double *logits, con
         const batch_column *y = batch_label(o->batch, l);
         const float *served = o->served != NULL ? o->served + row * o->heads + first : NULL;
         if (column_has(y, row)) {
-            const seen s = look(kind, served != NULL && isfinite(served[0]) ? served : o->scores + first, column_float(y, row));
+            const float *said = served != NULL && isfinite(served[0]) ? served : o->scores + first;
+            seen s = look(kind, said, column_float(y, row));
+            if (kind->kind == ECREC_LABEL_VALUE) { /* whatever the unit */
+                const double far = target_off(o->targets, o->schema, l, *said, column_float(y, row));
+                s.error = far / (1 + far);
+            }
             if (o->windows != NULL)
                 add(o->windows + (place / o->window * o->schema->label_count + l) * OBSERVED_COLUMNS, &s);
             if (o->memory->words != NULL && isfinite(s.loss)) {

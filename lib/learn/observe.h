@@ -12,7 +12,7 @@ typedef struct observer {
     const ecrec_batch *batch;
     online *memory;       /* words NULL: none */
     const float *served;  /* rows x heads as they were served, NaN where that is not known; or NULL */
-    const tensor *calibration; /* or NULL */
+    const tensor *calibration, *targets; /* or NULL */
     uint32_t heads;
     float *scores;        /* [heads] */
     double *windows;      /* of this update: count x labels x OBSERVED_COLUMNS; NULL: none */

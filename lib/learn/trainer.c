@@ -11,6 +11,7 @@
 #include "learn/losses.h"
 #include "learn/optimiser.h"
 #include "rank/modality.h"
+#include "rank/targets.h"
 
 enum { FLAT_TASK = 16384 };
 
@@ -183,11 +184,13 @@ static void score_rows(void *argument, uint32_t index)
         if (r->net.inputs != 0)
             network_gather(r, s->t->table, &rec, c, NULL, room, pass->x0 + i * r->net.inputs, pass->present + i * r->net.fields);
     }
-    if (r->net.inputs == 0)
-        return;
-    network_forward(&r->net, r->packed, r->network != NULL ? r->network->data : NULL, s->t->table, pass, from, to - from, NULL);
-    for (size_t i = from; i < to; i++)
-        add_shares(&r->net, pass, i, s->logits + i * r->heads);
+    if (r->net.inputs != 0)
+        network_forward(&r->net, r->packed, r->network != NULL ? r->network->data : NULL, s->t->table, pass, from, to - from, NULL);
+    for (size_t i = from; i < to; i++) {
+        if (r->net.inputs != 0)
+            add_shares(&r->net, pass, i, s->logits + i * r->heads);
+        targets_unscale(r->targets, s->t->state->schema, s->logits + i * r->heads, NULL, 0, 0);
+    }
 }
 
 void trainer_score(trainer *t, const ranker *r, const learn_rows *rows, const size_t *order, size_t first, size_t n, double *logits)
@@ -384,8 +387,9 @@ static double take_losses(mini_batch *b, const float *class_weights, double *los
             const uint32_t heads = label_outputs(label);
             const batch_column *y = batch_label(b->rows->batch, l);
             double *g = t->head_gradients + i * r->heads + head;
-            if (column_has(y, row) && label->loss == ECREC_LOSS_OWN) {
-                const float value = column_float(y, row);
+            const double *scaled = target_row(t->state->targets, schema, l);
+            if (column_has(y, row) && label->loss == ECREC_LOSS_OWN && (scaled == NULL || scaled[NUMBER_FROZEN_COUNT] > 0)) {
+                const float value = label->kind == ECREC_LABEL_VALUE ? (float)target_of(t->state->targets, schema, l, column_float(y, row)) : column_float(y, row);
                 double weight = batch_weight(b->rows->batch, row);
                 if (class_weights != NULL && label->kind == ECREC_LABEL_BINARY)
                     weight *= class_weights[2 * l + (value > 0.5f)];
@@ -470,6 +474,8 @@ static int32_t learn_mini(mini_batch *b, double *logits, const float *class_weig
     forward(b);
     if (logits != NULL)
         memcpy(logits, t->logits, b->n * r->heads * sizeof *logits);
+    for (size_t i = 0; i < b->n && logits != NULL; i++)
+        targets_unscale(r->targets, t->state->schema, logits + i * r->heads, NULL, 0, 0);
     const double total = take_losses(b, class_weights, loss);
     *weight += total;
     if (total == 0)

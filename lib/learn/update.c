@@ -17,6 +17,7 @@
 #include "learn/progress.h"
 #include "learn/trainer.h"
 #include "rank/sightings.h"
+#include "rank/targets.h"
 
 #define DEFAULT_RATE 0.3
 #define DEFAULT_NETWORK_RATE 1e-3
@@ -159,7 +160,7 @@ static int32_t open_all(learner *l)
     l->guarded = (size_t *)(void *)(l->items + rows);
     l->order = l->guarded + rows;
     l->scores = (float *)(void *)(l->measures + l->labels);
-    l->observer = (observer){ .schema = c->schema, .batch = l->batch, .memory = &l->memory, .served = l->options->served, .heads = (uint32_t)l->heads, .scores = l->scores, .calibration = l->old->calibration };
+    l->observer = (observer){ .schema = c->schema, .batch = l->batch, .memory = &l->memory, .served = l->options->served, .heads = (uint32_t)l->heads, .scores = l->scores, .calibration = l->old->calibration, .targets = l->state.targets };
     l->source = (learn_source){ c->context, c->encoder, c->tokenizer, c->prompt, c->prompt_length };
     if ((status = choose_rows(l)) != ECREC_OK || l->rows == 0)
         return status;
@@ -210,6 +211,20 @@ static void see_numbers(learner *l, size_t row)
             state_see_number(&l->state, &r->plan[f], column_number(&l->batch->columns[f], row));
 }
 
+/* Values that are not settled: the row moves the mean, and settles it when it is the last that it takes. */
+static void see_targets(learner *l, size_t row)
+{
+    for (uint32_t label = 0; label < l->labels; label++) {
+        double *to = (double *)(uintptr_t)target_row(l->state.targets, l->call->schema, label);
+        const batch_column *y = batch_label(l->batch, label);
+        if (to == NULL || to[NUMBER_FROZEN_COUNT] > 0 || !column_has(y, row))
+            continue;
+        target_see(to, &l->call->schema->labels[label], column_float(y, row));
+        if (to[NUMBER_COUNT] >= TARGET_ROWS)
+            target_freeze(to);
+    }
+}
+
 /* The rates, as long as a drift is near times what the host said. */
 static void set_rates(const learner *l, int boosted)
 {
@@ -249,10 +264,10 @@ static size_t whole_groups(const learner *l, const size_t *order, size_t i)
     return end > i ? end - i : most - i;
 }
 
-/* A row's numbers are taken into the running statistics between its score and its step, so rows with numbers go step by step. */
+/* A row's numbers (and values that are not settled) are taken into the running statistics between its score and its step, so rows with numbers go step by step. */
 static int32_t run_pass(learner *l, uint32_t pass, const size_t *order)
 {
-    const int numbers = l->state.now->numbers != 0 && pass == 0;
+    const int numbers = (l->state.now->numbers != 0 || !targets_settled(l->state.targets, l->call->schema)) && pass == 0;
     const size_t step = l->options->step_rows != 0 ? l->options->step_rows : 1;
     const size_t most = l->grouped ? STEP_ROWS : numbers ? step : STEP_ROWS / step * step;
     double loss = 0, weight = 0;
@@ -261,8 +276,10 @@ static int32_t run_pass(learner *l, uint32_t pass, const size_t *order)
         const size_t n = l->grouped ? whole_groups(l, order, i) : l->rows - i < most ? l->rows - i : most, done = i + n;
         if (numbers)
             trainer_score(l->trainer, NULL, &l->data, order, i, n, l->logits + i * l->heads);
-        for (size_t k = i; k < done && numbers; k++)
+        for (size_t k = i; k < done && numbers; k++) {
             see_numbers(l, order[k]);
+            see_targets(l, order[k]);
+        }
         const int32_t status = trainer_step(l->trainer, &l->data, order, i, n, pass == 0 && !numbers ? l->logits + i * l->heads : NULL, NULL, &loss, &weight, l->err);
         if (status != ECREC_OK)
             return status;
@@ -325,7 +342,7 @@ static void refuse(learner *l, const char *format, ...)
 static void judge_label(learner *l, uint32_t label, uint32_t head, const float *const t[2])
 {
     const char *name = l->call->schema->labels[label].name;
-    const guard_rows own = { l->batch, l->guarded, l->guarded_count, { l->before, l->after } };
+    const guard_rows own = { l->batch, l->guarded, l->guarded_count, { l->before, l->after }, l->state.targets };
     guard_measure g;
     guard_label(l->call->schema, label, head, t, &own, (uint32_t)l->heads, &g);
     double most = finite_or(l->growth, (DEFAULT_GROWTH + DEFAULT_SHARE * g.loss[0]) * fmax(1, SURE_ROWS / (double)l->rows));
@@ -333,7 +350,7 @@ static void judge_label(learner *l, uint32_t label, uint32_t head, const float *
         refuse(l, "label \"%s\": the log loss of these rows went from %.4f to %.4f nats, more than %g allows", name, g.loss[0], g.loss[1], most);
     if (l->reserve == NULL)
         return;
-    const guard_rows reserve = { l->reserve, NULL, l->reserve_rows, { l->reserve_logits, l->reserve_logits + l->reserve_rows * l->heads } };
+    const guard_rows reserve = { l->reserve, NULL, l->reserve_rows, { l->reserve_logits, l->reserve_logits + l->reserve_rows * l->heads }, l->state.targets };
     guard_label(l->call->schema, label, head, t, &reserve, (uint32_t)l->heads, &g);
     l->measures[label] = g;
     if (g.rows == 0)
@@ -365,8 +382,8 @@ static int32_t guard(learner *l, double *over)
     }
     for (int i = 0; i < 2; i++)
         t[i] = views[i]->network != NULL ? (const float *)views[i]->network->data + views[i]->net.thresholds : NULL;
-    const guard_rows judged = l->reserve != NULL ? (guard_rows){ l->reserve, NULL, l->reserve_rows, { l->reserve_logits, new_reserve } }
-                                                 : (guard_rows){ l->batch, l->guarded, l->guarded_count, { l->before, l->after } };
+    const guard_rows judged = l->reserve != NULL ? (guard_rows){ l->reserve, NULL, l->reserve_rows, { l->reserve_logits, new_reserve }, l->state.targets }
+                                                 : (guard_rows){ l->batch, l->guarded, l->guarded_count, { l->before, l->after }, l->state.targets };
     const double most = l->options->max_score_move;
     l->moved = guard_moved(schema, t, &judged, (uint32_t)l->heads, l->scores + l->heads);
     *over = most > 0 ? l->moved / most : 0;

@@ -5,6 +5,7 @@
 #include "base/report.h"
 #include "learn/losses.h"
 #include "learn/update_parts.h"
+#include "rank/targets.h"
 
 enum { WORST_ROWS = 5 };
 
@@ -90,7 +91,8 @@ static void tell_quarantined(const learner *l, ecrec_report *r)
     for (size_t i = 0; i < l->guarded_count; i++) {
         if (!column_has(y, l->guarded[i]))
             continue;
-        const double loss = loss_row(kind, l->before + i * l->heads, thresholds, column_float(y, l->guarded[i]), 1, unused, NULL);
+        const double *logits = l->before + i * l->heads, loss = kind->kind == ECREC_LABEL_VALUE ? target_loss(l->state.targets, l->call->schema, 0, *logits, column_float(y, l->guarded[i]))
+                                                                                                  : loss_row(kind, logits, thresholds, column_float(y, l->guarded[i]), 1, unused, NULL);
         size_t at = n < WORST_ROWS ? n++ : WORST_ROWS;
         while (at > 0 && loss > losses[at - 1]) {
             if (at < WORST_ROWS) {

@@ -108,6 +108,8 @@ int32_t batch_check_labels(ecrec_batch *b, const schema_label *l, const float *v
             status = batch_bad(b, err, i, "row %zu, label \"%s\": %g is neither 0 nor 1", i, l->name, (double)values[i]);
         else if (!isfinite(values[i]))
             status = batch_bad(b, err, i, "row %zu, label \"%s\": %g is not a number", i, l->name, (double)values[i]);
+        else if (l->target == ECREC_TARGET_LOG && values[i] < 0)
+            status = batch_bad(b, err, i, "row %zu, label \"%s\": %g is below 0, and the label is learned by its logarithm", i, l->name, (double)values[i]);
         else if (l->classes != 0 && !(values[i] >= 0 && values[i] < (float)l->classes && values[i] == floorf(values[i])))
             status = batch_bad(b, err, i, "row %zu, label \"%s\": %g is no class (0 .. %u)", i, l->name, (double)values[i], l->classes - 1);
     }

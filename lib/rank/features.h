@@ -53,7 +53,7 @@ struct ranker {
     tensor *sightings;      /* referenced; NULL: no field admits by sightings */
     tensor *dense, *table, *statistics; /* referenced; table and statistics may be NULL */
     tensor *embeddings, *network;       /* referenced; NULL without a network */
-    tensor *calibration;                /* referenced; NULL: none */
+    tensor *calibration, *targets;      /* referenced; NULL: none */
     network_plan net;
     network_packed *packed;
     schema_pair *pairs; /* of category numbers, owned */
@@ -147,7 +147,7 @@ void network_gather(const ranker *r, const kernels *table, const record *rec, co
 void record_present(const ranker *r, const kernels *table, const record *rec, unsigned char *present);
 /* Of one number or vector field. */
 void embed_dense(const ranker *r, const kernels *table, const record *rec, uint32_t field, const float *flat, float *to);
-/* What the caller sees of a row's logits: probabilities, values, expected classes. */
+/* What the caller sees of a row's logits (those of values unscaled: rank/targets.h): probabilities, values, expected classes. */
 void heads_to_scores(const ecrec_schema *s, const float *thresholds, const double *logits, int as_logits, float *scores);
 
 /* Encoded texts of rows [first, first + rows) of a batch: pointers[i * slots + s]. A text that is there several times is encoded once. */

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "rank/modality.h"
+#include "rank/targets.h"
 
 enum { DEFAULT_ATTENTION = 16 };
 #define START_GATE -3.0f /* nearly shut */
@@ -314,6 +315,12 @@ int32_t ranker_init_tensors(memory *m, const ecrec_schema *s, uint32_t dimension
         for (uint32_t i = 0; t != NULL && i < r->numbers; i++)
             ((double *)tensor_edit(t))[i * NUMBER_COLUMNS + NUMBER_FROZEN_SCALE] = 1;
         status = put(tensors, "rank.numbers", t);
+    }
+    if (status == ECREC_OK && targets_needed(s)) {
+        tensor *t = zeros(m, TYPE_F64, s->label_count, NUMBER_COLUMNS);
+        for (uint32_t i = 0; t != NULL && i < s->label_count; i++)
+            ((double *)tensor_edit(t))[i * NUMBER_COLUMNS + NUMBER_FROZEN_SCALE] = 1;
+        status = put(tensors, "rank.targets", t);
     }
     static const char *const tables[] = { "rank.hashed", "learn.hashed" };
     for (int i = 0; i < 2 && status == ECREC_OK && r->hashed; i++)

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "rank/features.h"
+#include "rank/targets.h"
 
 static int32_t find(const tensor_set *set, const char *name, int32_t type, int32_t layout, uint64_t rows, uint64_t columns, tensor **out,
                     ecrec_error *err)
@@ -94,6 +95,8 @@ static int32_t bind(ranker *r, const ecrec_schema *s, const tensor_set *tensors,
         status = check_numbers(r->statistics, err);
     if (status == ECREC_OK && (r->calibration = tensor_set_get(tensors, "rank.calibration")) != NULL)
         status = calibration_check(r->calibration, s, err);
+    if (status == ECREC_OK && (r->targets = tensor_set_get(tensors, "rank.targets")) != NULL)
+        status = targets_check(r->targets, s, err);
     if (status == ECREC_OK)
         status = bind_network(r, tensors, err);
     if (status == ECREC_OK && ranker_admits(r))
@@ -136,7 +139,7 @@ int32_t ranker_create(memory *m, const ecrec_schema *s, uint32_t dimension, cons
         ranker_free(r);
         return status;
     }
-    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration, r->sightings };
+    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration, r->sightings, r->targets };
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         tensor_reference(held[i]);
     *out = r;
@@ -147,7 +150,7 @@ void ranker_release(ranker *r)
 {
     if (r == NULL)
         return;
-    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration, r->sightings };
+    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration, r->sightings, r->targets };
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         tensor_release(held[i]);
     network_packed_release(r->packed);

@@ -55,6 +55,8 @@ void schema_refresh(ecrec_schema *s)
             if (label_has_more(l)) {
                 mix(&h, more, sizeof more);
                 mix(&h, &l->kept, sizeof l->kept);
+                if (l->target != 0)
+                    mix(&h, &l->target, sizeof l->target);
             }
         }
         mix(&h, &s->network, offsetof(schema_network, attention));
@@ -93,7 +95,7 @@ int network_has_more(const schema_network *n)
 
 int label_has_more(const schema_label *l)
 {
-    return l->loss != 0 || l->log_q != 0 || l->kept != 0;
+    return l->loss != 0 || l->log_q != 0 || l->kept != 0 || l->target != 0;
 }
 
 int schema_has_more(const ecrec_schema *s)
@@ -364,8 +366,8 @@ int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *name, const 
     int32_t status = check_name(schema, name, "label", err);
     if (status != ECREC_OK)
         return status;
-    if (options != NULL && options->size < offsetof(ecrec_label_options, reserved))
-        return error_set(err, ECREC_ERR_INVALID, "ecrec_label_options: size is %u, expected %zu or more", options->size, offsetof(ecrec_label_options, reserved));
+    if (options != NULL && options->size < offsetof(ecrec_label_options, target))
+        return error_set(err, ECREC_ERR_INVALID, "ecrec_label_options: size is %u, expected %zu or more", options->size, offsetof(ecrec_label_options, target));
     ecrec_label_options full = defaults, *o = &full; /* an older caller's struct ends earlier */
     if (options != NULL)
         memcpy(o, options, options->size < sizeof full ? options->size : sizeof full);
@@ -381,6 +383,8 @@ int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *name, const 
     if (!(o->negatives_kept >= 0 && o->negatives_kept <= 1) || (o->negatives_kept > 0 && o->negatives_kept < 1e-9) ||
         (o->negatives_kept != 0 && (kind != ECREC_LABEL_BINARY || o->loss != ECREC_LOSS_OWN)))
         return error_set(err, ECREC_ERR_INVALID, "label \"%s\": negatives_kept is %g; it is for binary labels with their own loss, above 0 and at most 1", name, o->negatives_kept);
+    if (o->target > ECREC_TARGET_LOG || (o->target != ECREC_TARGET_STANDARD && (kind != ECREC_LABEL_VALUE || o->loss != ECREC_LOSS_OWN)))
+        return error_set(err, ECREC_ERR_INVALID, "label \"%s\": target is %u (0 standard, 1 plain, 2 log; of value labels with their own loss)", name, o->target);
     if (schema->label_count == MOST_LABELS)
         return error_set(err, ECREC_ERR_LIMIT, "a schema has at most %d labels", MOST_LABELS);
     if ((status = grow(schema, (void **)&schema->labels, &schema->label_capacity, schema->label_count, sizeof *schema->labels, err)) != ECREC_OK)
@@ -394,6 +398,7 @@ int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *name, const 
     l->classes = o->classes;
     l->loss = o->loss;
     l->log_q = o->log_q;
+    l->target = o->target;
     l->kept = o->negatives_kept < 1 ? (float)o->negatives_kept : 0;
     schema_refresh(schema);
     return ECREC_OK;

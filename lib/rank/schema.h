@@ -34,7 +34,7 @@ typedef struct schema_label {
     char name[256];
     int32_t kind;     /* ECREC_LABEL_* */
     uint32_t classes; /* of CLASSES and ORDINAL, else 0 */
-    uint32_t loss, log_q;
+    uint32_t loss, log_q, target /* ECREC_TARGET_* */;
     float kept;       /* share of the negatives; 0: all */
 } schema_label;
 

@@ -12,7 +12,7 @@
 enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2, SETTINGS_VERSION = 3 };
 enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2, SETTING_EVENT_TYPES = 3, SETTING_HASH_BITS = 4, SETTING_HASH_SEED = 5, SETTING_VALUES = 6, SETTING_DROPPED = 7, SETTING_ADMIT = 8, MOST_SETTING = 1 << 29 };
 enum { NETWORK_ATTENTION = 1, NETWORK_GATES = 2, NETWORK_TOWERS = 3, NETWORK_POSITIONS = 4 };
-enum { LABEL_LOSS = 1, LABEL_LOG_Q = 2, LABEL_KEPT = 3 /* the bits of a float32 */ };
+enum { LABEL_LOSS = 1, LABEL_LOG_Q = 2, LABEL_KEPT = 3 /* the bits of a float32 */, LABEL_TARGET = 4 };
 
 static int32_t write_setting(buffer *b, uint32_t key, uint32_t value)
 {
@@ -78,7 +78,7 @@ static int32_t write_label_settings(const schema_label *l, buffer *b)
 {
     uint32_t kept = 0;
     memcpy(&kept, &l->kept, sizeof kept);
-    const setting settings[] = { { LABEL_LOSS, l->loss }, { LABEL_LOG_Q, l->log_q }, { LABEL_KEPT, kept } };
+    const setting settings[] = { { LABEL_LOSS, l->loss }, { LABEL_LOG_Q, l->log_q }, { LABEL_KEPT, kept }, { LABEL_TARGET, l->target } };
     return write_list(settings, sizeof settings / sizeof *settings, b);
 }
 
@@ -217,7 +217,7 @@ static int32_t read_label_settings(ecrec_label_options *o, reader *r, ecrec_erro
 {
     uint32_t bits = 0;
     float kept = 0;
-    const setting_place settings[] = { { LABEL_LOSS, &o->loss }, { LABEL_LOG_Q, &o->log_q }, { LABEL_KEPT, &bits } };
+    const setting_place settings[] = { { LABEL_LOSS, &o->loss }, { LABEL_LOG_Q, &o->log_q }, { LABEL_KEPT, &bits }, { LABEL_TARGET, &o->target } };
     const int32_t status = read_list(settings, sizeof settings / sizeof *settings, "a label", r, err);
     memcpy(&kept, &bits, sizeof kept);
     o->negatives_kept = kept;

@@ -121,6 +121,10 @@ static int32_t parse_label(ecrec_schema *s, const json *v, ecrec_error *err)
             o.loss = json_equal(m, "pairwise") ? ECREC_LOSS_PAIRWISE : json_equal(m, "listwise") ? ECREC_LOSS_LISTWISE : ECREC_LOSS_OWN;
             if (o.loss == ECREC_LOSS_OWN && !json_equal(m, "own"))
                 return error_at(err, ECREC_ERR_INVALID, m->position, "schema: label \"%s\": \"loss\" must be one of own, pairwise, listwise", name->text);
+        } else if (strcmp(m->key, "target") == 0) {
+            o.target = json_equal(m, "plain") ? ECREC_TARGET_PLAIN : json_equal(m, "log") ? ECREC_TARGET_LOG : ECREC_TARGET_STANDARD;
+            if (o.target == ECREC_TARGET_STANDARD && !json_equal(m, "standard"))
+                return error_at(err, ECREC_ERR_INVALID, m->position, "schema: label \"%s\": \"target\" must be one of standard, plain, log", name->text);
         } else if (strcmp(m->key, "negatives_kept") == 0) {
             if (!json_is(m, JSON_NUMBER))
                 return error_at(err, ECREC_ERR_INVALID, m->position, "schema: label \"%s\": \"negatives_kept\" must be a number", name->text);

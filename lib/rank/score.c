@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "rank/features.h"
+#include "rank/targets.h"
 
 enum { BLOCK_ROWS = 64, ROWS_A_TASK = 16, MOST_TASKS = 8 };
 
@@ -74,6 +75,8 @@ void heads_to_scores(const ecrec_schema *s, const float *thresholds, const doubl
             double v = logits[k];
             if (l->kind == ECREC_LABEL_BINARY && !as_logits)
                 v = logistic(v);
+            if (l->kind == ECREC_LABEL_VALUE && !as_logits)
+                v = target_value(l, v);
             if (l->kind == ECREC_LABEL_CLASSES && !as_logits)
                 v = exp(v - most) / sum;
             if (l->kind == ECREC_LABEL_ORDINAL && !as_logits) {
@@ -219,6 +222,7 @@ static void score_rows(void *argument, uint32_t index)
         network_forward(&r->net, r->packed, r->network != NULL ? r->network->data : NULL, c->context->kernels, t->pass, from, to - from, NULL);
     for (size_t i = from; i < to; i++) {
         add_shares(t, i, s->logits + i * r->heads, parts_of(c, t->first + i));
+        targets_unscale(r->targets, c->schema, s->logits + i * r->heads, parts_of(c, t->first + i), width, r->fields);
         heads_to_scores(c->schema, thresholds, s->logits + i * r->heads, as_logits, c->scores + (t->first + i) * r->heads);
         if (!as_logits)
             calibration_apply(r->calibration, c->schema, s->logits + i * r->heads, c->scores + (t->first + i) * r->heads);

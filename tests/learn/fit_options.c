@@ -72,7 +72,7 @@ static void schedules(void **unused)
             const float far = 1e6f;
             float value, parts[2];
             double expected = 0;
-            world_open(&w, "{\"fields\":[{\"name\":\"user\",\"kind\":\"category\"}],\"labels\":[{\"name\":\"spent\",\"kind\":\"value\"}],\"hash_bits\":10}", 1);
+            world_open(&w, "{\"fields\":[{\"name\":\"user\",\"kind\":\"category\"}],\"labels\":[{\"name\":\"spent\",\"kind\":\"value\",\"target\":\"plain\"}],\"hash_bits\":10}", 1);
             CALL(ecrec_batch_set_category_u64(w.batch, 0, &user, NULL, &err));
             CALL(ecrec_batch_set_label(w.batch, 0, &far, NULL, &err));
             o.epochs = 40;
