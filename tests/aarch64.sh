@@ -25,10 +25,17 @@ tests=("kernel levels" "exact search" "same bits in any batch" "a host's modes, 
 [ -z "${ECREC_THOROUGH:-}" ] || tests=(--suite kernels --suite conformance) # hours
 passed=0 failed=0 skipped=0
 meson test -C "$out" --no-rebuild --print-errorlogs --timeout-multiplier 20 "${tests[@]}" >&2 || true
+# a program with a skipped cmocka test in it exits as passed; what an emulator cannot do is named here and not counted as skipped
+cannot="fork_after_creation"
 while read -r result; do
     case $result in OK|EXPECTEDFAIL) passed=$((passed + 1)) ;; SKIP) skipped=$((skipped + 1)) ;; *) failed=$((failed + 1)) ;; esac
-done < <(python3 -c 'import json, sys
-for line in open(sys.argv[1], encoding="utf-8"): print(json.loads(line)["result"])' "$out/meson-logs/testlog.json")
+done < <(python3 -c 'import json, re, sys
+for line in open(sys.argv[1], encoding="utf-8"):
+    test = json.loads(line)
+    inside = set(re.findall(r"\[  SKIPPED \] ([a-z]\w*)$", (test.get("stdout") or "") + (test.get("stderr") or ""), re.M))
+    if inside:
+        print("in", test["name"], "skipped:", ", ".join(sorted(inside)), file=sys.stderr)
+    print("SKIP" if inside - set(sys.argv[2].split()) else test["result"])' "$out/meson-logs/testlog.json" "$cannot")
 # the same bits of encoded vectors, of quantised and pruned models', and of scores after learning
 results() { grep ' first '; }
 model=$ECREC_MODELS/all-MiniLM-L6-v2

@@ -12,13 +12,14 @@ The library is found as libecrec.so.0 by the system, or at the path in the envir
 """
 
 import ctypes as c
+import datetime
 import json
 import os
 import threading
 
 import numpy as np
 
-__all__ = ["Context", "Index", "Model", "Schema", "Batch", "Error", "evaluate", "version"]
+__all__ = ["Context", "Index", "Model", "Schema", "Batch", "Impressions", "Error", "evaluate", "version"]
 
 _lib = c.CDLL(os.environ.get("ECREC_LIBRARY", "libecrec.so.0"))
 _NONE = 2 ** 64 - 1
@@ -58,6 +59,9 @@ _FitOptions = _options("_FitOptions", ("epochs", _u32), ("batch_rows", _u32), ("
                        ("decay", _f64), ("embedding_decay", _f64), ("network_decay", _f64), ("l1", _f64), ("clip", _f64), ("dropout", _f64), ("warmup", _f64),
                        ("class_weights", _p), ("seed", _u64), ("checkpoint", _s), ("resume", _s), ("progress", _PROGRESS), ("progress_opaque", _p),
                        ("modality_dropout", _f64), ("bad_rows", _u32), ("reserved", _u32))
+_CalibrateOptions = _options("_CalibrateOptions", ("method", c.c_int32), ("frozen", _u32), ("reserved", _u32), ("half_life", _f64))
+_ImpressionsOptions = _options("_ImpressionsOptions", ("sync", _u32), ("group", _u32), ("repair", _u32), ("most", _u64), ("most_bytes", _u64), ("most_age", c.c_int64),
+                               ("window", c.c_int64), ("timeout", c.c_int64), ("timeout_label", _u32), ("correction", _u32), ("late_share", _f64))
 _History = _options("_History", ("reserved", _u32), ("events", _p), ("items", _p), ("lengths", _p), ("items_u64", _p), ("types", _p), ("times", _p), ("now", _p), ("valid", _p))
 _Evaluation = _options("_Evaluation", ("kind", c.c_int32), ("classes", _u32), ("bins", _u32), ("curve_points", _u32), ("slice_count", _u32), ("threshold", _f64),
                        ("rows", c.c_size_t), ("scores", _p), ("labels", _p), ("weights", _p), ("groups", _p), ("slices", _p), ("slice_names", _p), ("at", _p),
@@ -97,9 +101,10 @@ for _name, _result in {"ecrec_status_name": _s, "ecrec_version": _u32, "ecrec_mo
                        "ecrec_model_variant": _s, "ecrec_token_text": _s, "ecrec_model_schema": _p, "ecrec_model_snapshot": _u64, "ecrec_schema_fields": _u32,
                        "ecrec_schema_labels": _u32, "ecrec_schema_outputs": _u32, "ecrec_schema_parts": _u32,
                        "ecrec_schema_field_name": _s, "ecrec_schema_label_name": _s, "ecrec_schema_field_kind": c.c_int32,
-                       "ecrec_schema_find_field": _u32, "ecrec_report_json": _s, "ecrec_context_cpu_text": _s, "ecrec_context_threads": _u32}.items():
+                       "ecrec_schema_find_field": _u32, "ecrec_report_json": _s, "ecrec_context_cpu_text": _s, "ecrec_context_threads": _u32,
+                       "ecrec_id_hash": _u64, "ecrec_batch_rows": c.c_size_t}.items():
     getattr(_lib, _name).restype = _result
-for _name in ("context", "model", "session", "schema", "batch", "report", "index", "searcher"):
+for _name in ("context", "model", "session", "schema", "batch", "report", "index", "searcher", "impressions"):
     getattr(_lib, f"ecrec_{_name}_release").restype = None
     getattr(_lib, f"ecrec_{_name}_release").argtypes = [_p]
 
@@ -147,6 +152,23 @@ def _strings(texts):
     pointers = (c.c_char_p * max(1, len(data)))(*data)
     lengths = (c.c_size_t * max(1, len(data)))(*[0 if t is None else len(t) for t in data])
     return c.cast(pointers, _p), c.cast(lengths, _p), (data, pointers, lengths)
+
+
+def _ids(values, rows=None):
+    """uint64 of ids: whole numbers as they are, str and bytes as their hash (ecrec_id_hash); and which are there (not None)."""
+    given = [b"" if v is None else v.encode("utf-8", "surrogatepass") if isinstance(v, str) else v for v in values]
+    if rows is not None and len(given) != rows:
+        raise ValueError(f"there are {len(given)} ids for {rows} rows")
+    numbers = np.array([_lib.ecrec_id_hash(v, c.c_size_t(len(v))) if isinstance(v, bytes) else int(v) for v in given], np.uint64)
+    return numbers, np.array([v is not None for v in values], np.uint8)
+
+
+def _micros(when):
+    """Microseconds since 1970 UTC: of a datetime (a naive one is UTC), or a whole number as it is."""
+    if isinstance(when, datetime.datetime):
+        when = when if when.tzinfo else when.replace(tzinfo=datetime.timezone.utc)
+        return (when - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(microseconds=1)
+    return int(when)
 
 
 def _progress(callback):
@@ -285,7 +307,7 @@ class Batch(_Handle):
 
     _release = _lib.ecrec_batch_release
 
-    def __init__(self, schema, columns, labels=None, weights=None):
+    def __init__(self, schema, columns, labels=None, weights=None, events=None, groups=None, positions=None, propensities=None):
         handle, described = _p(), schema._h if isinstance(schema, Schema) else _p(_lib.ecrec_model_schema(schema._h))
         _call(_lib.ecrec_batch_create, described, c.byref(handle))
         super().__init__(handle)
@@ -319,6 +341,26 @@ class Batch(_Handle):
             if len(weights) != self.rows:
                 raise ValueError(f"there are {len(weights)} weights for {self.rows} rows")
             _call(_lib.ecrec_batch_set_weight, self._h, _p(weights.ctypes.data))
+        for ids, set_ids in ((events, _lib.ecrec_batch_set_event), (groups, _lib.ecrec_batch_set_group)):
+            if ids is not None:
+                numbers, valid = _ids(ids, self.rows)
+                _call(set_ids, self._h, _p(numbers.ctypes.data), _p(valid.ctypes.data))
+        for values, kind, set_values in ((positions, np.uint32, _lib.ecrec_batch_set_position), (propensities, np.float32, _lib.ecrec_batch_set_propensity)):
+            if values is not None:
+                if len(values) != self.rows:
+                    raise ValueError(f"there are {len(values)} positions or propensities for {self.rows} rows")
+                given = np.ascontiguousarray(values, kind)
+                _call(set_values, self._h, _p(given.ctypes.data), None)
+
+    @classmethod
+    def _of(cls, schema, handle):
+        """A batch that the library made."""
+        batch = object.__new__(cls)
+        _Handle.__init__(batch, handle)
+        described = schema._h if isinstance(schema, Schema) else _p(_lib.ecrec_model_schema(schema._h))
+        batch.labels, batch.rows = int(_lib.ecrec_schema_labels(described)), int(_lib.ecrec_batch_rows(handle))
+        batch.fields = [_lib.ecrec_schema_field_name(described, _u32(i)).decode() for i in range(_lib.ecrec_schema_fields(described))]
+        return batch
 
     def _next(self, stream):
         """The stream's next record batch; False at its end."""
@@ -536,10 +578,15 @@ class Model(_Handle):
         _call(_lib.ecrec_score, self._h, self._session(), batch._h, c.byref(options), _p(out.ctypes.data), c.c_size_t(out.size))
         return (out, parts) if contributions else out
 
-    def update(self, batch, passes=1, learning_rate=0.0, decay=0.0, max_loss_growth=0.0, seed=0, progress=None, **more):
-        """Learn from labelled rows (a Batch, or a table); all or nothing. more: of ecrec_update_options' members (replay, window ...). The report as nested dicts."""
+    def update(self, batch, passes=1, learning_rate=0.0, decay=0.0, max_loss_growth=0.0, seed=0, progress=None, served=None, **more):
+        """Learn from labelled rows (a Batch, or a table); all or nothing. served: the scores that these rows were served with, by which they are judged. more: of ecrec_update_options' members (replay, window ...). The report as nested dicts."""
         batch = self._rows(batch)
         handle, callback = _p(), _progress(progress)
+        if served is not None:
+            served = np.ascontiguousarray(served, np.float32)
+            if len(served) != batch.rows or served.size != batch.rows * int(_lib.ecrec_schema_outputs(_p(_lib.ecrec_model_schema(self._h)))):
+                raise ValueError(f"served has {served.size} scores, which is not one an output for each of {batch.rows} rows")
+            more["served"] = served.ctypes.data
         options = _fill(_UpdateOptions, passes=passes, learning_rate=learning_rate, decay=decay, max_loss_growth=max_loss_growth, seed=seed, progress=callback, **more)
         try:
             _call(_lib.ecrec_update, self._h, batch._h, c.byref(options), c.byref(handle))
@@ -565,6 +612,16 @@ class Model(_Handle):
         index = _lib.ecrec_schema_find_field(_p(_lib.ecrec_model_schema(self._h)), field.encode())
         _call(_lib.ecrec_forget, self._h, _u32(index), value, c.c_size_t(len(value)), c.byref(handle))
         return _report(handle)
+
+    def name_snapshot(self, snapshot, name):
+        """Name a kept snapshot, which then stays; None takes the name away."""
+        _call(_lib.ecrec_snapshot_name, self._h, _u64(snapshot), None if name is None else name.encode())
+
+    def find_snapshot(self, name):
+        """The number of the snapshot of this name, for score(snapshot=...)."""
+        number = _u64()
+        _call(_lib.ecrec_snapshot_find, self._h, name.encode(), c.byref(number))
+        return number.value
 
     def fit(self, batch, progress=None, **options):
         """Learn over epochs; options are ecrec_fit_options' members (epochs, holdout, seed ...). The report as nested dicts."""
@@ -638,6 +695,81 @@ class Model(_Handle):
     def quantize(self, texts=None, progress=None):
         """(the model in 8 bits, its report)."""
         return self._smaller(_lib.ecrec_quantize, _QuantizeOptions, texts, progress, type=4)
+
+
+class Impressions(_Handle):
+    """What was shown, and the labels that come later: an impression log of a ranker's records, in a file, or with path None in memory.
+
+    Times are datetimes (naive ones are UTC) or microseconds since 1970 UTC; options are ecrec_impressions_options' members (window,
+    timeout, correction ...), ids of events whole numbers, str or bytes. One thread at a time."""
+
+    _release = _lib.ecrec_impressions_release
+
+    def __init__(self, context, schema, path=None, **options):
+        handle, told, described = _p(), _p(), schema._h if isinstance(schema, Schema) else _p(_lib.ecrec_model_schema(schema._h))
+        options = {name: value // datetime.timedelta(microseconds=1) if isinstance(value, datetime.timedelta) else value for name, value in options.items()}
+        _call(_lib.ecrec_impressions_open, context._h, described, None if path is None else os.fsencode(path), c.byref(_fill(_ImpressionsOptions, **options)),
+              c.byref(handle), c.byref(told))
+        super().__init__(handle)
+        self.opened = _report(told)  # impressions found in the file, bytes of a torn tail that were cut
+        self._schema, self._outputs = schema, int(_lib.ecrec_schema_outputs(described))
+        self._labels = [_lib.ecrec_schema_label_name(described, _u32(i)).decode() for i in range(_lib.ecrec_schema_labels(described))]
+
+    def add(self, batch, scores, snapshot, now):
+        """Log rows as they were served: a Batch with events, its scores and the snapshot that gave them. All or nothing."""
+        scores = np.ascontiguousarray(scores, np.float32)
+        if scores.size != batch.rows * self._outputs:
+            raise ValueError(f"there are {scores.size} scores for {batch.rows} rows of {self._outputs} outputs")
+        _call(_lib.ecrec_impressions_add, self._h, batch._h, _p(scores.ctypes.data), _u64(snapshot), c.c_int64(_micros(now)))
+
+    def label(self, name, events, values, now):
+        """Labels that came for these events; how many of them joined an impression and counted."""
+        if name not in self._labels:
+            raise KeyError(f'the schema has no label "{name}" (it has {", ".join(self._labels)})')
+        numbers, _ = _ids(events)
+        values, joined = np.ascontiguousarray(values, np.float32), c.c_size_t()
+        if values.shape != numbers.shape:
+            raise ValueError(f"there are {values.size} values for {numbers.size} events")
+        _call(_lib.ecrec_impressions_label, self._h, _u32(self._labels.index(name)), _p(numbers.ctypes.data), _p(values.ctypes.data), c.c_size_t(len(values)),
+              c.c_int64(_micros(now)), c.byref(joined))
+        return joined.value
+
+    def _rows(self, function, *arguments):
+        handle, served, snapshots = _p(), c.POINTER(c.c_float)(), c.POINTER(_u64)()
+        _call(function, self._h, *arguments, c.byref(handle), c.byref(served), c.byref(snapshots))
+        if not handle.value:
+            return None
+        batch = Batch._of(self._schema, handle)
+        return (batch, np.ctypeslib.as_array(served, (batch.rows, self._outputs)).copy(), np.ctypeslib.as_array(snapshots, (batch.rows,)).copy())
+
+    def take(self, now, most=0):
+        """What can be learned from now and was not yet, oldest first: (Batch, scores as served, snapshots that gave them), or None. Then done()."""
+        return self._rows(_lib.ecrec_impressions_take, c.c_int64(_micros(now)), c.c_size_t(most))
+
+    def done(self):
+        """The rows of the last take are learned from."""
+        _call(_lib.ecrec_impressions_done, self._h)
+
+    def rows(self, as_of, start=0):
+        """The rows shown from `start` on as they could be learned from at `as_of`, to train anew: as take gives them, or None."""
+        return self._rows(_lib.ecrec_impressions_rows, c.c_int64(_micros(start)), c.c_int64(_micros(as_of)))
+
+    def forget(self, field, value):
+        """Take the impressions with this value of a user, item or category field out of memory and file; how many went."""
+        described = self._schema._h if isinstance(self._schema, Schema) else _p(_lib.ecrec_model_schema(self._schema._h))
+        index, value, dropped = _lib.ecrec_schema_find_field(described, field.encode()), str(value).encode(), _u64()
+        _call(_lib.ecrec_impressions_forget, self._h, _u32(index), value, c.c_size_t(len(value)), c.byref(dropped))
+        return dropped.value
+
+    def compact(self):
+        """Write the file anew with what the log holds."""
+        _call(_lib.ecrec_impressions_compact, self._h)
+
+    def info(self):
+        """What the log holds and has counted, as a dict."""
+        handle = _p()
+        _call(_lib.ecrec_impressions_info, self._h, c.byref(handle))
+        return _report(handle)
 
 
 def evaluate(context, scores, labels, weights=None, kind="binary", groups=None, slices=None, threshold=0.5, bins=15, curve_points=0, at=None):

@@ -29,7 +29,7 @@ typedef struct ecrec_impressions_options {
     int64_t timeout;        /* without a label for so long the impression is a 0; 0: the window. A shorter one needs the correction */
     uint32_t timeout_label; /* the binary label that is then 0 */
     uint32_t correction;    /* ECREC_CORRECTION_DELAY: a 0 that was called early counts less, see ecrec_impressions_take */
-    double late_share;      /* the correction's: share of the 1s that come after the timeout; 0: as the log has counted it */
+    double late_share;      /* the correction's: share of the 1s that come after the row was taken as a 0; 0: as the log counts it */
 } ecrec_impressions_options;
 #define ECREC_IMPRESSIONS_OPTIONS_INIT { (uint32_t)sizeof(ecrec_impressions_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 ECREC_API void ecrec_impressions_options_init(ecrec_impressions_options *options);
@@ -86,7 +86,7 @@ ECREC_API int32_t ecrec_impressions_forget(ecrec_impressions *log, uint32_t fiel
 ECREC_API int32_t ecrec_impressions_compact(ecrec_impressions *log, ecrec_error *err);
 
 /* "impressions", "bytes", "file_bytes", "added", "dropped" (too old or too many), "joined", "unknown", "too_late", "repeated", "early" and "late" 1s
- * (before and after the timeout). Errors: INVALID, NOMEM. Since 0.1. */
+ * (before and after the row was taken as a 0). Errors: INVALID, NOMEM. Since 0.1. */
 ECREC_API int32_t ecrec_impressions_info(ecrec_impressions *log, ecrec_report **report, ecrec_error *err);
 
 #ifdef __cplusplus

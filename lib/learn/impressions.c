@@ -151,10 +151,11 @@ void impressions_join(ecrec_impressions *log, uint32_t label, uint64_t event, fl
     } else if (since(p->time, now) > (uint64_t)log->o.window) {
         log->counts[COUNT_TOO_LATE]++;
     } else {
+        /* not the timeout tells: a row may be taken long after it, and is then given as what came until then */
+        if (label == log->o.timeout_label && value > 0.5f)
+            log->counts[l->flags & LABEL_TIMED_OUT ? COUNT_LATE : COUNT_EARLY]++;
         *l = (impression_label){ now, value, (uint8_t)(l->flags | LABEL_CAME) };
         log->counts[COUNT_JOINED]++;
-        if (label == log->o.timeout_label && value > 0.5f)
-            log->counts[since(p->time, now) > (uint64_t)log->o.timeout ? COUNT_LATE : COUNT_EARLY]++;
     }
 }
 

@@ -49,6 +49,26 @@ with ecrec.Context(threads=2) as context, tempfile.TemporaryDirectory() as work:
         assert np.all(ranker.score(batch) == 0.5)
         print(refused("ECREC_ERR_NOT_FOUND", ranker.rollback, 9))
         print(refused("ECREC_ERR_UNSUPPORTED", ranker.encode, ["x"]))
+        ranker.name_snapshot(1, "first")
+        assert ranker.find_snapshot("first") == 1
+        now = 1_700_000_000_000_000
+        ids = [f"e{i}" for i in range(rows)]
+        with ecrec.Impressions(context, ranker, f"{work}/shown", window=10_000_000) as log, \
+                ecrec.Batch(ranker, columns, events=ids, groups=list(range(rows)), positions=[1 + i % 9 for i in range(rows)], propensities=[0.5] * rows) as shown:
+            told = ranker.score(shown)
+            log.add(shown, told, 1, now)
+            assert log.take(now + 1) is None
+            assert log.label("click", ids[:5] + ["nobody"], [1, 0, 1, 0, 1, 1], now + 5) == 5 and log.info()["unknown"] == 1
+            taken, served, snapshots = log.take(now + 6)
+            with taken:
+                assert taken.rows == 5 and np.array_equal(served, told[:5]) and np.all(snapshots == 1)
+                assert ranker.update(taken, served=served, max_loss_growth=10)["rows"] == 5
+            log.done()
+            assert log.take(now + 6) is None and log.rows(now + 6)[0].rows == 5
+            print(refused("ECREC_ERR_INVALID", log.add, shown, told, 1, now + 7))  # these events are there
+        with ecrec.Impressions(context, ranker, f"{work}/shown") as log:
+            assert log.opened["impressions"] == rows
+        ranker.rollback(1)
         with ecrec.Model.load(context, f"{work}/r.ecrec") as again:
             with ecrec.Batch(again, columns) as b:
                 assert np.array_equal(again.score(b), after)
