@@ -58,11 +58,32 @@ ecrec_batch *shop_batch(const ecrec_model *ranker, uint32_t number)
     return b;
 }
 
+int32_t shop_remember(ecrec_model *ranker, ecrec_error *err)
+{
+    ecrec_online_options o = ECREC_ONLINE_OPTIONS_INIT;
+    o.events = 150;
+    o.reserve = 20;
+    o.reserve_every = 4;
+    o.reservoir = 100;
+    o.row_bytes = 20000; /* too little for all of them: cells are dropped and used again */
+    o.drift = ECREC_DRIFT_ADWIN | ECREC_DRIFT_PAGE_HINKLEY;
+    o.drift_threshold = 2;
+    o.window = 37;
+    o.boost = 1.5;
+    o.boost_rows = 50;
+    return ecrec_online_configure(ranker, &o, err);
+}
+
 int32_t shop_learn(ecrec_model *ranker, uint32_t number, ecrec_error *err)
 {
     ecrec_update_options options = ECREC_UPDATE_OPTIONS_INIT;
+    uint64_t events[SHOP_ROWS];
     options.max_loss_growth = 100;
+    options.replay = 0.5;
     ecrec_batch *b = shop_batch(ranker, number);
+    for (uint64_t i = 0; i < SHOP_ROWS; i++) /* a quarter of them came with the batch before */
+        events[i] = number * (uint64_t)(SHOP_ROWS * 3 / 4) + i;
+    assert_int_equal(ecrec_batch_set_event(b, events, NULL, err), ECREC_OK);
     const int32_t status = ecrec_update(ranker, b, &options, NULL, err);
     ecrec_batch_release(b);
     return status;
