@@ -97,23 +97,41 @@ static int draw(const char *path, const ecrec_schema *schema, const ecrec_report
     return charts_close(f, path);
 }
 
-/* "1,5": what rows with 0 and with 1 count, the same for each binary label. */
-static int read_class_weights(const arguments *a, const ecrec_schema *schema, float **out)
+/* "1,5" or "1,2,4": what rows of each outcome count, for every label that has so many; the others' count 1. */
+int outcome_weights_open(const arguments *a, const ecrec_schema *schema, float **out, uint32_t *count)
 {
+    enum { MOST = 4096 };
     const char *text = argument(a, "class-weights", NULL);
-    float two[2] = { 0, 0 };
-    char rest = 0;
+    static float given[MOST];
+    uint32_t n = 0, all = 0, fitting = 0;
     *out = NULL;
     if (text == NULL)
-        return 0;
-    if (sscanf(text, "%f,%f%c", &two[0], &two[1], &rest) != 2)
-        return usage_error(a->command, "--class-weights is \"%s\"; it must be two numbers: what a row with 0 counts, and one with 1", text);
-    *out = malloc(2 * ecrec_schema_labels(schema) * sizeof **out);
-    if (*out == NULL)
-        return failed("no memory");
-    for (uint32_t i = 0; i < 2 * ecrec_schema_labels(schema); i++)
-        (*out)[i] = two[i % 2];
-    return 0;
+        return has(a, "correct-weights") ? usage_error(a->command, "--correct-weights is for --class-weights") : 0;
+    for (const char *at = text; n < MOST; at++) {
+        char *end = NULL;
+        given[n++] = strtof(at, &end);
+        if (end == at || (*end != ',' && *end != 0))
+            return usage_error(a->command, "--class-weights is \"%s\"; it must be numbers, W0,W1,...: what a row with 0 counts, one with 1, ...", text);
+        at = end;
+        if (*at == 0)
+            break;
+    }
+    for (int fill = 0; fill < 2; fill++) {
+        all = 0;
+        for (uint32_t l = 0; l < ecrec_schema_labels(schema); l++) {
+            uint32_t outcomes = 0;
+            const int32_t kind = ecrec_schema_label_kind(schema, l, &outcomes);
+            outcomes = kind == ECREC_LABEL_BINARY ? 2 : kind == ECREC_LABEL_VALUE ? 0 : outcomes;
+            for (uint32_t k = 0; k < outcomes && fill; k++)
+                (*out)[all + k] = outcomes == n ? given[k] : 1;
+            fitting += outcomes == n;
+            all += outcomes;
+        }
+        if (!fill && (*out = malloc((all + 1) * sizeof **out)) == NULL)
+            return failed("no memory");
+    }
+    *count = all;
+    return fitting != 0 ? 0 : usage_error(a->command, "--class-weights has %u numbers, and no label has so many outcomes", n);
 }
 
 int fit_open(fit_job *j, int argc, char **argv, const char *const *known)
@@ -131,9 +149,10 @@ int fit_open(fit_job *j, int argc, char **argv, const char *const *known)
         return EXIT_FAILED;
     if ((j->schema = ecrec_model_schema(j->model)) == NULL)
         return failed("%s: it is not a ranker (make one with ecrec new)", j->a.positional[0]);
-    if ((code = read_options(&j->a, j->schema, &j->options)) != 0 || (code = read_class_weights(&j->a, j->schema, &j->class_weights)) != 0)
+    if ((code = read_options(&j->a, j->schema, &j->options)) != 0 || (code = outcome_weights_open(&j->a, j->schema, &j->outcome_weights, &j->options.outcome_count)) != 0)
         return code;
-    j->options.class_weights = j->class_weights;
+    j->options.outcome_weights = j->outcome_weights;
+    j->options.outcome_corrected = has(&j->a, "correct-weights") ? 1 : 0;
     j->options.bad_rows = has(&j->a, "skip-bad-rows") ? ECREC_BAD_ROWS_SKIP : ECREC_BAD_ROWS_REFUSE;
     if (ecrec_batch_create(j->schema, &j->batch, &err) != ECREC_OK)
         return failed_with(&err);
@@ -144,7 +163,7 @@ int fit_open(fit_job *j, int argc, char **argv, const char *const *known)
 
 void fit_close(fit_job *j)
 {
-    free(j->class_weights);
+    free(j->outcome_weights);
     records_close(j->rows);
     ecrec_batch_release(j->batch);
     ecrec_model_release(j->model);

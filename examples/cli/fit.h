@@ -5,7 +5,7 @@
 #include "tool.h"
 
 #define FIT_OPTIONS RECORD_OPTIONS, "output=", "epochs=", "batch=", "patience=", "seed=", "holdout=", "holdout-by=", "rate=", "embedding-rate=", "network-rate=", \
-    "decay=", "embedding-decay=", "network-decay=", "l1=", "clip=", "dropout=", "warmup=", "optimiser=", "schedule=", "class-weights=", "json", "threads="
+    "decay=", "embedding-decay=", "network-decay=", "l1=", "clip=", "dropout=", "warmup=", "optimiser=", "schedule=", "class-weights=", "correct-weights", "json", "threads="
 
 typedef struct fit_job {
     arguments a;
@@ -14,7 +14,7 @@ typedef struct fit_job {
     const ecrec_schema *schema;
     ecrec_batch *batch;
     records *rows;
-    float *class_weights;
+    float *outcome_weights;
     ecrec_fit_options options;
 } fit_job;
 int fit_open(fit_job *j, int argc, char **argv, const char *const *known); /* 0, or told */

@@ -64,7 +64,7 @@ static const command commands[] = {
       "ecrec update RANKER.ecrec -i ROWS -o RANKER2.ecrec [--batch ROWS] [--passes N] [--rate ETA] [--decay LAMBDA]\n"
       "             [--max-loss-growth NATS] [--journal FILE] [--json]\n"
       "             [--events N] [--reserve ROWS] [--reservoir ROWS] [--drift] [--replay SHARE] [--max-score-move X]\n"
-      "             [--max-calibration-growth X] [--force] [--forget FIELD=VALUE]\n"
+      "             [--max-calibration-growth X] [--force] [--forget FIELD=VALUE] [--class-weights W0,W1,... [--correct-weights]]\n"
       "  --batch       rows an update (default 256; 1: one row an update)\n"
       "  --reserve, --reservoir, --events, --drift  what the ranker remembers from now on: recent rows that guard updates, rows to\n"
       "                replay, ids of events that count once, a detector of drift\n"
@@ -83,10 +83,12 @@ static const command commands[] = {
       "          [--holdout-by time|random|FIELD] [--patience EPOCHS] [--optimiser adagrad|ftrl|adam] [--rate ETA]\n"
       "          [--embedding-rate ETA] [--network-rate ETA] [--schedule constant|linear|cosine] [--warmup SHARE]\n"
       "          [--decay LAMBDA] [--embedding-decay LAMBDA] [--network-decay LAMBDA] [--l1 L] [--dropout SHARE] [--modality-dropout SHARE]\n"
-      "          [--clip NORM] [--class-weights W0,W1] [--checkpoint FILE] [--resume FILE] [--svg FILE] [--tensorboard DIR] [--json]\n"
+      "          [--clip NORM] [--class-weights W0,W1,... [--correct-weights]] [--checkpoint FILE] [--resume FILE] [--svg FILE] [--tensorboard DIR] [--json]\n"
       "  --holdout     rows that are not learned from: the last ones (time), any, all rows of some values of a category, user or\n"
       "                item FIELD, or those with the latest times of a time or number FIELD;\n"
       "                the epoch with the lowest loss on them is kept\n"
+      "  --class-weights  what a row with 0 counts, one with 1, ...: of labels with so many outcomes; --correct-weights: the\n"
+      "                probabilities stay those of the rows as they are\n"
       "  --checkpoint  written after each epoch; --resume goes on from it, to the same bits\n"
       "  --svg         the losses by epoch, and how well the binary labels are calibrated\n" },
     { "tune", command_tune, "search how a ranker is best fitted: successive halving",

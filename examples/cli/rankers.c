@@ -332,7 +332,7 @@ static int print_update(const job *j, const told *sums, double rows, double upda
 
 int command_update(int argc, char **argv)
 {
-    static const char *const known[] = { RECORD_OPTIONS, "output=", "batch=", "passes=", "rate=", "decay=", "max-loss-growth=", "json", "threads=", "journal=", ONLINE_OPTIONS, NULL };
+    static const char *const known[] = { RECORD_OPTIONS, "output=", "batch=", "passes=", "rate=", "decay=", "max-loss-growth=", "class-weights=", "correct-weights", "json", "threads=", "journal=", ONLINE_OPTIONS, NULL };
     job j = { .context = NULL };
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_update_options options = ECREC_UPDATE_OPTIONS_INIT;
@@ -351,14 +351,17 @@ int command_update(int argc, char **argv)
         return usage_error("update", "--passes needs -i FILE: stdin can be read once only");
     code = EXIT_FAILED;
     told *sums = NULL;
+    float *outcomes = NULL;
     if (job_open(&j, 1) != 0 || (sums = calloc(ecrec_schema_labels(j.schema), sizeof *sums)) == NULL)
         goto done;
     if (journal != NULL && ecrec_journal_open(j.model, journal, NULL, NULL, &err) != ECREC_OK) {
         (void)failed_with(&err);
         goto done;
     }
-    if ((code = online_begin(&j.a, j.model, &options)) != 0)
+    if ((code = outcome_weights_open(&j.a, j.schema, &outcomes, &options.outcome_count)) != 0 || (code = online_begin(&j.a, j.model, &options)) != 0)
         goto done;
+    options.outcome_weights = outcomes;
+    options.outcome_corrected = has(&j.a, "correct-weights") ? 1 : 0;
     code = EXIT_FAILED;
     const double started = seconds();
     progress p;
@@ -406,6 +409,7 @@ int command_update(int argc, char **argv)
     else
         code = print_update(&j, sums, rows, updates, seconds() - started);
 done:
+    free(outcomes);
     free(sums);
     job_close(&j);
     return code;

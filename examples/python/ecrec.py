@@ -50,7 +50,7 @@ _TokenizeOptions = _options("_TokenizeOptions", ("max_length", _u32), ("no_speci
 _ScoreOptions = _options("_ScoreOptions", ("logits", _u32), ("snapshot", _u64), ("contributions", _p), ("contributions_capacity", c.c_size_t))
 _UpdateOptions = _options("_UpdateOptions", ("passes", _u32), ("learning_rate", _f64), ("decay", _f64), ("max_loss_growth", _f64), ("seed", _u64),
                           ("progress", _PROGRESS), ("progress_opaque", _p), ("force", _u32), ("window", _u32), ("max_calibration_growth", _f64), ("max_score_move", _f64),
-                          ("replay", _f64), ("served", _p), ("drift", _p), ("drift_opaque", _p), ("bad_rows", _u32), ("step_rows", _u32))
+                          ("replay", _f64), ("served", _p), ("drift", _p), ("drift_opaque", _p), ("bad_rows", _u32), ("step_rows", _u32), ("outcome_weights", _p), ("outcome_count", _u32), ("outcome_corrected", _u32))
 _OnlineOptions = _options("_OnlineOptions", ("events", _u32), ("reserve", _u32), ("reserve_every", _u32), ("reservoir", _u32), ("drift", _u32), ("window", _u32),
                           ("boost_rows", _u32), ("row_bytes", _u64), ("seed", _u64), ("boost", _f64), ("drift_confidence", _f64), ("drift_tolerance", _f64),
                           ("drift_threshold", _f64))
@@ -58,7 +58,7 @@ _FitOptions = _options("_FitOptions", ("epochs", _u32), ("batch_rows", _u32), ("
                        ("hashed_optimiser", _u32), ("schedule", _u32), ("holdout", _f64), ("rate", _f64), ("embedding_rate", _f64), ("network_rate", _f64),
                        ("decay", _f64), ("embedding_decay", _f64), ("network_decay", _f64), ("l1", _f64), ("clip", _f64), ("dropout", _f64), ("warmup", _f64),
                        ("class_weights", _p), ("seed", _u64), ("checkpoint", _s), ("resume", _s), ("progress", _PROGRESS), ("progress_opaque", _p),
-                       ("modality_dropout", _f64), ("bad_rows", _u32), ("reserved", _u32))
+                       ("modality_dropout", _f64), ("bad_rows", _u32), ("reserved", _u32), ("outcome_weights", _p), ("outcome_count", _u32), ("outcome_corrected", _u32))
 _CalibrateOptions = _options("_CalibrateOptions", ("method", c.c_int32), ("frozen", _u32), ("reserved", _u32), ("half_life", _f64))
 _ImpressionsOptions = _options("_ImpressionsOptions", ("sync", _u32), ("group", _u32), ("repair", _u32), ("most", _u64), ("most_bytes", _u64), ("most_age", c.c_int64),
                                ("window", c.c_int64), ("timeout", c.c_int64), ("timeout_label", _u32), ("correction", _u32), ("late_share", _f64))
@@ -79,6 +79,14 @@ def _fill(kind, **values):
         if value is not None:
             setattr(options, name, value)
     return options
+
+
+def _outcomes(options):
+    """outcome_weights as a flat list: a number for each outcome of each label."""
+    if options.get("outcome_weights") is None:
+        return options
+    numbers = [float(x) for x in options["outcome_weights"]]
+    return {**options, "outcome_weights": c.cast((c.c_float * len(numbers))(*numbers), _p), "outcome_count": len(numbers)}
 
 
 class Error(RuntimeError):
@@ -587,6 +595,7 @@ class Model(_Handle):
             if len(served) != batch.rows or served.size != batch.rows * int(_lib.ecrec_schema_outputs(_p(_lib.ecrec_model_schema(self._h)))):
                 raise ValueError(f"served has {served.size} scores, which is not one an output for each of {batch.rows} rows")
             more["served"] = served.ctypes.data
+        more = _outcomes(more)
         options = _fill(_UpdateOptions, passes=passes, learning_rate=learning_rate, decay=decay, max_loss_growth=max_loss_growth, seed=seed, progress=callback, **more)
         try:
             _call(_lib.ecrec_update, self._h, batch._h, c.byref(options), c.byref(handle))
@@ -630,7 +639,7 @@ class Model(_Handle):
         for name in ("checkpoint", "resume"):
             if options.get(name) is not None:
                 options[name] = os.fsencode(options[name])
-        filled = _fill(_FitOptions, progress=callback, **options)
+        filled = _fill(_FitOptions, progress=callback, **_outcomes(options))
         _call(_lib.ecrec_fit, self._h, batch._h, c.byref(filled), c.byref(handle))
         return _report(handle)
 

@@ -39,8 +39,14 @@ typedef struct ecrec_update_options {
     uint32_t bad_rows;      /* ECREC_BAD_ROWS_*: SKIP learns nothing from rows that are bad or lack a required field; "skipped" in the report */
     uint32_t step_rows;     /* rows between two steps, 1 .. 64; 0: 1. With a network more is faster: its optimiser goes over all of its weights at
                                each step, which then is one by the mean of the rows; rows of a step are scored before it */
+    const float *outcome_weights; /* NULL, or what a row counts by what its label is, beside its own weight: a number for 0 and one for 1 of a
+                               binary label, one for each class of a label of classes or ordinal, none of a value; label after label. For labels with
+                               their own loss */
+    uint32_t outcome_count; /* how many numbers these are */
+    uint32_t outcome_corrected; /* 1: probabilities stay those of the rows as they came: the loss is taken of the logits plus the weights'
+                               logarithms (weights above 0; of ordinal labels all the same). 0: they are those of rows that are there so often */
 } ecrec_update_options;
-#define ECREC_UPDATE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_update_options), 0, 0, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0 }
+#define ECREC_UPDATE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_update_options), 0, 0, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL, 0, 0 }
 ECREC_API void ecrec_update_options_init(ecrec_update_options *options);
 
 /* Learn from labelled rows: each row is scored before it is learned from (progressive validation), a new snapshot is
@@ -85,7 +91,7 @@ typedef struct ecrec_fit_options {
     double clip;               /* the network's gradient is cut to this norm; 0: not */
     double dropout;            /* share of the hidden units switched off in each step, 0 .. 0.9 */
     double warmup;             /* share of the steps over which the rates rise from 0, 0 .. 0.9 */
-    const float *class_weights; /* NULL, or labels x 2: what rows with 0 and with 1 count (binary labels) */
+    const float *class_weights; /* NULL, or labels x 2: what rows with 0 and with 1 count (binary labels only; outcome_weights: all kinds) */
     uint64_t seed;             /* of the order of the rows and of what is dropped */
     const char *checkpoint;    /* NULL, or a file that is written anew after each epoch */
     const char *resume;        /* NULL, or such a file: goes on behind its last epoch, to the same bits. Same model, batch and options */
@@ -95,8 +101,11 @@ typedef struct ecrec_fit_options {
                                   ranker that has learned so loses less where one is missing */
     uint32_t bad_rows;         /* ECREC_BAD_ROWS_*: as ecrec_update_options' */
     uint32_t reserved;
+    const float *outcome_weights; /* as ecrec_update_options'; with it class_weights must be NULL */
+    uint32_t outcome_count;
+    uint32_t outcome_corrected; /* of outcome_weights, and of class_weights too */
 } ecrec_fit_options;
-#define ECREC_FIT_OPTIONS_INIT { (uint32_t)sizeof(ecrec_fit_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0 }
+#define ECREC_FIT_OPTIONS_INIT { (uint32_t)sizeof(ecrec_fit_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0 }
 ECREC_API void ecrec_fit_options_init(ecrec_fit_options *options);
 
 /* Learn from labelled rows over epochs, from the model's current state on: mini-batches in a seeded order, early stop on rows held

@@ -29,6 +29,7 @@ void ecrec_fit_options_init(ecrec_fit_options *options)
 typedef struct fitter {
     const fit_call *call;
     ecrec_fit_options o; /* with the defaults put in */
+    outcome_weights outcomes;
     memory *m;
     learn_state state;
     learn_rows data;
@@ -79,10 +80,8 @@ static int32_t read_options(fitter *f)
     if (o->holdout > 0 && o->holdout_by == ECREC_HOLDOUT_TIME &&
         (o->holdout_field >= s->field_count || (s->fields[o->holdout_field].kind != ECREC_FIELD_TIME && s->fields[o->holdout_field].kind != ECREC_FIELD_NUMBER)))
         return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: holdout_field %u is no time or number field", o->holdout_field);
-    for (uint32_t i = 0; o->class_weights != NULL && i < 2 * s->label_count; i++)
-        if (!(o->class_weights[i] >= 0 && isfinite(o->class_weights[i])))
-            return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: class weight %u is %g; it must be finite and >= 0", i, (double)o->class_weights[i]);
-    return ECREC_OK;
+    f->outcomes = (outcome_weights){ o->class_weights, o->outcome_weights, o->outcome_corrected != 0 };
+    return outcome_weights_check(&f->outcomes, s, o->outcome_count, f->err);
 }
 
 /* ---- which rows ---- */
@@ -337,7 +336,7 @@ static int32_t run_epoch(fitter *f, uint32_t epoch, double *loss)
         settings->rate = o->rate * factor;
         settings->embedding_rate = o->embedding_rate * factor;
         settings->network_rate = o->network_rate * factor;
-        const int32_t status = rows == 0 ? ECREC_OK : trainer_step(f->trainer, &f->data, f->order, first, rows, NULL, o->class_weights, &sum, &weight, f->err);
+        const int32_t status = rows == 0 ? ECREC_OK : trainer_step(f->trainer, &f->data, f->order, first, rows, NULL, &f->outcomes, &sum, &weight, f->err);
         if (status != ECREC_OK)
             return status;
         if (o->progress != NULL && o->progress(o->progress_opaque, (uint64_t)epoch * n + first + rows, (uint64_t)n * o->epochs) != 0)

@@ -77,3 +77,51 @@ double loss_gradient_after(const loss_shape *shape, double gradient, double reac
     }
     return gradient > 0 ? e * size : -e * size;
 }
+
+int32_t outcome_weights_check(const outcome_weights *w, const ecrec_schema *s, uint32_t count, ecrec_error *err)
+{
+    uint32_t outcomes = 0;
+    for (uint32_t l = 0; l < s->label_count; l++)
+        outcomes += label_outcomes(&s->labels[l]);
+    if (w->pairs != NULL && w->all != NULL)
+        return error_set(err, ECREC_ERR_INVALID, "class_weights and outcome_weights: one of them must be NULL");
+    if (w->all != NULL && count != outcomes)
+        return error_set(err, ECREC_ERR_INVALID, "outcome_weights: %u numbers, but the labels have %u outcomes", count, outcomes);
+    for (uint32_t l = 0, first = 0; l < s->label_count; first += label_outcomes(&s->labels[l]), l++) {
+        const float *own = outcome_weights_of(w, s, l, first);
+        for (uint32_t k = 0; own != NULL && k < label_outcomes(&s->labels[l]); k++) {
+            if (!(own[k] >= 0 && isfinite(own[k])) || (w->corrected && own[k] == 0))
+                return error_set(err, ECREC_ERR_INVALID, "label \"%s\": the weight of %u is %g; it must be finite and %s", s->labels[l].name, k, (double)own[k],
+                                 w->corrected ? "above 0, since probabilities are corrected for it" : ">= 0");
+            if (w->corrected && s->labels[l].kind == ECREC_LABEL_ORDINAL && own[k] != own[0])
+                return error_set(err, ECREC_ERR_INVALID, "label \"%s\" is ordinal: its probabilities cannot be corrected for weights that differ", s->labels[l].name);
+        }
+    }
+    return ECREC_OK;
+}
+
+const float *outcome_weights_of(const outcome_weights *w, const ecrec_schema *s, uint32_t label, uint32_t first)
+{
+    const schema_label *l = &s->labels[label];
+    if (w == NULL || l->loss != ECREC_LOSS_OWN || l->kind == ECREC_LABEL_VALUE)
+        return NULL;
+    if (w->all != NULL)
+        return w->all + first;
+    return w->pairs != NULL && l->kind == ECREC_LABEL_BINARY ? w->pairs + 2 * (size_t)label : NULL;
+}
+
+double loss_outcome(const schema_label *label, const float *weights, int corrected, const double *logits, const float *thresholds, float y, double weight,
+                    double *gradient, float *threshold_gradient, double *counts)
+{
+    double moved[MOST_CLASSES];
+    *counts = weights != NULL ? weights[(uint32_t)y] : 1;
+    if (weights != NULL && corrected && label->kind == ECREC_LABEL_BINARY) {
+        moved[0] = logits[0] + log((double)weights[1] / weights[0]);
+        logits = moved;
+    } else if (weights != NULL && corrected && label->kind == ECREC_LABEL_CLASSES) {
+        for (uint32_t k = 0; k < label->classes; k++)
+            moved[k] = logits[k] + log((double)weights[k]);
+        logits = moved;
+    }
+    return loss_row(label, logits, thresholds, y, weight * *counts, gradient, threshold_gradient);
+}

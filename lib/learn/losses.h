@@ -2,6 +2,7 @@
 #ifndef ECREC_LIB_LEARN_LOSSES_H
 #define ECREC_LIB_LEARN_LOSSES_H
 
+#include "base/error.h"
 #include "rank/schema.h"
 
 /* logits, gradient: the label's heads. Nats; squared: (logit - y)^2 / 2.
@@ -27,5 +28,23 @@ static inline loss_shape loss_shape_of(const schema_label *label, double weight)
  * Implicit steps (Kulis and Bartlett, ICML 2010) never go past the label, however many features a row has and however large they are.
  * A head of classes is taken as if the others stood still. */
 double loss_gradient_after(const loss_shape *shape, double gradient, double reach);
+
+/* What a row counts by what its label is (ecrec_update_options.outcome_weights). */
+typedef struct outcome_weights {
+    const float *pairs; /* NULL, or labels x 2, of binary labels */
+    const float *all;   /* NULL, or label after label */
+    int corrected;
+} outcome_weights;
+static inline uint32_t label_outcomes(const schema_label *l)
+{
+    return l->kind == ECREC_LABEL_BINARY ? 2 : l->kind == ECREC_LABEL_VALUE ? 0 : l->classes;
+}
+/* INVALID: a number that cannot be one, or other numbers than the schema's labels have outcomes. */
+int32_t outcome_weights_check(const outcome_weights *w, const ecrec_schema *s, uint32_t count, ecrec_error *err);
+/* label's weights (first: outcomes of the labels before it); NULL: all 1. */
+const float *outcome_weights_of(const outcome_weights *w, const ecrec_schema *s, uint32_t label, uint32_t first);
+/* As loss_row, of a row of weight 1; *counts: what it counts (the gradient is not multiplied by it). */
+double loss_outcome(const schema_label *label, const float *weights, int corrected, const double *logits, const float *thresholds, float y, double weight,
+                    double *gradient, float *threshold_gradient, double *counts);
 
 #endif

@@ -213,6 +213,7 @@ typedef struct mini_batch {
     size_t first, n, offset; /* rows first .. first + n of the order; offset: the first one's number within the step */
     network_dropout dropout, modalities;
     uint32_t first_task;
+    const outcome_weights *outcomes; /* or NULL */
 } mini_batch;
 
 static size_t mini_row(const mini_batch *b, size_t i)
@@ -369,7 +370,7 @@ static void step_network(trainer *t)
 }
 
 /* Losses and the heads' gradients of a mini-batch. Its total weight is returned: the network's gradients are of the mean. */
-static double take_losses(mini_batch *b, const float *class_weights, double *loss)
+static double take_losses(mini_batch *b, double *loss)
 {
     trainer *t = b->t;
     const ecrec_schema *schema = t->state->schema;
@@ -381,7 +382,7 @@ static double take_losses(mini_batch *b, const float *class_weights, double *los
         memset(t->gradients.flat + r->net.thresholds, 0, (r->net.size - r->net.thresholds) * sizeof(float));
     for (size_t i = 0; i < b->n; i++) {
         const size_t row = mini_row(b, i);
-        uint32_t head = 0, threshold = 0;
+        uint32_t head = 0, threshold = 0, outcome = 0;
         for (uint32_t l = 0; l < schema->label_count; l++) {
             const schema_label *label = &schema->labels[l];
             const uint32_t heads = label_outputs(label);
@@ -390,17 +391,19 @@ static double take_losses(mini_batch *b, const float *class_weights, double *los
             const double *scaled = target_row(t->state->targets, schema, l);
             if (column_has(y, row) && label->loss == ECREC_LOSS_OWN && (scaled == NULL || scaled[NUMBER_FROZEN_COUNT] > 0)) {
                 const float value = label->kind == ECREC_LABEL_VALUE ? (float)target_of(t->state->targets, schema, l, column_float(y, row)) : column_float(y, row);
-                double weight = batch_weight(b->rows->batch, row);
-                if (class_weights != NULL && label->kind == ECREC_LABEL_BINARY)
-                    weight *= class_weights[2 * l + (value > 0.5f)];
-                *loss += weight * loss_row(label, t->logits + i * r->heads + head, thresholds != NULL ? thresholds + threshold : NULL, value, weight, g,
-                                           thresholds != NULL ? t->gradients.flat + r->net.thresholds + threshold : NULL);
+                double weight = batch_weight(b->rows->batch, row), counts = 1;
+                const double own = loss_outcome(label, outcome_weights_of(b->outcomes, schema, l, outcome), b->outcomes != NULL && b->outcomes->corrected,
+                                                t->logits + i * r->heads + head, thresholds != NULL ? thresholds + threshold : NULL, value, weight, g,
+                                                thresholds != NULL ? t->gradients.flat + r->net.thresholds + threshold : NULL, &counts);
+                weight *= counts;
+                *loss += weight * own;
                 for (uint32_t h = 0; h < heads; h++)
                     g[h] *= weight;
                 total += weight;
             }
             head += heads;
             threshold += label->kind == ECREC_LABEL_ORDINAL ? label->classes - 1 : 0;
+            outcome += label_outcomes(label);
         }
     }
     for (uint32_t l = 0, head = 0; l < schema->label_count; l++) {
@@ -449,20 +452,24 @@ static int32_t learn_first_order(mini_batch *b, ecrec_error *err)
     const ranker *r = t->state->now;
     for (size_t i = 0; i < b->n; i++) {
         const record rec = mini_record(b, r, i);
-        const schema_label *label = t->state->schema->labels;
-        for (uint32_t h = 0, first = 0; h < r->heads; h++) {
-            const double g = t->head_gradients[i * r->heads + h];
-            for (; h - first == label_outputs(label); label++)
-                first += label_outputs(label);
-            const loss_shape shape = loss_shape_of(label, batch_weight(b->rows->batch, rec.row));
-            if (g != 0 && first_order_learn(&t->first, &rec, b->offset + i, h, g, &shape) != ECREC_OK)
-                return error_nomem(err, "the touched weights", HASHED_CHUNK * sizeof(float));
+        const ecrec_schema *s = t->state->schema;
+        for (uint32_t l = 0, h = 0, outcome = 0; l < s->label_count; outcome += label_outcomes(&s->labels[l]), l++) {
+            const schema_label *label = &s->labels[l];
+            const float *weights = outcome_weights_of(b->outcomes, s, l, outcome);
+            const batch_column *y = batch_label(b->rows->batch, l);
+            const double counts = weights != NULL && column_has(y, rec.row) ? weights[(uint32_t)column_float(y, rec.row)] : 1;
+            const loss_shape shape = loss_shape_of(label, batch_weight(b->rows->batch, rec.row) * counts);
+            for (const uint32_t end = h + label_outputs(label); h < end; h++) {
+                const double g = t->head_gradients[i * r->heads + h];
+                if (g != 0 && first_order_learn(&t->first, &rec, b->offset + i, h, g, &shape) != ECREC_OK)
+                    return error_nomem(err, "the touched weights", HASHED_CHUNK * sizeof(float));
+            }
         }
     }
     return ECREC_OK;
 }
 
-static int32_t learn_mini(mini_batch *b, double *logits, const float *class_weights, double *loss, double *weight, ecrec_error *err)
+static int32_t learn_mini(mini_batch *b, double *logits, double *loss, double *weight, ecrec_error *err)
 {
     trainer *t = b->t;
     const ranker *r = t->state->now;
@@ -476,7 +483,7 @@ static int32_t learn_mini(mini_batch *b, double *logits, const float *class_weig
         memcpy(logits, t->logits, b->n * r->heads * sizeof *logits);
     for (size_t i = 0; i < b->n && logits != NULL; i++)
         targets_unscale(r->targets, t->state->schema, logits + i * r->heads, NULL, 0, 0);
-    const double total = take_losses(b, class_weights, loss);
+    const double total = take_losses(b, loss);
     *weight += total;
     if (total == 0)
         return ECREC_OK;
@@ -496,15 +503,15 @@ static int32_t learn_mini(mini_batch *b, double *logits, const float *class_weig
     return learn_first_order(b, err);
 }
 
-int32_t trainer_step(trainer *t, const learn_rows *rows, const size_t *order, size_t first, size_t n, double *logits, const float *class_weights,
+int32_t trainer_step(trainer *t, const learn_rows *rows, const size_t *order, size_t first, size_t n, double *logits, const outcome_weights *outcomes,
                      double *loss, double *weight, ecrec_error *err)
 {
     int32_t status = first_order_resolve(&t->first, rows, order, first, n, err);
     for (size_t at = 0, size; at < n && status == ECREC_OK; at += size) {
         size = n - at < t->mini ? n - at : t->mini;
-        mini_batch b = { t, rows, order, first + at, size, at, { 0, 0, 0 }, { t->options.modality_dropout, t->options.seed, (uint64_t)t->first.step }, 0 };
+        mini_batch b = { t, rows, order, first + at, size, at, { 0, 0, 0 }, { t->options.modality_dropout, t->options.seed, (uint64_t)t->first.step }, 0, outcomes };
         t->first.step += 1;
-        status = learn_mini(&b, logits != NULL ? logits + at * t->state->now->heads : NULL, class_weights, loss, weight, err);
+        status = learn_mini(&b, logits != NULL ? logits + at * t->state->now->heads : NULL, loss, weight, err);
     }
     return status;
 }

@@ -4,6 +4,7 @@
 #define ECREC_LIB_LEARN_TRAINER_H
 
 #include "learn/backward.h"
+#include "learn/losses.h"
 #include "learn/state.h"
 
 enum { HASHED_ADAGRAD = 0, HASHED_FTRL = 1, HASHED_ADAM = 2 };
@@ -30,8 +31,8 @@ trainer_options *trainer_settings(trainer *t); /* rates may change between steps
 int32_t trainer_count(trainer *t, const learn_rows *rows, const size_t *list, size_t n, const tensor_set *before, ecrec_error *err);
 
 /* Learn from rows->[order[0 .. n)] (order NULL: first ..). Before each mini-batch is learned from its rows are scored: logits (may be
- * NULL) gets n x heads, those of values in their unit (rank/targets.h). class_weights: see fit, or NULL. *loss, *weight are added to: the loss before the step. NOMEM. */
-int32_t trainer_step(trainer *t, const learn_rows *rows, const size_t *order, size_t first, size_t n, double *logits, const float *class_weights,
+ * NULL) gets n x heads, those of values in their unit (rank/targets.h). outcomes: see losses.h, or NULL. *loss, *weight are added to: the loss before the step. NOMEM. */
+int32_t trainer_step(trainer *t, const learn_rows *rows, const size_t *order, size_t first, size_t n, double *logits, const outcome_weights *outcomes,
                      double *loss, double *weight, ecrec_error *err);
 /* Logits (as above) of rows under a ranker, in parallel. r: the state's own (NULL) or another snapshot's. */
 void trainer_score(trainer *t, const ranker *r, const learn_rows *rows, const size_t *order, size_t first, size_t n, double *logits);

@@ -53,6 +53,10 @@ static int32_t read_options(learner *l)
         return error_set(l->err, ECREC_ERR_INVALID,
                          "ecrec_update_options: learning_rate %g (0 .. 100), decay %g (>= 0, learning_rate * decay below 1), "
                          "max_loss_growth %g (>= 0) or passes %u (at most 10000) is out of range", rate, o->decay, l->growth, o->passes);
+    l->outcomes = (outcome_weights){ NULL, o->outcome_weights, o->outcome_corrected != 0 };
+    const int32_t status = outcome_weights_check(&l->outcomes, l->call->schema, o->outcome_count, l->err);
+    if (status != ECREC_OK)
+        return status;
     if (o->step_rows > STEP_ROWS)
         return error_set(l->err, ECREC_ERR_INVALID, "ecrec_update_options: step_rows is %u; at most %d", o->step_rows, STEP_ROWS);
     if (!(o->max_calibration_growth >= 0) || !(o->max_score_move >= 0) || !(o->replay >= 0 && o->replay <= 64) || o->force > 1)
@@ -280,7 +284,7 @@ static int32_t run_pass(learner *l, uint32_t pass, const size_t *order)
             see_numbers(l, order[k]);
             see_targets(l, order[k]);
         }
-        const int32_t status = trainer_step(l->trainer, &l->data, order, i, n, pass == 0 && !numbers ? l->logits + i * l->heads : NULL, NULL, &loss, &weight, l->err);
+        const int32_t status = trainer_step(l->trainer, &l->data, order, i, n, pass == 0 && !numbers ? l->logits + i * l->heads : NULL, &l->outcomes, &loss, &weight, l->err);
         if (status != ECREC_OK)
             return status;
         if (pass == 0)
@@ -300,7 +304,7 @@ static int32_t run_replay(learner *l)
     int32_t status = ECREC_OK;
     set_rates(l, 0);
     for (size_t i = 0; i < rows && status == ECREC_OK; i += STEP_ROWS)
-        status = trainer_step(l->trainer, &l->replayed, NULL, i, rows - i < STEP_ROWS ? rows - i : STEP_ROWS, NULL, NULL, &loss, &weight, l->err);
+        status = trainer_step(l->trainer, &l->replayed, NULL, i, rows - i < STEP_ROWS ? rows - i : STEP_ROWS, NULL, &l->outcomes, &loss, &weight, l->err);
     return status;
 }
 

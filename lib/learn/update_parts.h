@@ -23,6 +23,7 @@ typedef struct learner {
     ranker *old; /* a view of the state before */
     trainer *trainer;
     trainer_options settings;
+    outcome_weights outcomes;
     size_t rows, labels, heads, repeats, reserve_rows;
     size_t *order;                   /* [rows]: those that are learned from */
     double *logits, *before, *after; /* rows x heads: as each row was scored before it was learned from; guarded ones under the old and the new state */

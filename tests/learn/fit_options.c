@@ -94,6 +94,66 @@ static void schedules(void **unused)
         }
 }
 
+/* Classes that count more are said to be likelier by as much; corrected, the probabilities are those of the rows. In fit and in update. */
+static void outcome_weights(void **unused)
+{
+    (void)unused;
+    enum { ROWS = 6000 };
+    ecrec_error err = ECREC_ERROR_INIT;
+    static uint64_t user[ROWS];
+    static float sort[ROWS], click[ROWS];
+    static const float weights[] = { 1, 2, 6, 1, 4 };
+    double shares[3] = { 0, 0, 0 }, clicked = 0;
+    for (size_t i = 0; i < ROWS; i++) {
+        const double u = uniform();
+        sort[i] = u < 0.7 ? 0 : u < 0.9 ? 1 : 2;
+        click[i] = uniform() < 0.25;
+        shares[(int)sort[i]] += 1.0 / ROWS;
+        clicked += click[i] / (double)ROWS;
+    }
+    for (int how = 0; how < 4; how++) { /* fit, update; corrected or not */
+        const int corrected = how & 1, online = how >> 1;
+        world w;
+        ecrec_session *session = NULL;
+        float scores[4], bad[5] = { 1, 1, 0, 1, 1 };
+        world_open(&w, "{\"fields\":[{\"name\":\"user\",\"kind\":\"category\"}],\"labels\":[{\"name\":\"sort\",\"kind\":\"classes\",\"classes\":3},\"click\"],\"hash_bits\":10}", ROWS);
+        CALL(ecrec_batch_set_category_u64(w.batch, 0, user, NULL, &err));
+        CALL(ecrec_batch_set_label(w.batch, 0, sort, NULL, &err));
+        CALL(ecrec_batch_set_label(w.batch, 1, click, NULL, &err));
+        ecrec_update_options u = ECREC_UPDATE_OPTIONS_INIT;
+        ecrec_fit_options f = ECREC_FIT_OPTIONS_INIT;
+        u.outcome_weights = f.outcome_weights = weights;
+        u.outcome_count = f.outcome_count = 5;
+        u.outcome_corrected = f.outcome_corrected = (uint32_t)corrected;
+        u.learning_rate = 0.05;
+        u.passes = 8;
+        f.epochs = 20;
+        f.schedule = ECREC_SCHEDULE_COSINE;
+        if (online)
+            CALL(ecrec_update(w.model, w.batch, &u, NULL, &err));
+        else
+            CALL(ecrec_fit(w.model, w.batch, &f, NULL, &err));
+        CALL(ecrec_session_create(w.model, NULL, &session, &err));
+        CALL(ecrec_batch_reset(w.batch, 1, &err));
+        CALL(ecrec_batch_set_category_u64(w.batch, 0, user, NULL, &err));
+        CALL(ecrec_score(w.model, session, w.batch, NULL, scores, 4, &err));
+        const double w0 = 1, w1 = corrected ? 1 : 2, w2 = corrected ? 1 : 6, c1 = corrected ? 1 : 4;
+        const double all = w0 * shares[0] + w1 * shares[1] + w2 * shares[2], expected[4] = { w0 * shares[0] / all, w1 * shares[1] / all, w2 * shares[2] / all, c1 * clicked / (c1 * clicked + 1 - clicked) };
+        for (int k = 0; k < 4; k++)
+            if (fabs((double)scores[k] - expected[k]) > (online ? 0.06 : 0.02))
+                fail_msg("%s, %s: probability %d is %g, %g of the rows are", online ? "update" : "fit", corrected ? "corrected" : "not corrected", k, (double)scores[k], expected[k]);
+        f.outcome_count = 4;
+        CALL(ecrec_batch_set_label(w.batch, 0, sort, NULL, &err));
+        REFUSED(ECREC_ERR_INVALID, ecrec_fit(w.model, w.batch, &f, NULL, &err));
+        f.outcome_count = 5;
+        f.outcome_corrected = 1;
+        f.outcome_weights = bad;
+        REFUSED(ECREC_ERR_INVALID, ecrec_fit(w.model, w.batch, &f, NULL, &err));
+        ecrec_session_release(session);
+        world_close(&w);
+    }
+}
+
 /* Counting positives w times multiplies the odds by w. */
 static void class_weights(void **unused)
 {
@@ -250,6 +310,6 @@ static void broken_checkpoint(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(schedules), cmocka_unit_test(class_weights), cmocka_unit_test(no_leak), cmocka_unit_test(broken_checkpoint) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(schedules), cmocka_unit_test(class_weights), cmocka_unit_test(outcome_weights), cmocka_unit_test(no_leak), cmocka_unit_test(broken_checkpoint) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
