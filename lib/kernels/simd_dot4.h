@@ -1,43 +1,71 @@
 /* s8 products where one instruction adds four byte products to an int32: vi_dot(sum, four unsigned bytes in every lane, four
  * weights a lane), vi_zero(). DOT_OFFSET 128: the bytes are signed, so 128 is taken off them and off the zero points. Included after simd.h. */
 
-/* A tile's sums leave, a column of vectors at a time; `added`: a residual comes on top (where an activation is between, see finish_tile). */
-INLINE void leave_whole(const int rows, const int vectors, const int added, vi acc[][TILE_PANELS * PARTS], const gemm_s8_call *c, const store *s,
-                        size_t row, size_t column)
+enum { TILE_VECTORS = TILE_PANELS * PARTS };
+
+/* The sums of a tile, `vectors` of each row, become its outputs. All that this writes lies in `out`, so what it reads is taken out of the
+ * structures first. */
+INLINE void leave_rows(const int32_t activation, const int vectors, const vi *sums, size_t rows, const gemm_s8_call *c, const store *s, size_t row,
+                       size_t column)
 {
+    const float *scale = c->scale + row, *residual = s->residual != NULL ? s->residual + row * s->residual_stride + column : NULL;
+    const int32_t *zero = c->zero + row;
+    float *out = s->out + row * s->out_stride + column;
+    const size_t stride = s->out_stride, residual_stride = s->residual_stride;
+    column_scale by[TILE_VECTORS];
+    vf bias[TILE_VECTORS];
     UNROLL
     for (int p = 0; p < vectors; p++) {
-        const size_t at = column + (size_t)p * LANES;
-        const column_scale by = column_scales(c, at);
-        const vf bias = s->bias != NULL ? vf_load(s->bias + at) : vf_set(-0.0f);
+        by[p] = column_scales(c, column + (size_t)p * LANES);
+        bias[p] = s->bias != NULL ? vf_load(s->bias + column + (size_t)p * LANES) : vf_set(-0.0f);
+    }
+    for (size_t r = 0; r < rows; r++, out += stride) {
+        const vi offset = vi_set(zero[r] - DOT_OFFSET);
+        const vf times = vf_set(scale[r]);
+        vf v[TILE_VECTORS];
         UNROLL
-        for (int r = 0; r < rows; r++) {
-            vf v = vf_add(rescale(c, row + (size_t)r, by, acc[r][p]), bias);
-            if (added)
-                v = vf_add(v, vf_load(s->residual + (row + (size_t)r) * s->residual_stride + at));
-            vf_store(s->out + (row + (size_t)r) * s->out_stride + at, v);
+        for (int p = 0; p < vectors; p++) {
+            v[p] = vf_mul(vi_to_vf(vi_sub(sums[r * (size_t)vectors + (size_t)p], vi_mul(offset, by[p].sums))), vf_mul(times, by[p].scale));
+            v[p] = vf_activate(vf_add(v[p], bias[p]), activation);
         }
+        if (residual != NULL) {
+            UNROLL
+            for (int p = 0; p < vectors; p++)
+                v[p] = vf_add(v[p], vf_load(residual + r * residual_stride + (size_t)p * LANES));
+        }
+        UNROLL
+        for (int p = 0; p < vectors; p++)
+            vf_store(out + (size_t)p * LANES, v[p]);
     }
 }
 
-INLINE void leave_s8(const int rows, const int vectors, vi acc[][TILE_PANELS * PARTS], const gemm_s8_call *c, const store *s, size_t row, size_t column)
-{
-    if (s->n - column >= (size_t)vectors * LANES) {
-        if (s->residual != NULL && s->epilogue == EPILOGUE_NONE)
-            leave_whole(rows, vectors, 1, acc, c, s, row, column);
-        else
-            leave_whole(rows, vectors, 0, acc, c, s, row, column);
-        return;
+#define LEAVE_CASE(activation_) case activation_: leave_rows(activation_, vectors, sums, rows, c, s, row, column); break;
+#define LEAVE_SWITCH(panels_)                                                                                                  \
+    static __attribute__((noinline)) void leave_##panels_(const vi *sums, size_t rows, const gemm_s8_call *c, const store *s, size_t row, size_t column) \
+    {                                                                                                                          \
+        enum { vectors = panels_ * PARTS };                                                                                    \
+        switch (s->epilogue) {                                                                                                 \
+            LEAVE_CASE(EPILOGUE_NONE) LEAVE_CASE(EPILOGUE_GELU_ERF) LEAVE_CASE(EPILOGUE_GELU_TANH) LEAVE_CASE(EPILOGUE_GELU_QUICK) \
+            LEAVE_CASE(EPILOGUE_RELU) LEAVE_CASE(EPILOGUE_SILU) LEAVE_CASE(EPILOGUE_TANH)                                      \
+        default: break;                                                                                                        \
+        }                                                                                                                      \
     }
-    vi sums[TILE_ROWS * TILE_PANELS * PARTS];
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        UNROLL
-        for (int p = 0; p < vectors; p++)
-            sums[r * vectors + p] = acc[r][p];
-    DO_NOT_UNROLL
-    for (int i = 0; i < rows * vectors; i++)
-        store_sums(c, s, row + (size_t)(i / vectors), column + (size_t)(i % vectors) * LANES, sums[i]);
+LEAVE_SWITCH(1)
+#if TILE_PANELS > 1
+LEAVE_SWITCH(2)
+LEAVE_SWITCH(3)
+#endif
+
+/* The same where some columns are past the end: the activation then works on what was stored, as in simd_product.h. */
+static void leave_some(const vi *sums, size_t rows, size_t vectors, const gemm_s8_call *c, const store *s, size_t row, size_t column)
+{
+    kept before;
+    if (s->epilogue != EPILOGUE_NONE)
+        keep_residual(s, row, rows, column, vectors * LANES, &before);
+    for (size_t i = 0; i < rows * vectors; i++)
+        store_sums(c, s, row + i / vectors, column + i % vectors * LANES, sums[i]);
+    if (s->epilogue != EPILOGUE_NONE)
+        finish_tile(s, row, rows, column, vectors * LANES, &before);
 }
 
 /* `rows` and `panels` are constants where this is inlined. `ahead`: panels to prefetch meanwhile. */
@@ -71,7 +99,22 @@ INLINE void tile_s8(const int rows, const int panels, const gemm_s8_call *c, con
                 vi_dot(acc[r][p], a, b[p]);
         }
     }
-    leave_s8(rows, panels * PARTS, acc, c, s, row, column);
+    vi sums[TILE_ROWS * TILE_VECTORS];
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int p = 0; p < panels * PARTS; p++)
+            sums[r * panels * PARTS + p] = acc[r][p];
+    if (s->n - column < (size_t)panels * PANEL)
+        leave_some(sums, (size_t)rows, (size_t)(panels * PARTS), c, s, row, column);
+#if TILE_PANELS > 1
+    else if (panels == 3)
+        leave_3(sums, (size_t)rows, c, s, row, column);
+    else if (panels == 2)
+        leave_2(sums, (size_t)rows, c, s, row, column);
+#endif
+    else
+        leave_1(sums, (size_t)rows, c, s, row, column);
 }
 
 #define S8_CASE(rows_, panels_) case rows_: tile_s8(rows_, panels_, c, s, w, ahead, k, row, column); break;
@@ -101,9 +144,6 @@ static void gemm_s8(const gemm_s8_call *c)
         for (size_t b = 0; b < blocks; b++) {
             const size_t row = block_begin(c->m, blocks, b), rows = block_begin(c->m, blocks, b + 1) - row;
             const fetch ahead = fetch_part(next, k * PANEL, b, blocks);
-            kept before;
-            if (c->epilogue != EPILOGUE_NONE)
-                keep_residual(&s, row, rows, column, step, &before);
 #if TILE_PANELS > 1
             if (panels == 3)
                 tile_s8_3(rows, c, &s, w, &ahead, k, row, column);
@@ -113,8 +153,6 @@ static void gemm_s8(const gemm_s8_call *c)
 #endif
                 tile_s8_1(rows, c, &s, w, &ahead, k, row, column);
             (void)panels;
-            if (c->epilogue != EPILOGUE_NONE)
-                finish_tile(&s, row, rows, column, step, &before);
         }
     }
 }
