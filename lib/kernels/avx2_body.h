@@ -88,6 +88,18 @@ static inline void bytes_store(unsigned char *to, vf v, unsigned long n)
     __builtin_memcpy(to, bytes, n);
 }
 
+static inline __attribute__((always_inline)) __m256i words_of(__m256 a, __m256 b, __m256i more)
+{
+    return _mm256_packs_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(a), more), _mm256_add_epi32(_mm256_cvtps_epi32(b), more));
+}
+
+#define bytes_of_four bytes_of_four
+static inline __attribute__((always_inline)) void bytes_of_four(unsigned char *to, const __m256 *x, __m256i more)
+{
+    const __m256i bytes = _mm256_packus_epi16(words_of(x[0], x[1], more), words_of(x[2], x[3], more));
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+}
+
 /* Two tables of 8; the fourth bit, moved to the sign, says which. */
 static inline __m256 vf_pick(const float *table, __m256 v)
 {

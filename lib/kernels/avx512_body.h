@@ -73,6 +73,19 @@ static inline void bytes_store(unsigned char *to, vf v, unsigned long n)
         _mm_mask_storeu_epi8(to, (__mmask16)((1u << n) - 1), bytes);
 }
 
+static inline __attribute__((always_inline)) __m512i words_of(__m512 a, __m512 b, __m512i more)
+{
+    return _mm512_packs_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(a), more), _mm512_add_epi32(_mm512_cvtps_epi32(b), more));
+}
+
+#define bytes_of_four bytes_of_four
+static inline __attribute__((always_inline)) void bytes_of_four(unsigned char *to, const __m512 *x, __m512i more)
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i bytes = _mm512_packus_epi16(words_of(x[0], x[1], more), words_of(x[2], x[3], more));
+    _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, bytes));
+}
+
 static inline __attribute__((always_inline)) void columns_of(const __m512 *a, __m512 *t)
 {
 #pragma GCC unroll 4

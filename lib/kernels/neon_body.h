@@ -21,7 +21,6 @@ typedef int32x4_t vi;
 #define vf_first(v) vgetq_lane_f32((v), 0)
 #define vf_less(a, b, x, y) vbslq_f32(vcltq_f32((a), (b)), (x), (y))
 #define vf_nan(x, y) vbslq_f32(vceqq_f32((x), (x)), (y), (x))
-#define vf_sum vaddvq_f32
 #define vf_highest vmaxvq_f32
 #define vi_set vdupq_n_s32
 #define vi_xor veorq_s32
@@ -36,6 +35,11 @@ typedef int32x4_t vi;
 #define vi_mul vmulq_s32
 #define vi_load(p) vreinterpretq_s32_s8(vld1q_s8((const int8_t *)(const void *)(p)))
 #define vi_to_vf vcvtq_f32_s32
+
+static inline float vf_sum(vf v)
+{
+    return vpadds_f32(vadd_f32(vget_low_f32(v), vget_high_f32(v)));
+}
 
 static inline vi vi_bytes(const unsigned char *p)
 {

@@ -6,11 +6,12 @@
  *   vf_scale(x, n)     x 2^n for an integral float n in -252 .. 252
  *   vf_of_s8(p)        LANES signed bytes from p
  *   vf_less(a, b, x, y) a < b ? x : y, lane by lane
- *   vf_sum vf_highest  over the lanes, in one fixed order
+ *   vf_sum vf_highest  over the lanes, in one fixed order: the upper half onto the lower, until one is left
  *   vf_load_some(p, n) vf_store_some(p, v, n)   the first n lanes, n < LANES; the rest reads as 0
  *   vf_unpack_low vf_unpack_high, vf_unpack_low2 vf_unpack_high2, columns_of: pieces of a transposition, see simd_attention.h
  *   vf_pick(table, v)  of 16 floats, the one that the lowest 4 bits of each lane of v name
  *   vf_scale_any       defined when vf_scale takes any n
+ *   bytes_of_four(to, x, n)   where there is one: four vectors of floats, to the nearest integers, plus n, as bytes 0 .. 255 in their order
  *   TILE_ROWS TILE_PANELS   rows and 16-column panels that the accumulators hold
  *   LEVEL_NAME LEVEL_BIT    and gemm_s8, quantize_rows, dot_s8 of its own
  * A row's sums run over k in one order whatever the tile, so its bits never depend on the other rows. */
@@ -172,6 +173,21 @@ INLINE void store_at(float *x, size_t i, size_t n, vf v)
         vf_store(x + i, v);
     else
         vf_store_some(x + i, v, n - i);
+}
+
+/* The sum of PANEL values, in one order whatever LANES is: halves onto halves. */
+INLINE float panel_sum(const vf *v)
+{
+    vf s[PARTS];
+    UNROLL
+    for (int p = 0; p < PARTS; p++)
+        s[p] = v[p];
+    UNROLL
+    for (int half = PARTS / 2; half > 0; half /= 2)
+        UNROLL
+        for (int p = 0; p < half; p++)
+            s[p] = vf_add(s[p], s[p + half]);
+    return vf_sum(s[0]);
 }
 
 #include "kernels/simd_product.h"

@@ -92,14 +92,12 @@ static void add_bias(const attention_call *c, size_t query, size_t first, size_t
     }
 }
 
-/* One query's logits over the vectors [from, to): scale, bias, mask; what exp gives, its sum, the highest so far. Returns
- * what earlier sums and outputs are to be multiplied by. A positive scale keeps the order, so the highest is found before it. */
-INLINE float weigh(const attention_call *c, size_t query, size_t first, size_t low, size_t high, size_t from, size_t to,
-                   float *logits, float *highest, float *sum)
+/* One query's logits over the vectors [from, to): scale, bias and mask, but a positive scale alone, which keeps their order, is left to
+ * weigh. Returns the highest. */
+INLINE float prepare_logits(const attention_call *c, const int later, size_t query, size_t first, size_t low, size_t high, size_t from, size_t to,
+                            float *logits)
 {
-    const int later = c->bias == NULL && c->scale > 0;
-    const vf scale = vf_set(later ? c->scale : 1.0f);
-    vf most = vf_set(-INFINITY), total = vf_set(0);
+    vf most = vf_set(-INFINITY);
     if (c->bias != NULL)
         add_bias(c, query, first, from, to, logits);
     else if (!later)
@@ -109,17 +107,42 @@ INLINE float weigh(const attention_call *c, size_t query, size_t first, size_t l
         hide(logits, low, high, from, to);
     for (size_t j = from; j < to; j += LANES)
         most = vf_max(vf_load(logits + j), most);
-    const float old = *highest, found = vf_highest(most) * (later ? c->scale : 1.0f), now = found > old ? found : old;
-    const vf shift = vf_set(now == -INFINITY ? 0 : now);
-    for (size_t j = from; j < to; j += LANES) {
-        const vf e = vf_exp_down(vf_sub(vf_mul(vf_load(logits + j), scale), shift));
-        total = vf_add(total, e);
-        vf_store(logits + j, e);
+    return vf_highest(most);
+}
+
+/* What exp gives of a query's logits, in their place; returns the sum of it. */
+INLINE float weigh(size_t from, size_t to, float scale, float highest, float *logits)
+{
+    const vf by = vf_set(scale), shift = vf_set(highest == -INFINITY ? 0 : highest);
+    vf total[PARTS];
+    UNROLL
+    for (int p = 0; p < PARTS; p++)
+        total[p] = vf_set(0);
+    for (size_t j = from; j < to; j += PANEL)
+        UNROLL
+        for (int p = 0; p < PARTS; p++) {
+            const vf e = vf_exp_down(vf_sub(vf_mul(vf_load(logits + j + p * LANES), by), shift));
+            total[p] = vf_add(total[p], e);
+            vf_store(logits + j + p * LANES, e);
+        }
+    return panel_sum(total);
+}
+
+/* The softmax of rows of logits so far. factor: what earlier sums and outputs are to be multiplied by. First all rows' highest logits,
+ * then all their exponentials: what one row waits for is hidden behind another. */
+static void weigh_rows(const attention_call *c, size_t query, size_t rows, size_t first, const size_t *low, const size_t *high, size_t from, size_t to,
+                       float *logits, size_t stride, float *highest, float *sum, float *factor)
+{
+    const int later = c->bias == NULL && c->scale > 0;
+    const float scale = later ? c->scale : 1.0f;
+    for (size_t r = 0; r < rows; r++) {
+        const float found = prepare_logits(c, later, query + r, first, low[r], high[r], from, to, logits + r * stride) * scale;
+        const float old = highest[r], now = found > old ? found : old;
+        factor[r] = first == 0 || old == -INFINITY ? 0 : old == now ? 1 : scalar_exp(old - now);
+        highest[r] = now;
     }
-    const float factor = old == -INFINITY ? 0 : old == now ? 1 : scalar_exp(old - now);
-    *highest = now;
-    *sum = *sum * factor + vf_sum(total);
-    return factor;
+    for (size_t r = 0; r < rows; r++)
+        sum[r] = sum[r] * factor[r] + weigh(from, to, scale, highest[r], logits + r * stride);
 }
 
 /* out (rows x vectors) = factor * out + weights x values, then times `inverse`; rows and vectors are constants. */
@@ -189,14 +212,12 @@ static void attend_tile(const attention_call *c, size_t query, size_t rows, size
         const fetch ahead = fetch_part(panel, 0, 0, 1);
         any_tile(rows, end - j >= TILE_PANELS * PANEL ? TILE_PANELS : (end - j) / PANEL, c->head_size, q, c->stride, panel, &ahead, &s, 0, j);
     }
-    for (size_t r = 0; r < rows; r++) {
+    for (size_t r = 0; r < rows; r++)
         factor[r] = first == 0 ? 0 : 1;
-        if (begin < end) {
-            const float by = weigh(c, query + r, first, low[r], high[r], begin, end, logits + r * stride, &highest[r], &sum[r]);
-            factor[r] = first == 0 ? 0 : by;
-        }
+    if (begin < end)
+        weigh_rows(c, query, rows, first, low, high, begin, end, logits, stride, highest, sum, factor);
+    for (size_t r = 0; r < rows; r++)
         inverse[r] = !last ? 1 : sum[r] == 0 ? 0 : 1.0f / sum[r];
-    }
     const size_t n = end <= begin ? 0 : (end < count ? end : count) - begin;
     for (size_t d = 0; d < c->head_size; d += 2 * LANES) {
         const size_t width = c->head_size - d;

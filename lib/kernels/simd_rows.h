@@ -1,65 +1,83 @@
 /* Row by row: norms, softmax, dot products, bytes. Part of simd.h. */
 
-/* Sums over a row keep four vectors, so that additions need not wait for each other: vector i goes to the (i mod 4)-th. */
+enum { ROWS_TOGETHER = 8 /* rows whose sums are found before the first of them is written: additions of one fill the waits of another */ };
+
+/* The sum of a row, or of the squares of what is left when `mean` is taken off. It is 64 sums, number i mod 64 of each value up to the
+ * last whole 16, then those of four 16 wide vectors, then the rest: one order, whatever the width of the level's own vectors. */
+INLINE float row_sum(const int squares, size_t n, const float *row, float mean)
+{
+    const size_t whole = n / PANEL * PANEL;
+    const vf off = vf_set(mean);
+    vf sum[4 * PARTS], four[PARTS];
+    UNROLL
+    for (int j = 0; j < 4 * PARTS; j++)
+        sum[j] = vf_set(0);
+    size_t at = 0;
+    for (; at + 4 * PANEL <= whole; at += 4 * PANEL)
+        UNROLL
+        for (int j = 0; j < 4 * PARTS; j++) {
+            const vf v = vf_load(row + at + (size_t)j * LANES), d = vf_sub(v, off);
+            sum[j] = squares ? vf_fma(d, d, sum[j]) : vf_add(sum[j], v);
+        }
+    UNROLL
+    for (int j = 0; j < 3 * PARTS; j++)
+        if (at + (size_t)(j / PARTS + 1) * PANEL <= whole) {
+            const vf v = vf_load(row + at + (size_t)j * LANES), d = vf_sub(v, off);
+            sum[j] = squares ? vf_fma(d, d, sum[j]) : vf_add(sum[j], v);
+        }
+    UNROLL
+    for (int p = 0; p < PARTS; p++)
+        four[p] = vf_add(vf_add(sum[p], sum[PARTS + p]), vf_add(sum[2 * PARTS + p], sum[3 * PARTS + p]));
+    float total = panel_sum(four);
+    for (size_t i = whole; i < n; i++)
+        total += squares ? (row[i] - mean) * (row[i] - mean) : row[i];
+    return total;
+}
+
+INLINE void norm_row(const int centred, const int biased, size_t n, const float *row, float mean, float inverse, const float *weight, const float *bias,
+                     float *to)
+{
+    const vf off = vf_set(mean), by = vf_set(inverse);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const vf x = centred ? vf_sub(vf_load(row + i), off) : vf_load(row + i), v = vf_mul(vf_mul(x, by), vf_load(weight + i));
+        vf_store(to + i, biased ? vf_add(v, vf_load(bias + i)) : v);
+    }
+    if (i < n) {
+        const vf x = centred ? vf_sub(vf_load_some(row + i, n - i), off) : vf_load_some(row + i, n - i);
+        const vf v = vf_mul(vf_mul(x, by), vf_load_some(weight + i, n - i));
+        vf_store_some(to + i, biased ? vf_add(v, vf_load_some(bias + i, n - i)) : v, n - i);
+    }
+}
+
 static void layer_norm(size_t rows, size_t n, const float *x, size_t x_stride, const float *weight, const float *bias, float eps,
                        float *out, size_t out_stride)
 {
-    const size_t whole = n / LANES * LANES, four = n / (4 * LANES) * (4 * LANES);
-    for (size_t r = 0; r < rows; r++) {
-        const float *row = x + r * x_stride;
-        vf sum[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) }, squares[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) };
-        for (size_t i = 0; i < four; i += 4 * LANES)
-            UNROLL
-            for (int j = 0; j < 4; j++)
-                sum[j] = vf_add(sum[j], vf_load(row + i + (size_t)j * LANES));
-        for (size_t i = four; i < n; i += LANES)
-            sum[0] = vf_add(sum[0], load_at(row, i, n));
-        const vf mean = vf_set(vf_sum(vf_add(vf_add(sum[0], sum[1]), vf_add(sum[2], sum[3]))) / (float)n);
-        for (size_t i = 0; i < four; i += 4 * LANES)
-            UNROLL
-            for (int j = 0; j < 4; j++) {
-                const vf d = vf_sub(vf_load(row + i + (size_t)j * LANES), mean);
-                squares[j] = vf_fma(d, d, squares[j]);
-            }
-        for (size_t i = four; i < whole; i += LANES) {
-            const vf d = vf_sub(vf_load(row + i), mean);
-            squares[0] = vf_fma(d, d, squares[0]);
-        }
-        float rest = 0;
-        const float m = vf_first(mean);
-        for (size_t i = whole; i < n; i++)
-            rest += (row[i] - m) * (row[i] - m);
-        const float total = vf_sum(vf_add(vf_add(squares[0], squares[1]), vf_add(squares[2], squares[3]))) + rest;
-        const vf inverse = vf_set(1.0f / sqrtf(total / (float)n + eps));
-        float *to = out + r * out_stride;
-        if (bias != NULL)
-            for (size_t i = 0; i < whole; i += LANES)
-                vf_store(to + i, vf_add(vf_mul(vf_mul(vf_sub(vf_load(row + i), mean), inverse), vf_load(weight + i)), vf_load(bias + i)));
-        else
-            for (size_t i = 0; i < whole; i += LANES)
-                vf_store(to + i, vf_mul(vf_mul(vf_sub(vf_load(row + i), mean), inverse), vf_load(weight + i)));
-        if (whole < n) {
-            vf v = vf_mul(vf_mul(vf_sub(vf_load_some(row + whole, n - whole), mean), inverse), vf_load_some(weight + whole, n - whole));
+    for (size_t first = 0; first < rows; first += ROWS_TOGETHER) {
+        const size_t some = rows - first < ROWS_TOGETHER ? rows - first : ROWS_TOGETHER;
+        float mean[ROWS_TOGETHER], inverse[ROWS_TOGETHER];
+        for (size_t r = 0; r < some; r++)
+            mean[r] = row_sum(0, n, x + (first + r) * x_stride, 0) / (float)n;
+        for (size_t r = 0; r < some; r++)
+            inverse[r] = 1.0f / sqrtf(row_sum(1, n, x + (first + r) * x_stride, mean[r]) / (float)n + eps);
+        for (size_t r = 0; r < some; r++)
             if (bias != NULL)
-                v = vf_add(v, vf_load_some(bias + whole, n - whole));
-            vf_store_some(to + whole, v, n - whole);
-        }
+                norm_row(1, 1, n, x + (first + r) * x_stride, mean[r], inverse[r], weight, bias, out + (first + r) * out_stride);
+            else
+                norm_row(1, 0, n, x + (first + r) * x_stride, mean[r], inverse[r], weight, bias, out + (first + r) * out_stride);
     }
 }
 
 static void rms_norm(size_t rows, size_t n, const float *x, size_t x_stride, const float *weight, float eps, float *out,
                      size_t out_stride)
 {
-    for (size_t r = 0; r < rows; r++) {
-        const float *row = x + r * x_stride;
-        vf squares = vf_set(0);
-        for (size_t i = 0; i < n; i += LANES) {
-            vf v = load_at(row, i, n);
-            squares = vf_fma(v, v, squares);
-        }
-        vf inverse = vf_set(1.0f / sqrtf(vf_sum(squares) / (float)n + eps));
-        for (size_t i = 0; i < n; i += LANES)
-            store_at(out + r * out_stride, i, n, vf_mul(vf_mul(load_at(row, i, n), inverse), load_at(weight, i, n)));
+    for (size_t first = 0; first < rows; first += ROWS_TOGETHER) {
+        const size_t some = rows - first < ROWS_TOGETHER ? rows - first : ROWS_TOGETHER;
+        float inverse[ROWS_TOGETHER];
+        for (size_t r = 0; r < some; r++)
+            inverse[r] = 1.0f / sqrtf(row_sum(1, n, x + (first + r) * x_stride, 0) / (float)n + eps);
+        for (size_t r = 0; r < some; r++)
+            norm_row(0, 0, n, x + (first + r) * x_stride, 0, inverse[r], weight, NULL, out + (first + r) * out_stride);
     }
 }
 
@@ -172,14 +190,26 @@ INLINE void row_range(const int times, size_t k, const float *row, const float *
 INLINE void row_bytes(const int times, size_t k, const float *row, const float *by, float inverse, float offset, uint8_t *to)
 {
     const vf factor = vf_set(inverse), plus = vf_set(offset), none = vf_set(0);
-    const size_t whole = k / LANES * LANES;
-    for (size_t i = 0; i < whole; i += LANES) {
+    size_t i = 0;
+#ifdef bytes_of_four /* whole numbers of any size, saturated: a NaN is the least of them */
+    const vi more = vi_set((int32_t)offset);
+    for (; i + 4 * LANES <= k; i += 4 * LANES) {
+        vf x[4];
+        UNROLL
+        for (int j = 0; j < 4; j++) {
+            x[j] = vf_load(row + i + (size_t)j * LANES);
+            x[j] = vf_mul(times ? vf_mul(x[j], vf_load(by + i + (size_t)j * LANES)) : x[j], factor);
+        }
+        bytes_of_four(to + i, x, more);
+    }
+#endif
+    for (; i + LANES <= k; i += LANES) {
         const vf x = times ? vf_mul(vf_load(row + i), vf_load(by + i)) : vf_load(row + i);
         bytes_store(to + i, vf_max(vf_add(vf_round(vf_mul(x, factor)), plus), none), LANES);
     }
-    if (whole < k) {
-        const vf x = times ? vf_mul(vf_load_some(row + whole, k - whole), vf_load_some(by + whole, k - whole)) : vf_load_some(row + whole, k - whole);
-        bytes_store(to + whole, vf_max(vf_add(vf_round(vf_mul(x, factor)), plus), none), k - whole);
+    if (i < k) {
+        const vf x = times ? vf_mul(vf_load_some(row + i, k - i), vf_load_some(by + i, k - i)) : vf_load_some(row + i, k - i);
+        bytes_store(to + i, vf_max(vf_add(vf_round(vf_mul(x, factor)), plus), none), k - i);
     }
 }
 
@@ -187,23 +217,28 @@ INLINE void row_bytes(const int times, size_t k, const float *row, const float *
 static void quantize_rows(size_t m, size_t k, const float *x, size_t x_stride, const float *by, uint8_t *q, size_t q_stride, float *scale,
                           int32_t *zero)
 {
-    for (size_t r = 0; r < m; r++) {
-        const float *row = x + r * x_stride;
-        float least, most;
-        if (by != NULL)
-            row_range(1, k, row, by, &least, &most);
-        else
-            row_range(0, k, row, by, &least, &most);
-        float range = most - least, inverse = range > 0 ? 255.0f / range : 0;
-        if (!(inverse <= 3.4e38f))
-            inverse = 0;
-        const float offset = inverse > 0 ? round_even(-least * inverse) : 0;
-        scale[r] = range / 255.0f;
-        zero[r] = (int32_t)offset;
-        if (by != NULL)
-            row_bytes(1, k, row, by, inverse, offset, q + r * q_stride);
-        else
-            row_bytes(0, k, row, by, inverse, offset, q + r * q_stride);
-        memset(q + r * q_stride + k, 0, q_stride - k);
+    enum { TOGETHER = 4 };
+    for (size_t first = 0; first < m; first += TOGETHER) {
+        const size_t end = m - first < TOGETHER ? m : first + TOGETHER;
+        float inverse[TOGETHER], offset[TOGETHER];
+        for (size_t r = first; r < end; r++) {
+            float least, most;
+            if (by != NULL)
+                row_range(1, k, x + r * x_stride, by, &least, &most);
+            else
+                row_range(0, k, x + r * x_stride, by, &least, &most);
+            const float range = most - least, by_range = range > 0 ? 255.0f / range : 0, used = by_range <= 3.4e38f ? by_range : 0;
+            inverse[r - first] = used;
+            offset[r - first] = used > 0 ? round_even(-least * used) : 0;
+            scale[r] = range / 255.0f;
+            zero[r] = (int32_t)offset[r - first];
+        }
+        for (size_t r = first; r < end; r++) {
+            if (by != NULL)
+                row_bytes(1, k, x + r * x_stride, by, inverse[r - first], offset[r - first], q + r * q_stride);
+            else
+                row_bytes(0, k, x + r * x_stride, by, inverse[r - first], offset[r - first], q + r * q_stride);
+            memset(q + r * q_stride + k, 0, q_stride - k);
+        }
     }
 }
