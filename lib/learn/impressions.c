@@ -51,7 +51,85 @@ static void unindex(ecrec_impressions *log, uint64_t event)
     log->index[hole] = 0;
 }
 
+/* ---- what is due ---- */
+
+static void set_due(ecrec_impressions *log, size_t place, int64_t value)
+{
+    size_t at = log->capacity + place;
+    log->due[at] = value;
+    while ((at /= 2) > 0) {
+        const int64_t a = log->due[2 * at], b = log->due[2 * at + 1], least = a < b ? a : b;
+        if (log->due[at] == least)
+            return;
+        log->due[at] = least;
+    }
+}
+
+static int64_t due_of(const ecrec_impressions *log, const impression *p)
+{
+    for (uint32_t l = 0; l < p->label_count; l++)
+        if (impression_news(&impression_labels(p)[l]))
+            return DUE_NOW;
+    return impression_labels(p)[log->o.timeout_label].flags == 0 ? p->time : DUE_NEVER;
+}
+
+void impressions_touch(ecrec_impressions *log, const impression *p)
+{
+    set_due(log, log->index[slot_of(log, p->event)] - 1, due_of(log, p));
+}
+
+static int is_due(const ecrec_impressions *log, size_t node, int64_t now)
+{
+    return log->due[node] == DUE_NOW || impression_over(log->due[node], now, log->o.timeout);
+}
+
+/* The first place from `from` on, of the ring as it lies; capacity: none. */
+static size_t due_from(const ecrec_impressions *log, size_t from, int64_t now)
+{
+    size_t at = log->capacity + from;
+    if (from >= log->capacity)
+        return log->capacity;
+    while (!is_due(log, at, now)) { /* up to the next subtree on the right */
+        while (at & 1)
+            at /= 2;
+        if (at == 0)
+            return log->capacity;
+        at++;
+    }
+    while (at < log->capacity)
+        at = is_due(log, 2 * at, now) ? 2 * at : 2 * at + 1;
+    return at - log->capacity;
+}
+
+size_t impressions_due(const ecrec_impressions *log, size_t i, int64_t now)
+{
+    const size_t wrap = log->capacity - log->first; /* the i of place 0 */
+    if (i >= log->count)
+        return log->count;
+    if (i < wrap) {
+        const size_t place = due_from(log, log->first + i, now);
+        if (place < log->capacity)
+            return place - log->first;
+        i = wrap;
+    }
+    const size_t place = due_from(log, i - wrap, now);
+    return place < log->first && wrap + place < log->count ? wrap + place : log->count;
+}
+
 /* ---- the ring ---- */
+
+/* Index and tree anew; the ring begins at place 0. */
+static void rebuild(ecrec_impressions *log)
+{
+    memset(log->index, 0, 2 * log->capacity * sizeof *log->index);
+    for (size_t i = 0; i < log->capacity; i++)
+        log->due[log->capacity + i] = i < log->count ? due_of(log, log->items[i]) : DUE_NEVER;
+    for (size_t at = log->capacity; at-- > 1;)
+        log->due[at] = log->due[2 * at] < log->due[2 * at + 1] ? log->due[2 * at] : log->due[2 * at + 1];
+    log->due[0] = DUE_NEVER; /* no node */
+    for (size_t i = 0; i < log->count; i++)
+        log->index[slot_of(log, log->items[i]->event)] = i + 1;
+}
 
 int32_t impressions_reserve(ecrec_impressions *log, size_t more)
 {
@@ -62,21 +140,24 @@ int32_t impressions_reserve(ecrec_impressions *log, size_t more)
         return ECREC_OK;
     impression **items = memory_zero(log->m, memory_product(capacity, sizeof *items));
     size_t *index = memory_zero(log->m, memory_product(2 * capacity, sizeof *index));
-    if (items == NULL || index == NULL) {
+    int64_t *due = memory_allocate(log->m, memory_product(2 * capacity, sizeof *due));
+    if (items == NULL || index == NULL || due == NULL) {
         memory_release(log->m, items, capacity * sizeof *items);
         memory_release(log->m, index, 2 * capacity * sizeof *index);
+        memory_release(log->m, due, 2 * capacity * sizeof *due);
         return ECREC_ERR_NOMEM;
     }
     for (size_t i = 0; i < log->count; i++)
         items[i] = impression_at(log, i);
     memory_release(log->m, log->items, log->capacity * sizeof *items);
     memory_release(log->m, log->index, 2 * log->capacity * sizeof *index);
+    memory_release(log->m, log->due, 2 * log->capacity * sizeof *due);
     log->items = items;
     log->index = index;
+    log->due = due;
     log->first = 0;
     log->capacity = capacity;
-    for (size_t i = 0; i < log->count; i++)
-        index[slot_of(log, items[i]->event)] = i + 1;
+    rebuild(log);
     return ECREC_OK;
 }
 
@@ -85,6 +166,7 @@ void impressions_put(ecrec_impressions *log, impression *p)
     const size_t place = (log->first + log->count++) % log->capacity;
     log->index[slot_of(log, p->event)] = place + 1;
     log->items[place] = p;
+    set_due(log, place, due_of(log, p));
     log->bytes += impression_size(p);
     log->counts[COUNT_ADDED]++;
 }
@@ -96,20 +178,35 @@ static void let_go(ecrec_impressions *log, impression *p)
     memory_release(log->m, p, impression_size(p));
 }
 
-void impressions_drop_at(ecrec_impressions *log, size_t i)
+static void drop_oldest(ecrec_impressions *log)
 {
-    impression *p = impression_at(log, i);
+    impression *p = impression_at(log, 0);
     unindex(log, p->event);
-    for (size_t k = i; k > 0; k--) { /* the older ones move up */
-        impression *moved = impression_at(log, k - 1);
-        const size_t to = (log->first + k) % log->capacity;
-        log->index[slot_of(log, moved->event)] = to + 1;
-        log->items[to] = moved;
-    }
+    set_due(log, log->first, DUE_NEVER);
     log->items[log->first] = NULL;
     log->first = (log->first + 1) % log->capacity;
     log->count--;
     let_go(log, p);
+}
+
+/* The i-th goes where gone[i] is not 0; the ring then begins at place 0. NOMEM: nothing has changed. */
+static int32_t drop_some(ecrec_impressions *log, const uint8_t *gone)
+{
+    impression **items = memory_zero(log->m, memory_product(log->capacity, sizeof *items));
+    size_t left = 0;
+    if (items == NULL)
+        return ECREC_ERR_NOMEM;
+    for (size_t i = 0; i < log->count; i++)
+        if (gone[i])
+            let_go(log, impression_at(log, i));
+        else
+            items[left++] = impression_at(log, i);
+    memory_release(log->m, log->items, log->capacity * sizeof *items);
+    log->items = items;
+    log->first = 0;
+    log->count = left;
+    rebuild(log);
+    return ECREC_OK;
 }
 
 void impressions_bound(ecrec_impressions *log, int64_t now)
@@ -119,7 +216,7 @@ void impressions_bound(ecrec_impressions *log, int64_t now)
         const int old = now > oldest->time && (uint64_t)now - (uint64_t)oldest->time > (uint64_t)log->o.most_age;
         if (!old && log->count <= log->o.most && log->bytes <= log->o.most_bytes)
             return;
-        impressions_drop_at(log, 0);
+        drop_oldest(log);
         log->counts[COUNT_DROPPED]++;
     }
 }
@@ -155,6 +252,7 @@ void impressions_join(ecrec_impressions *log, uint32_t label, uint64_t event, fl
         if (label == log->o.timeout_label && value > 0.5f)
             log->counts[l->flags & LABEL_TIMED_OUT ? COUNT_LATE : COUNT_EARLY]++;
         *l = (impression_label){ now, value, (uint8_t)(l->flags | LABEL_CAME) };
+        impressions_touch(log, p);
         log->counts[COUNT_JOINED]++;
     }
 }
@@ -293,6 +391,7 @@ void impressions_close(ecrec_impressions *log)
         let_go(log, impression_at(log, i));
     memory_release(log->m, log->items, log->capacity * sizeof *log->items);
     memory_release(log->m, log->index, 2 * log->capacity * sizeof *log->index);
+    memory_release(log->m, log->due, 2 * log->capacity * sizeof *log->due);
     memory_release(log->m, log->taken_events, log->taken_capacity * sizeof *log->taken_events);
     memory_release(log->m, log->taken_flags, log->taken_capacity * log->schema->label_count);
     memory_release(log->m, log->served, log->served_capacity * log->heads * sizeof *log->served);
@@ -349,7 +448,9 @@ static void take_back(ecrec_impressions *log, impression **made, size_t n)
 {
     for (size_t k = n; k-- > 0;) {
         unindex(log, made[k]->event);
-        log->items[(log->first + --log->count) % log->capacity] = NULL;
+        const size_t place = (log->first + --log->count) % log->capacity;
+        log->items[place] = NULL;
+        set_due(log, place, DUE_NEVER);
         log->bytes -= impression_size(made[k]);
         log->counts[COUNT_ADDED]--;
     }
@@ -450,11 +551,10 @@ int32_t impressions_forget(ecrec_impressions *log, uint32_t field, const char *v
     int32_t status = is != NULL ? ECREC_OK : error_nomem(err, "the impressions to forget", n + 1);
     for (size_t i = 0; i < n && status == ECREC_OK; i++)
         status = whose(log, impression_at(log, i), field, value, length, &is[i], err);
-    for (size_t i = n; i-- > 0 && status == ECREC_OK;)
-        if (is[i]) {
-            impressions_drop_at(log, i);
-            gone++;
-        }
+    for (size_t i = 0; i < n && status == ECREC_OK; i++)
+        gone += is[i];
+    if (status == ECREC_OK && gone != 0 && drop_some(log, is) != ECREC_OK)
+        status = error_nomem(err, "the impressions that are left", log->capacity * sizeof *log->items);
     memory_release(log->m, is, n + 1);
     if (status != ECREC_OK)
         return status;

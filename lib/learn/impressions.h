@@ -34,6 +34,7 @@ struct ecrec_impressions {
     impression **items;     /* a ring: items[(first + i) % capacity] */
     size_t first, count, capacity;
     size_t *index;          /* place in the ring + 1; 2 x capacity slots */
+    int64_t *due;           /* a tree over the places, see impressions_due; 2 x capacity */
     uint64_t bytes;         /* of impressions */
     uint64_t counts[COUNT_SIZE];
     /* the last take */
@@ -73,13 +74,28 @@ static inline impression *impression_at(const ecrec_impressions *log, size_t i)
     return log->items[(log->first + i) % log->capacity];
 }
 impression *impressions_find(const ecrec_impressions *log, uint64_t event); /* NULL: not there */
+/* The first of the impressions from the i-th on that has something to be taken at `now`, or may have; log->count: none. By a tree over the ring
+ * whose leaves are DUE_NOW (a label came that was not taken), the impression's time (no label of the timeout's yet) or DUE_NEVER, and whose other
+ * nodes are the less of two: in steps as the logarithm of what the log holds. */
+#define DUE_NOW INT64_MIN
+#define DUE_NEVER INT64_MAX
+size_t impressions_due(const ecrec_impressions *log, size_t i, int64_t now);
+void impressions_touch(ecrec_impressions *log, const impression *p); /* its labels' flags have changed */
+static inline int impression_over(int64_t time, int64_t now, int64_t after)
+{
+    return now > time && (uint64_t)now - (uint64_t)time > (uint64_t)after;
+}
+/* Of a label that came and was not taken. A 0 that came after it was called 0 says nothing new. */
+static inline int impression_news(const impression_label *y)
+{
+    return (y->flags & (LABEL_CAME | LABEL_TAKEN)) == LABEL_CAME && !(y->flags & LABEL_TIMED_OUT && y->value < 0.5f);
+}
 
 /* Changes in memory, as the calls and the records of a file make them. Without a sentence: NOMEM, FORMAT. */
 int32_t impressions_reserve(ecrec_impressions *log, size_t more); /* then so many can be put without fail */
 void impressions_put(ecrec_impressions *log, impression *p);      /* takes it over; newer than the others; not there yet */
 void impressions_bound(ecrec_impressions *log, int64_t now);      /* what is too old or too many goes */
 void impressions_join(ecrec_impressions *log, uint32_t label, uint64_t event, float value, int64_t now);
-void impressions_drop_at(ecrec_impressions *log, size_t i);
 int32_t impressions_mark(ecrec_impressions *log, reader *done); /* the payload of DONE: FORMAT */
 
 /* An impression as bytes; back: NULL and *status NOMEM or FORMAT. */

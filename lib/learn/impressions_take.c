@@ -51,11 +51,6 @@ static void choose(chosen *c, const impression *p, const uint8_t *flags, float w
     c->n++;
 }
 
-static int over(int64_t time, int64_t now, int64_t after)
-{
-    return now > time && (uint64_t)now - (uint64_t)time > (uint64_t)after;
-}
-
 static uint32_t score_of(const ecrec_impressions *log)
 {
     uint32_t at = 0;
@@ -180,27 +175,39 @@ static int32_t room_for_taken(ecrec_impressions *log, size_t n)
     return ECREC_OK;
 }
 
+/* What of an impression is given at `now`, and with which weight; 0: nothing. */
+static int due_flags(const ecrec_impressions *log, const impression *p, int64_t now, uint8_t flags[MOST_LABELS], float *weight)
+{
+    const impression_label *labels = impression_labels(p);
+    int any = 0;
+    for (uint32_t l = 0; l < log->schema->label_count; l++)
+        any |= flags[l] = impression_news(&labels[l]) ? LABEL_CAME : 0;
+    *weight = 1;
+    if (labels[log->o.timeout_label].flags == 0 && impression_over(p->time, now, log->o.timeout)) {
+        any |= flags[log->o.timeout_label] = LABEL_TIMED_OUT;
+        *weight = correction(log, p);
+    }
+    return any;
+}
+
 int32_t impressions_take(ecrec_impressions *log, int64_t now, size_t most, ecrec_batch **batch, ecrec_error *err)
 {
     chosen c;
     const uint32_t labels = log->schema->label_count;
     uint8_t flags[MOST_LABELS];
+    float weight = 1;
+    size_t n = 0;
     log->taken = 0;
-    int32_t status = chosen_open(&c, log, most != 0 && most < log->count ? most : log->count, err);
-    for (size_t i = 0; i < log->count && status == ECREC_OK && c.n < c.most; i++) {
-        const impression *p = impression_at(log, i);
-        float weight = 1;
-        for (uint32_t l = 0; l < labels; l++)
-            flags[l] = (impression_labels(p)[l].flags & (LABEL_CAME | LABEL_TAKEN)) == LABEL_CAME ? LABEL_CAME : 0;
-        const uint8_t timed = impression_labels(p)[log->o.timeout_label].flags;
-        if (timed == 0 && over(p->time, now, log->o.timeout)) {
-            flags[log->o.timeout_label] = LABEL_TIMED_OUT;
-            weight = correction(log, p);
-        }
-        /* a 0 that came after it was called 0 says nothing new */
-        if (timed & LABEL_TIMED_OUT && impression_labels(p)[log->o.timeout_label].value < 0.5f)
-            flags[log->o.timeout_label] = 0;
-        choose(&c, p, flags, weight);
+    *batch = NULL;
+    for (size_t i = 0; (most == 0 || n < most) && (i = impressions_due(log, i, now)) < log->count; i++)
+        n += due_flags(log, impression_at(log, i), now, flags, &weight) != 0;
+    if (n == 0)
+        return ECREC_OK;
+    int32_t status = chosen_open(&c, log, n, err);
+    for (size_t i = 0; status == ECREC_OK && c.n < n; i++) {
+        i = impressions_due(log, i, now);
+        if (due_flags(log, impression_at(log, i), now, flags, &weight))
+            choose(&c, impression_at(log, i), flags, weight);
     }
     if (status == ECREC_OK && room_for_taken(log, c.n) != ECREC_OK)
         status = error_nomem(err, "the rows taken", c.n * sizeof(uint64_t));
@@ -262,8 +269,10 @@ int32_t impressions_mark(ecrec_impressions *log, reader *r)
             if (p != NULL)
                 impression_labels(p)[l].flags |= flags & (LABEL_TAKEN | LABEL_TIMED_OUT);
         }
-        if (p != NULL)
+        if (p != NULL) {
             p->deliveries = deliveries;
+            impressions_touch(log, p);
+        }
     }
     return r->failed || r->position != r->length ? ECREC_ERR_FORMAT : ECREC_OK;
 }
@@ -282,7 +291,7 @@ int32_t impressions_rows(ecrec_impressions *log, int64_t from, int64_t as_of, ec
         for (uint32_t l = 0; l < log->schema->label_count; l++) {
             const impression_label *y = &impression_labels(p)[l];
             flags[l] = (y->flags & LABEL_CAME) != 0 && y->time <= as_of ? LABEL_CAME : 0;
-            if (flags[l] == 0 && l == log->o.timeout_label && over(p->time, as_of, log->o.window))
+            if (flags[l] == 0 && l == log->o.timeout_label && impression_over(p->time, as_of, log->o.window))
                 flags[l] = LABEL_TIMED_OUT;
         }
         choose(&c, p, flags, 1);

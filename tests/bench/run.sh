@@ -23,6 +23,7 @@
 # roofline   an SVG of this machine's peak and bandwidths with a point for each case of products, matmul and search that ran before
 # levels     STS-B of float32, 8 and 4 bits at every CPU level of this machine: minutes, the portable level is slow
 # update     what an update of 1,000 rows costs in tables of 2^24 rows, and readers' times beside updates
+# impressions  what a take from an impression log costs, by how much it holds
 # learn      labelled rows an update learns from in a second, beside Vowpal Wabbit
 #
 # Figures are medians of alternating runs; on a machine that others use, only the ratios mean something.
@@ -131,6 +132,10 @@ bench_rank() {
     "$build/tests/bench/bench_rank"
 }
 
+bench_impressions() {
+    ninja -C "$build" tests/bench/bench_impressions >/dev/null
+    "$build/tests/bench/bench_impressions"
+}
 bench_update() {
     ninja -C "$build" tests/bench/bench_update >/dev/null
     "$build/tests/bench/bench_update"

@@ -151,6 +151,80 @@ static void labels_that_come_late(void **unused)
     ecrec_context_release(context);
 }
 
+static double uniform(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (double)(*state >> 11) / 9007199254740992.0;
+}
+
+/* What a look at every impression finds that can be taken; the events of the first `most`. */
+static size_t scanned(const ecrec_impressions *log, int64_t now, size_t most, uint64_t *events)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < log->count && n < most; i++) {
+        const impression *p = impression_at(log, i);
+        const impression_label *y = impression_labels(p);
+        const int news = (y->flags & (LABEL_CAME | LABEL_TAKEN)) == LABEL_CAME && !(y->flags & LABEL_TIMED_OUT && y->value < 0.5f);
+        if (news || (y->flags == 0 && now > p->time && now - p->time > log->o.timeout))
+            events[n++] = p->event;
+    }
+    return n;
+}
+
+/* Clocks that go back, labels in any order, takes that are or are not done, forgotten rows, a full ring: as if all were looked at. */
+static void takes_what_a_scan_would(void **unused)
+{
+    enum { ROUNDS = 3000 };
+    static uint64_t expected[4096];
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_context *context = context_with(1, 0);
+    ecrec_model *m = shop_ranker(context);
+    ecrec_impressions *log = NULL;
+    ecrec_impressions_options o = hours(20, 4);
+    uint64_t state = 5, taken = 0, label_rows = 0;
+    (void)unused;
+    o.most = 700;
+    CALL(ecrec_impressions_open(context, ecrec_model_schema(m), NULL, &o, &log, NULL, &err));
+    for (uint32_t k = 1; k <= ROUNDS; k++) {
+        const int64_t now = k / 8 + (int64_t)(uniform(&state) * 12) - 6;
+        const double what = uniform(&state);
+        if (what < 0.3) {
+            CALL(show(log, m, k, now, &err));
+        } else if (what < 0.7 && log->count > 0) {
+            uint64_t events[20];
+            float values[20];
+            size_t joined = 0;
+            for (size_t i = 0; i < 20; i++) {
+                events[i] = impression_at(log, (size_t)(uniform(&state) * (double)log->count))->event;
+                values[i] = (float)(uniform(&state) < 0.5);
+            }
+            CALL(ecrec_impressions_label(log, 0, events, values, 20, now * HOUR, &joined, &err));
+            label_rows += joined;
+        } else if (what < 0.72) {
+            char user[8];
+            CALL(ecrec_impressions_forget(log, 0, user, (size_t)snprintf(user, sizeof user, "%d", (int)(uniform(&state) * 50)), NULL, &err));
+        } else {
+            const size_t most = uniform(&state) < 0.5 ? 0 : 1 + (size_t)(uniform(&state) * 30);
+            const size_t n = scanned(log, now * HOUR, most != 0 ? most : 4096, expected);
+            ecrec_batch *b = NULL;
+            CALL(ecrec_impressions_take(log, now * HOUR, most, &b, NULL, NULL, &err));
+            assert_int_equal(b != NULL ? ecrec_batch_rows(b) : 0, n);
+            assert_int_equal(log->taken, n);
+            for (size_t i = 0; i < n; i++)
+                assert_true(log->taken_events[i] == expected[i]);
+            if (n > 0 && uniform(&state) < 0.7) {
+                CALL(ecrec_impressions_done(log, &err));
+                taken += n;
+            }
+            ecrec_batch_release(b);
+        }
+    }
+    assert_true(taken > 2000 && label_rows > 2000);
+    ecrec_impressions_release(log);
+    ecrec_model_release(m);
+    ecrec_context_release(context);
+}
+
 static void bounds(void **unused)
 {
     ecrec_error err = ECREC_ERROR_INIT;
@@ -223,12 +297,6 @@ static void forgotten(void **unused)
 }
 
 /* ---- what comes late must not bend the probability ---- */
-
-static double uniform(uint64_t *state)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return (double)(*state >> 11) / 9007199254740992.0;
-}
 
 /* One item clicked with probability .3; half of the clicks come after the timeout. What the ranker says in the end. */
 static double learned(ecrec_context *context, uint32_t correction)
@@ -511,7 +579,7 @@ static void the_file_is_tidied(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(labels_that_come_late), cmocka_unit_test(bounds), cmocka_unit_test(forgotten), cmocka_unit_test(timeouts_are_corrected),
+        cmocka_unit_test(labels_that_come_late), cmocka_unit_test(takes_what_a_scan_would), cmocka_unit_test(bounds), cmocka_unit_test(forgotten), cmocka_unit_test(timeouts_are_corrected),
         cmocka_unit_test(cut_and_damaged_files), cmocka_unit_test(every_call_fails), cmocka_unit_test(the_file_is_tidied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
