@@ -9,6 +9,7 @@
 #include "check.h"
 #include "kernels/kernels.h"
 #include "kernels/matmul.h"
+#include "kernels/select.h"
 #include "model/file.h"
 #include "session.h"
 #ifdef ECREC_WITH_IMPORT
@@ -63,16 +64,18 @@ int32_t ecrec_context_create(const ecrec_context_options *options, ecrec_context
     int32_t status = context_create(options, &made, err);
     if (status != ECREC_OK)
         return status;
-    uint32_t rejected = 0;
-    made->kernels = kernels_select(made->cpu_available, &rejected);
+    selection told;
+    made->kernels = kernels_select(made->cpu_available, &told);
     made->cpu_level = made->kernels->level;
     if ((status = take_blis(made, err)) != ECREC_OK) {
         context_release(made);
         return status;
     }
-    cpu_describe(made->cpu_text, sizeof made->cpu_text, made->cpu_available, made->cpu_level, rejected);
-    if (rejected != 0)
-        context_log(made, ECREC_LOG_WARNING, "kernels of levels 0x%x differ from the reference on this machine and are not used", rejected);
+    cpu_describe(made->cpu_text, sizeof made->cpu_text, made->cpu_available, made->cpu_level, told.rejected, told.slower);
+    const size_t length = strlen(made->cpu_text);
+    selection_describe(made->kernels, &told, made->cpu_text + length, sizeof made->cpu_text - length);
+    if (told.rejected != 0)
+        context_log(made, ECREC_LOG_WARNING, "kernels of levels 0x%x differ from the reference on this machine and are not used", told.rejected);
     *context = made;
     return ECREC_OK;
 }

@@ -196,7 +196,8 @@ int32_t model_describe(ecrec_model *model, ecrec_report **report, ecrec_error *e
             goto done;
         report_number(r, "size.encoder_parameters", (double)encoder_parameters(e));
         report_number(r, "size.flops_per_token", encoder_flops(e, 64));
-        report_string(r, "size.encoder_type", e->four ? "s4" : e->quantized ? "s8" : "f32", e->quantized ? 2 : 3);
+        const char *type = e->four ? "s4" : e->brain ? "bf16" : e->quantized ? "s8" : "f32";
+        report_string(r, "size.encoder_type", type, strlen(type));
     }
     if (model->tokenizer != NULL) {
         const blob *image = parts_blob(now, "tokenizer");

@@ -124,7 +124,7 @@ int command_bench(int argc, char **argv)
     double seconds = 0, threads = 0, longest = MOST_LENGTH, flops = 0;
     timing one[WORKS], all[WORKS];
     size_t tokens[WORKS];
-    char cpu[200] = "";
+    char cpu[512] = "";
     ecrec_error err = ECREC_ERROR_INIT;
     int code = arguments_parse(&a, argc, argv, known, 1, 1);
     if (code == 0)

@@ -118,8 +118,8 @@ static const command commands[] = {
       "  --heads, --ffn, --layers  how many attention heads, feed-forward channels, layers to remove: below 1 a share\n"
       "                  of all, from 1 on a number; --parameters, --flops: remove until at most so many are left\n"
       "  -i TEXTS        sample texts: importance and the report's agreement are measured on them\n" },
-    { "quantize", command_quantize, "a smaller model: weights in 8 or 4 bits",
-      "ecrec quantize MODEL.ecrec [--type s8|s4] [-i TEXTS] -o OUT.ecrec [--json]\n" },
+    { "quantize", command_quantize, "a smaller model: weights in 8 or 4 bits, or bfloat16",
+      "ecrec quantize MODEL.ecrec [--type s8|s4|bf16] [-i TEXTS] -o OUT.ecrec [--json]\n" },
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

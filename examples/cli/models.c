@@ -203,8 +203,8 @@ int command_quantize(int argc, char **argv)
     if (code != 0)
         return code;
     const char *type = argument(&a, "type", "s8");
-    if (strcmp(type, "s8") != 0 && strcmp(type, "s4") != 0)
-        return usage_error("quantize", "--type is \"%s\"; there are s8 and s4", type);
+    if (strcmp(type, "s8") != 0 && strcmp(type, "s4") != 0 && strcmp(type, "bf16") != 0)
+        return usage_error("quantize", "--type is \"%s\"; there are bf16, s8 and s4", type);
     if (!has(&a, "output"))
         return usage_error("quantize", "-o MODEL.ecrec is missing");
     ecrec_context *context = open_context(&a);
@@ -212,7 +212,7 @@ int command_quantize(int argc, char **argv)
     code = EXIT_FAILED;
     if (model == NULL || (has(&a, "input") && texts_read(argument(&a, "input", NULL), &t) != 0))
         goto done;
-    options.type = strcmp(type, "s4") == 0 ? ECREC_TYPE_S4 : ECREC_TYPE_S8;
+    options.type = strcmp(type, "s4") == 0 ? ECREC_TYPE_S4 : strcmp(type, "bf16") == 0 ? ECREC_TYPE_BF16 : ECREC_TYPE_S8;
     options.texts = t.at;
     options.lengths = t.lengths;
     options.count = t.count;

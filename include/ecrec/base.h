@@ -99,7 +99,10 @@ enum { ECREC_TYPE_F32 = 1, ECREC_TYPE_F16 = 2, ECREC_TYPE_BF16 = 3, ECREC_TYPE_S
  * returns ECREC_ERR_CANCELLED and has changed nothing. Called on the caller's thread. */
 typedef int32_t (*ecrec_progress_fn)(void *opaque, uint64_t done, uint64_t total);
 
-/* CPU levels, each containing the ones below it on its architecture. */
+/* CPU levels, each containing the ones below it on its architecture. The best that the machine has and cpu_mask allows is chosen when a
+ * context is made. The two BF16 levels differ from the one below them in the products of bf16 weights alone (ecrec_quantize), and such a
+ * level is taken where a tile, timed when the context is made (some microseconds, with the processor's own counter), is faster in bf16: other
+ * bits, so name one level in cpu_mask where bits must be the same on all machines; without the other one nothing is timed. */
 enum {
     ECREC_CPU_PORTABLE = 1u << 0,   /* plain C; the same bits on every architecture */
     ECREC_CPU_AVX2 = 1u << 1,       /* AVX2 + FMA + F16C */
@@ -107,9 +110,11 @@ enum {
     ECREC_CPU_AVX512VNNI = 1u << 3, /* + AVX512-VNNI */
     ECREC_CPU_SSE2 = 1u << 4,       /* what every x86-64 has */
     ECREC_CPU_AVXVNNI = 1u << 5,    /* AVX2 level + AVX-VNNI */
+    ECREC_CPU_AVX512BF16 = 1u << 6, /* AVX512VNNI level + AVX512-BF16: products of bf16 weights in bf16 */
     ECREC_CPU_NEON = 1u << 8,       /* AArch64 Advanced SIMD */
     ECREC_CPU_NEON_DOTPROD = 1u << 9, /* + dotprod */
-    ECREC_CPU_NEON_I8MM = 1u << 10    /* + i8mm */
+    ECREC_CPU_NEON_I8MM = 1u << 10,   /* + i8mm */
+    ECREC_CPU_NEON_BF16 = 1u << 11    /* + bf16: products of bf16 weights in bf16 */
 };
 
 typedef struct ecrec_context_options {

@@ -46,7 +46,7 @@ ECREC_API int32_t ecrec_prune(ecrec_model *model, const ecrec_prune_options *opt
 
 typedef struct ecrec_quantize_options {
     uint32_t size;
-    int32_t type;             /* ECREC_TYPE_S8 (0: the same) or ECREC_TYPE_S4 */
+    int32_t type;             /* ECREC_TYPE_S8 (0: the same), ECREC_TYPE_S4 or ECREC_TYPE_BF16 */
     const char *const *texts; /* sample texts, for the report's agreement and for smoothing the layers' inputs; may be NULL */
     const size_t *lengths;
     size_t count;
@@ -56,7 +56,10 @@ typedef struct ecrec_quantize_options {
 #define ECREC_QUANTIZE_OPTIONS_INIT { (uint32_t)sizeof(ecrec_quantize_options), 0, NULL, NULL, 0, NULL, NULL }
 ECREC_API void ecrec_quantize_options_init(ecrec_quantize_options *options);
 
-/* S4: matrices to 4 bits with a float16 scale for each 32 values of a channel, dequantised as they are used (activations stay float32);
+/* BF16: matrices and embeddings to bfloat16, half of the file. At CPU levels with instructions for it (ecrec/base.h) inputs are rounded to
+ * bfloat16 too as they come, sums are float32; at all others the weights are widened to float32 as they are used. The two differ in bits:
+ * a cpu_mask without ECREC_CPU_AVX512BF16 and ECREC_CPU_NEON_BF16 has the second on every machine.
+ * S4: matrices to 4 bits with a float16 scale for each 32 values of a channel, dequantised as they are used (activations stay float32);
  * embeddings as with S8. The smallest file.
  * S8: weights to 8 bits, symmetric, a scale per output channel; embeddings a scale per row; activations are quantised per
  * row as they come, smoothed column by column where that makes the products more exact (measured on some of the texts, or on random

@@ -20,7 +20,7 @@ struct ecrec_context {
     void *log_opaque;
     uint32_t cpu_available; /* mask of levels that the machine has and the host allows */
     uint32_t cpu_level;     /* the one chosen */
-    char cpu_text[256];
+    char cpu_text[512];
     const struct kernels *kernels;
     void *kernels_copy; /* where the table is the context's own (BLIS's tile in it), or NULL */
     size_t kernels_copy_bytes;

@@ -34,7 +34,16 @@ uint32_t cpu_levels(void)
         levels |= ECREC_CPU_AVX512VNNI;
     if ((levels & ECREC_CPU_AVX2) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1))
         levels |= ECREC_CPU_AVXVNNI;
+    if ((levels & ECREC_CPU_AVX512VNNI) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1))
+        levels |= ECREC_CPU_AVX512BF16;
     return levels;
+}
+
+uint64_t cpu_ticks(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (uint64_t)high << 32 | low;
 }
 
 /* Deterministic cache parameters: leaf 4 (Intel) and 0x8000001D (AMD) have one format. A level that several cores share is
@@ -99,7 +108,16 @@ uint32_t cpu_levels(void)
         levels |= ECREC_CPU_NEON_DOTPROD;
     if ((levels & ECREC_CPU_NEON_DOTPROD) && (getauxval(AT_HWCAP2) >> 13 & 1)) /* HWCAP2_I8MM */
         levels |= ECREC_CPU_NEON_I8MM;
+    if ((levels & ECREC_CPU_NEON_I8MM) && (getauxval(AT_HWCAP2) >> 14 & 1)) /* HWCAP2_BF16 */
+        levels |= ECREC_CPU_NEON_BF16;
     return levels;
+}
+
+uint64_t cpu_ticks(void)
+{
+    uint64_t ticks;
+    __asm__ volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(ticks) : : "memory");
+    return ticks;
 }
 
 static void identity(char *text, size_t capacity)
@@ -117,6 +135,11 @@ static void detect_caches(cpu_caches *out)
 uint32_t cpu_levels(void)
 {
     return ECREC_CPU_PORTABLE;
+}
+
+uint64_t cpu_ticks(void)
+{
+    return 0;
 }
 
 static void identity(char *text, size_t capacity)
@@ -139,8 +162,8 @@ static const struct {
     const char *name;
 } names[] = {
     { ECREC_CPU_PORTABLE, "portable" }, { ECREC_CPU_SSE2, "sse2" }, { ECREC_CPU_AVX2, "avx2" }, { ECREC_CPU_AVXVNNI, "avxvnni" },
-    { ECREC_CPU_AVX512, "avx512" }, { ECREC_CPU_AVX512VNNI, "avx512vnni" }, { ECREC_CPU_NEON, "neon" },
-    { ECREC_CPU_NEON_DOTPROD, "neon_dotprod" }, { ECREC_CPU_NEON_I8MM, "neon_i8mm" },
+    { ECREC_CPU_AVX512, "avx512" }, { ECREC_CPU_AVX512VNNI, "avx512vnni" }, { ECREC_CPU_AVX512BF16, "avx512bf16" }, { ECREC_CPU_NEON, "neon" },
+    { ECREC_CPU_NEON_DOTPROD, "neon_dotprod" }, { ECREC_CPU_NEON_I8MM, "neon_i8mm" }, { ECREC_CPU_NEON_BF16, "neon_bf16" },
 };
 
 const char *cpu_level_name(uint32_t level)
@@ -151,7 +174,7 @@ const char *cpu_level_name(uint32_t level)
     return "unknown";
 }
 
-void cpu_describe(char *text, size_t capacity, uint32_t available, uint32_t chosen, uint32_t rejected)
+void cpu_describe(char *text, size_t capacity, uint32_t available, uint32_t chosen, uint32_t rejected, uint32_t slower)
 {
     const uint32_t masked = cpu_levels() & ~available;
     char who[64];
@@ -160,7 +183,7 @@ void cpu_describe(char *text, size_t capacity, uint32_t available, uint32_t chos
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (available & names[i].level)
             n += format_text(text + n, capacity - n, " %s", names[i].name);
-    n += format_text(text + n, capacity - n, "; chosen %s: the best of them", cpu_level_name(chosen));
+    n += format_text(text + n, capacity - n, "; chosen %s: the %s of them", cpu_level_name(chosen), slower != 0 ? "fastest" : "best");
     if (rejected != 0)
         n += format_text(text + n, capacity - n, " whose results are right");
     if (masked != 0)

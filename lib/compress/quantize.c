@@ -1,4 +1,4 @@
-/* Float32 weights to 8 or 4 bits; the definition is in doc/quantisation.md. */
+/* Float32 weights to bfloat16, 8 or 4 bits; the definition is in doc/quantisation.md. */
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "compress/variant.h"
 #include "kernels/scalar.h"
 
-/* type: TYPE_S8 or TYPE_S4 */
+/* type: TYPE_BF16, TYPE_S8 or TYPE_S4 */
 static int32_t pack_matrix(memory *m, int32_t type, const smoothing *s, const char *name, const tensor *t, tensor **out, ecrec_error *err)
 {
     size_t n = (size_t)t->shape[0], k = (size_t)t->shape[1];
@@ -54,6 +54,19 @@ static int32_t pack_table(memory *m, const tensor *t, tensor **out, ecrec_error 
     return ECREC_OK;
 }
 
+static int32_t round_table(memory *m, const tensor *t, tensor **out, ecrec_error *err)
+{
+    tensor *q = NULL;
+    if (tensor_create(m, TYPE_BF16, LAYOUT_ROWS, 2, t->shape, &q) != ECREC_OK)
+        return error_nomem(err, "a rounded table", t->bytes / 2);
+    const float *source = t->data;
+    uint16_t *values = tensor_edit(q);
+    for (size_t i = 0; i < q->bytes / sizeof *values; i++)
+        values[i] = weight_brain(source[i]);
+    *out = q;
+    return ECREC_OK;
+}
+
 static int is_table(const char *name)
 {
     return strcmp(name, "embeddings.token") == 0 || strcmp(name, "embeddings.position") == 0;
@@ -71,7 +84,7 @@ static int32_t quantize_tensors(ecrec_context *context, parts *p, int32_t type, 
         if (t->type == TYPE_F32 && t->layout == LAYOUT_PANELS && (strncmp(name, "layers.", 7) == 0 || strcmp(name, "pooler.weight") == 0))
             status = pack_matrix(&context->m, type, s, name, t, &q, err);
         else if (t->type == TYPE_F32 && t->layout == LAYOUT_ROWS && is_table(name))
-            status = pack_table(&context->m, t, &q, err);
+            status = (type == TYPE_BF16 ? round_table : pack_table)(&context->m, t, &q, err);
         if (status == ECREC_OK && q != NULL && tensor_set_put(p->tensors, name, q) != ECREC_OK)
             status = error_nomem(err, "a quantised tensor", q->bytes);
         tensor_release(q);
@@ -100,8 +113,8 @@ static int32_t measure(ecrec_context *context, const sample *s, const encoder *b
 
 static int32_t check(const ecrec_quantize_options *options, const parts *original, ecrec_error *err)
 {
-    if (options != NULL && options->type != 0 && options->type != ECREC_TYPE_S8 && options->type != ECREC_TYPE_S4)
-        return error_set(err, ECREC_ERR_INVALID, "weights of type %d are not supported (supported: ECREC_TYPE_S8, ECREC_TYPE_S4)", options->type);
+    if (options != NULL && options->type != 0 && options->type != ECREC_TYPE_S8 && options->type != ECREC_TYPE_S4 && options->type != ECREC_TYPE_BF16)
+        return error_set(err, ECREC_ERR_INVALID, "weights of type %d are not supported (supported: ECREC_TYPE_BF16, ECREC_TYPE_S8, ECREC_TYPE_S4)", options->type);
     if (properties_string(original->settings, "encoder.kind", NULL) == NULL)
         return error_set(err, ECREC_ERR_UNSUPPORTED, "the model has no encoder to quantise");
     return ECREC_OK;
@@ -117,8 +130,8 @@ int32_t quantize_run(ecrec_context *context, const parts *original, const ecrec_
     sample s;
     agreement g;
     smoothing smooth = { 0 };
-    const int32_t type = options != NULL && options->type == ECREC_TYPE_S4 ? TYPE_S4 : TYPE_S8;
-    const char *name = type == TYPE_S4 ? "s4" : "s8";
+    const int32_t type = options != NULL && options->type != 0 ? options->type : TYPE_S8; /* ECREC_TYPE_* have the same numbers; check() knows which */
+    const char *name = type_name(type);
     int32_t status = check(options, original, err);
     if (status == ECREC_OK)
         status = sample_open(&s, original, options != NULL ? options->texts : NULL, options != NULL ? options->lengths : NULL,
@@ -143,7 +156,7 @@ int32_t quantize_run(ecrec_context *context, const parts *original, const ecrec_
     if (report != NULL) {
         if ((status = report_create(context, "quantise", &r, err)) != ECREC_OK)
             goto done;
-        report_string(r, "type", name, 2);
+        report_string(r, "type", name, strlen(name));
         variant_sizes(r, before, after, original->tensors, p->tensors);
     }
     if (s.count > 0) {

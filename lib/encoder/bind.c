@@ -182,9 +182,9 @@ static int32_t bind_tensor(binder *b, const char *name, int32_t is_matrix, uint6
         return error_set(b->err, ECREC_ERR_FORMAT, "tensor \"%s\" must have shape %llu, found rank %d, %llu", name,
                          (unsigned long long)columns, t->rank, (unsigned long long)(t->rank > 0 ? t->shape[0] : 0));
     if (is_matrix)
-        good = t->layout == LAYOUT_PANELS && (t->type == TYPE_F32 || t->type == TYPE_S8 || t->type == TYPE_S4);
+        good = t->layout == LAYOUT_PANELS && (t->type == TYPE_F32 || t->type == TYPE_BF16 || t->type == TYPE_S8 || t->type == TYPE_S4);
     else
-        good = (t->layout == LAYOUT_ROWS && t->type == TYPE_F32) ||
+        good = (t->layout == LAYOUT_ROWS && (t->type == TYPE_F32 || (rows && t->type == TYPE_BF16))) ||
                (rows && t->layout == LAYOUT_ROWS_S8 && t->type == TYPE_S8);
     if (!good)
         return error_set(b->err, ECREC_ERR_FORMAT, "tensor \"%s\" has a type (%s) or layout (%d) that is not one of its kind",
@@ -264,6 +264,8 @@ static int32_t bind_linear(binder *b, const char *prefix, size_t n, size_t k, en
         b->e->quantized = 1;
         return check_finite(b, b->name, "scale", linear->w.scale, n);
     }
+    if (t->type == TYPE_BF16)
+        b->e->quantized = b->e->brain = 1;
     if (t->type == TYPE_S4) {
         b->e->quantized = b->e->four = 1;
         return check_halves(b, b->name, linear->w.group_scale, (n + 15) / 16 * 16 * (weights_k_padded(WEIGHTS_S4, k) / WEIGHTS_GROUP));
@@ -304,6 +306,8 @@ static int32_t bind_table(binder *b, const char *name, size_t rows, size_t colum
         b->e->quantized = 1;
         return check_finite(b, name, "scale", row_scales(t), rows);
     }
+    if (t->type == TYPE_BF16)
+        b->e->quantized = 1;
     return ECREC_OK;
 }
 

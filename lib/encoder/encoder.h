@@ -35,7 +35,7 @@
  * layers.N.feed_forward.out.weight (n = hidden), .bias; layers.N.feed_forward.norm.weight, .bias; final_norm.weight, .bias;
  * projection.weight (n = dimension), .bias, projection.norm.weight, .bias; pooler.weight (n = hidden), .bias, pooler.norm.weight,
  * .bias; classifier.weight (n = labels), .bias.
- * Token and position tables are LAYOUT_ROWS f32 or LAYOUT_ROWS_S8; matrices PANELS f32 or s8; the rest f32. A bias that is
+ * Token and position tables are LAYOUT_ROWS f32 or bf16 or LAYOUT_ROWS_S8; matrices PANELS f32, bf16, s8 or s4; the rest f32. A bias that is
  * not there is zero. Where the weights are s8, layers.N.attention.qkv and layers.N.feed_forward.in may have a .smooth (hidden): inputs
  * are multiplied with it before they are quantised (doc/quantisation.md). A layer may have 0 heads or 0
  * channels after pruning: that block then adds its output bias only.
@@ -77,8 +77,8 @@ typedef struct encoder {
     uint32_t special_tokens, skip_token;
     float norm_eps, attention_scale;
     uint32_t largest_heads, largest_feed_forward, largest_qkv; /* over the layers */
-    int32_t quantized;                                         /* 1: matrices are s8 or s4 */
-    int32_t four;                                              /* 1: matrices are s4 */
+    int32_t quantized;                                         /* 1: matrices or tables are s8, s4 or bf16 */
+    int32_t four, brain;                                       /* 1: matrices are s4; bf16 */
     int32_t shared;                                            /* 1: layers use one another's tensors */
     const tensor *token, *position_table, *type_table;
     const float *class_token, *rotary[MOST_ROTARY_TABLES], *relative;

@@ -48,7 +48,7 @@ size_t pass_take(pass *p, const encoder *e, const kernels *table, size_t max_tok
     p->observe = NULL;
     p->observe_opaque = NULL;
     if (e->quantized) {
-        p->q = scratch_take(&s, quantised_bytes(e, max_tokens));
+        p->q = scratch_take(&s, quantised_bytes(e, max_tokens) * (e->brain ? sizeof(uint16_t) : 1));
         p->scale = scratch_take(&s, larger(max_tokens, 1) * sizeof(float));
         p->zero = scratch_take(&s, larger(max_tokens, 1) * sizeof(int32_t));
     }
@@ -79,11 +79,19 @@ void pass_linear(const pass *p, const encoder_linear *linear, size_t n, size_t k
                                     .bias = linear->bias, .residual = residual, .residual_stride = out_stride, .out = out,
                                     .out_stride = out_stride, .epilogue = epilogue, .next = linear->next };
         p->table->gemm_s8(&call);
+    } else if (linear->w.type == WEIGHTS_BF16 && p->table->gemm_bf16 != NULL) {
+        const size_t stride = round64(k);
+        uint16_t *rounded = (uint16_t *)(void *)p->q;
+        p->table->round_rows(rows, k, x, x_stride, rounded, stride);
+        const gemm_bf16_call call = { .m = rows, .x = rounded, .x_stride = stride, .w = &linear->w, .bias = linear->bias,
+                                      .residual = residual, .residual_stride = out_stride, .out = out, .out_stride = out_stride,
+                                      .epilogue = epilogue, .next = linear->next };
+        p->table->gemm_bf16(&call);
     } else {
         const gemm_f32_call call = { .m = rows, .x = x, .x_stride = x_stride, .w = &linear->w, .bias = linear->bias,
                                      .residual = residual, .residual_stride = out_stride, .out = out, .out_stride = out_stride,
                                      .epilogue = epilogue, .next = linear->next };
-        (linear->w.type == WEIGHTS_S4 ? p->table->gemm_s4 : p->table->gemm_f32)(&call);
+        (linear->w.type == WEIGHTS_S4 ? p->table->gemm_s4 : linear->w.type == WEIGHTS_BF16 ? p->table->gemm_widened : p->table->gemm_f32)(&call);
     }
 }
 
@@ -110,6 +118,9 @@ static void add_rows(const pass *pass, const tensor *t, size_t rows, const uint3
         const size_t stride = round64(n);
         const char *data = t->data;
         pass->table->gather_s8(rows, n, ids, (const int8_t *)data, stride, (const float *)(const void *)(data + stride * (size_t)t->shape[0]), out);
+    } else if (t->type == TYPE_BF16) {
+        for (size_t r = 0; r < rows; r++)
+            add_brains(n, (const uint16_t *)t->data + ids[r] * n, out + r * n);
     } else {
         for (size_t r = 0; r < rows; r++)
             pass->table->axpy_f32(n, 1.0f, (const float *)t->data + ids[r] * n, out + r * n);

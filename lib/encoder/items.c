@@ -1,5 +1,7 @@
 #include "encoder/items.h"
 
+#include "kernels/pointwise.h"
+
 enum { BLOCK = 256 /* items a task: their rows stay in the first caches while histories pass by */ };
 
 typedef struct item_task {
@@ -14,6 +16,8 @@ static float row_dot(const item_task *t, size_t row, const float *vector)
 {
     const size_t h = t->e->hidden;
     const tensor *items = t->e->token;
+    if (items->type == TYPE_BF16)
+        return brain_dot(h, (const uint16_t *)items->data + row * h, vector);
     if (items->layout != LAYOUT_ROWS_S8)
         return t->table->dot_f32(h, (const float *)items->data + row * h, vector);
     const size_t stride = (h + 63) / 64 * 64;

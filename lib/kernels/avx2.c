@@ -21,5 +21,6 @@ static inline void vi_widen_bytes(const uint8_t *q, int16_t *to)
 #include "kernels/simd_madd.h"
 
 #include "kernels/simd_s4.h"
+#include "kernels/simd_brain.h"
 #include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

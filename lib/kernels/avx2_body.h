@@ -34,6 +34,8 @@ typedef __m256i vi;
 #define SEARCH_QUERIES 2
 #define vf_load_half(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #define vf_load_brain(p) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p))), 16))
+#define vf_brain_low(v) _mm256_castsi256_ps(_mm256_slli_epi32((v), 16))
+#define vf_brain_high(v) _mm256_castsi256_ps(_mm256_and_si256((v), _mm256_set1_epi32((int)0xFFFF0000u)))
 #define vi_sub _mm256_sub_epi32
 #define vi_mul _mm256_mullo_epi32
 #define vi_load(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))

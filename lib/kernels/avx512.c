@@ -29,5 +29,6 @@ static inline __m512i vi_pairs(__m512i a, __m512i b)
 #include "kernels/simd_madd.h"
 
 #include "kernels/simd_s4.h"
+#include "kernels/simd_brain.h"
 #include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

@@ -38,6 +38,8 @@ typedef __m512i vi;
 #define SEARCH_QUERIES 4
 #define vf_load_half(p) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
 #define vf_load_brain(p) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(p))), 16))
+#define vf_brain_low(v) _mm512_castsi512_ps(_mm512_slli_epi32((v), 16))
+#define vf_brain_high(v) _mm512_castsi512_ps(_mm512_and_si512((v), _mm512_set1_epi32((int)0xFFFF0000u)))
 #define vi_sub _mm512_sub_epi32
 #define vi_mul _mm512_mullo_epi32
 #define vi_load(p) _mm512_loadu_si512((const void *)(p))

@@ -10,5 +10,6 @@
 #include "kernels/simd_dot4.h"
 
 #include "kernels/simd_s4.h"
+#include "kernels/simd_brain.h"
 #include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

@@ -79,6 +79,21 @@ enum { VECTORS_F32 = 1, VECTORS_F16 = 2, VECTORS_BF16 = 3, VECTORS_S8 = 4 /* dot
  * is exact). */
 typedef gemm_f32_call gemm_s4_call; /* w: WEIGHTS_S4 */
 
+/* x W^T with bfloat16 weights and inputs, rounded by round_rows: doc/quantisation.md says in which order and with what roundings. */
+typedef struct gemm_bf16_call {
+    size_t m;
+    const uint16_t *x; /* m rows of x_stride bfloat16 numbers; column k is 0 where k is odd */
+    size_t x_stride;
+    const weights *w; /* WEIGHTS_BF16 */
+    const float *bias;
+    const float *residual;
+    size_t residual_stride;
+    float *out;
+    size_t out_stride;
+    int32_t epilogue;
+    const void *next; /* as in gemm_f32_call */
+} gemm_bf16_call;
+
 typedef struct kernels {
     const char *name; /* "portable", "avx2", ... */
     uint32_t level;   /* ECREC_CPU_* */
@@ -117,15 +132,29 @@ typedef struct kernels {
     /* out[column] = the highest of x[row * stride + column], rows of `columns`; NaN is passed over, nothing left gives -infinity. */
     void (*column_peaks)(size_t rows, size_t columns, const float *x, size_t stride, float *out);
     void (*gemm_s4)(const gemm_s4_call *call);
+    /* With bfloat16 weights, widened as they are used: as gemm_f32 with the floats that they are, the same bits, level by level. */
+    void (*gemm_widened)(const gemm_f32_call *call);
+    /* Rows (m x k) to bfloat16: to nearest, ties to even, too large to infinity, subnormal to 0; columns k .. to_stride become 0. */
+    void (*round_rows)(size_t m, size_t k, const float *x, size_t x_stride, uint16_t *to, size_t to_stride);
+    void (*gemm_bf16)(const gemm_bf16_call *call); /* NULL where the level has no instruction for it */
     void *blis; /* what BLIS knows of this processor, where its tile runs the large products instead (matmul_ask_blis); else NULL */
 } kernels;
 
-/* The best table within `available` (mask of ECREC_CPU_*; portable is always allowed). Each fast s8 and f32 kernel runs
- * a small tile against the reference first and a level that differs is passed over: `rejected` (may be NULL) gets its bits. */
-const kernels *kernels_select(uint32_t available, uint32_t *rejected);
+/* The best table within `available` (mask of ECREC_CPU_*; portable is always allowed). Each fast kernel runs a small tile against the
+ * reference first and a level that differs is passed over. Of two levels that differ in their bf16 products alone the faster is taken: a
+ * tile of each is timed, in ticks of the processor's counter. Where the mask has but one of the two, nothing is timed. */
+typedef struct selection {
+    uint32_t rejected; /* levels with a wrong result */
+    uint32_t slower;   /* the level that was not taken because its bf16 products take longer than widened ones, or 0 */
+    uint64_t bf16_ticks, widened_ticks; /* 0: nothing was timed */
+} selection;
+const kernels *kernels_select(uint32_t available, selection *told /* may be NULL */);
 const kernels *kernels_portable(void);
 /* All tables compiled in, for tests; NULL-terminated. */
 const kernels *const *kernels_all(void);
+
+/* What a level's gemm_bf16 is held to. */
+void gemm_bf16_reference(const gemm_bf16_call *call);
 
 size_t attention_scratch(size_t tokens, size_t head_size); /* floats */
 

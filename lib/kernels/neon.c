@@ -29,5 +29,6 @@ static inline vi vi_four(const int16_t *p)
 #include "kernels/simd_madd.h"
 
 #include "kernels/simd_s4.h"
+#include "kernels/simd_brain.h"
 #include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

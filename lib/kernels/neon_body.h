@@ -30,6 +30,8 @@ typedef int32x4_t vi;
 #define SEARCH_QUERIES 4
 #define vf_load_half(p) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))
 #define vf_load_brain(p) vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16))
+#define vf_brain_low(v) vreinterpretq_f32_s32(vshlq_n_s32((v), 16))
+#define vf_brain_high(v) vreinterpretq_f32_s32(vandq_s32((v), vdupq_n_s32((int32_t)0xFFFF0000u)))
 #define vi_add vaddq_s32
 #define vi_sub vsubq_s32
 #define vi_mul vmulq_s32

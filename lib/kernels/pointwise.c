@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "kernels/scalar.h"
+
 static void turn(size_t heads, size_t size, float *x, size_t stride, const float *table, float sign)
 {
     const size_t half = size / 2;
@@ -23,6 +25,20 @@ void rotate_heads(size_t heads, size_t size, float *x, size_t stride, const floa
 void unrotate_heads(size_t heads, size_t size, float *x, size_t stride, const float *table)
 {
     turn(heads, size, x, stride, table, -1.0f);
+}
+
+void add_brains(size_t n, const uint16_t *row, float *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] += float_of_brain(row[i]);
+}
+
+float brain_dot(size_t n, const uint16_t *row, const float *vector)
+{
+    float sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += float_of_brain(row[i]) * vector[i];
+    return sum;
 }
 
 void multiply_rows(size_t rows, size_t n, float *a, const float *b, size_t stride)

@@ -13,6 +13,9 @@ void rotate_heads(size_t heads, size_t size, float *x, size_t stride, const floa
 void unrotate_heads(size_t heads, size_t size, float *x, size_t stride, const float *table);
 /* a[i] *= b[i], rows of n with one stride. */
 void multiply_rows(size_t rows, size_t n, float *a, const float *b, size_t stride);
+/* out[i] += row[i], and the sum of row[i] * vector[i], of bfloat16 numbers. */
+void add_brains(size_t n, const uint16_t *row, float *out);
+float brain_dot(size_t n, const uint16_t *row, const float *vector);
 /* The bucket of key position minus query position, for an encoder that looks both ways: T5's (arXiv 1910.10683, and its code):
  * half of the buckets for each direction, the first half of those exact, the rest logarithmic up to `distance`. buckets is even, >= 4. */
 uint32_t relative_bucket(int64_t key_minus_query, uint32_t buckets, uint32_t distance);

@@ -79,6 +79,60 @@ static void gemm_s4(const gemm_s4_call *c)
     }
 }
 
+static float flushed(float x)
+{
+    return fabsf(x) < 1.17549435e-38f ? copysignf(0, x) : x;
+}
+
+/* c = a b + c, rounded once; what is subnormal is zero on both sides, as the instructions have it. */
+static float add_product(float c, float a, float b)
+{
+    return flushed(fmaf(flushed(a), flushed(b), c));
+}
+
+void gemm_bf16_reference(const gemm_bf16_call *c)
+{
+    const size_t n = c->w->n, k = weights_k_padded(WEIGHTS_BF16, c->w->k);
+    for (size_t column = 0; column < n; column += PANEL) {
+        const uint16_t *panel = (const uint16_t *)c->w->panels + column * k;
+        for (size_t row = 0; row < c->m; row++) {
+            const uint16_t *x = c->x + row * c->x_stride;
+            float acc[PANEL] = { 0 };
+            for (size_t i = 0; i < k; i += 2)
+                for (size_t j = 0; j < PANEL; j++) /* the second of a pair comes first */
+                    for (size_t b = 2; b-- > 0;)
+                        acc[j] = add_product(acc[j], float_of_brain(x[i + b]), float_of_brain(panel[i * PANEL + j * 2 + b]));
+            finish(acc, row, column, n, c->bias, c->residual, c->residual_stride, c->out, c->out_stride, c->epilogue);
+        }
+    }
+}
+
+static void gemm_widened(const gemm_f32_call *c)
+{
+    for (size_t column = 0; column < c->w->n; column += PANEL) {
+        const uint16_t *panel = (const uint16_t *)c->w->panels + column * weights_k_padded(WEIGHTS_BF16, c->w->k);
+        for (size_t row = 0; row < c->m; row += ROWS) {
+            const size_t rows = c->m - row < ROWS ? c->m - row : ROWS;
+            float acc[ROWS][PANEL] = { { 0 } };
+            for (size_t i = 0; i < c->w->k; i++)
+                for (size_t r = 0; r < rows; r++)
+                    for (size_t j = 0; j < PANEL; j++)
+                        acc[r][j] += c->x[(row + r) * c->x_stride + i] * float_of_brain(panel[i / 2 * (2 * PANEL) + j * 2 + i % 2]);
+            for (size_t r = 0; r < rows; r++)
+                finish(acc[r], row + r, column, c->w->n, c->bias, c->residual, c->residual_stride, c->out, c->out_stride, c->epilogue);
+        }
+    }
+}
+
+static void round_rows(size_t m, size_t k, const float *x, size_t x_stride, uint16_t *to, size_t to_stride)
+{
+    for (size_t r = 0; r < m; r++) {
+        for (size_t i = 0; i < k; i++)
+            to[r * to_stride + i] = brain_of_float(x[r * x_stride + i]);
+        memset(to + r * to_stride + k, 0, (to_stride - k) * sizeof *to);
+    }
+}
+
 static void gemm_s8(const gemm_s8_call *c)
 {
     size_t n = c->w->n, padded = weights_k_padded(WEIGHTS_S8, c->w->k);
@@ -272,6 +326,6 @@ const kernels *kernels_portable(void)
 {
     static const kernels table = { "portable", ECREC_CPU_PORTABLE, gemm_f32, gemm_s8, quantize_rows, attention, layer_norm,
                                    rms_norm, activate, exponential, softmax, dot_f32, dot_s8, axpy_f32, gather_s8, 4, PANEL, tile_f32,
-                                   dots, dots_s8, column_peaks, gemm_s4, NULL };
+                                   dots, dots_s8, column_peaks, gemm_s4, gemm_widened, round_rows, NULL, NULL };
     return &table;
 }

@@ -39,6 +39,30 @@ static inline float float_of_half(uint16_t half)
     return sign != 0 ? -small : small;
 }
 
+/* bfloat16 is a float's upper half. To nearest, ties to even; what is too large becomes infinity, subnormal numbers become zeros (as the
+ * instructions for it have it), a NaN stays one. */
+static inline float float_of_brain(uint16_t brain)
+{
+    return float_of_bits((uint32_t)brain << 16);
+}
+
+static inline uint16_t brain_of_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const uint32_t size = bits & 0x7FFFFFFF;
+    if (size > 0x7F800000)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)(size < 0x00800000 ? bits >> 16 & 0x8000 : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+/* Of a weight: at most the largest finite one. */
+static inline uint16_t weight_brain(float value)
+{
+    const uint16_t brain = brain_of_float(value);
+    return (uint16_t)((brain & 0x7FFF) == 0x7F80 ? brain - 1 : brain);
+}
+
 /* Constants of exp: Cody and Waite's split of ln 2, and Taylor-like minimax coefficients on |r| <= ln(2)/2. */
 #define EXP_LOG2E 1.44269504088896341f
 #define EXP_LN2_HIGH 0.693359375f

@@ -27,6 +27,8 @@ typedef __m128i vi;
 #define SEARCH_QUERIES 2
 #define vi_and _mm_and_si128
 #define vi_high(v) _mm_srli_epi32((v), 4)
+#define vf_brain_low(v) _mm_castsi128_ps(_mm_slli_epi32((v), 16))
+#define vf_brain_high(v) _mm_castsi128_ps(_mm_and_si128((v), _mm_set1_epi32((int)0xFFFF0000u)))
 #define vi_sub _mm_sub_epi32
 #define vi_load(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
 #define vi_to_vf _mm_cvtepi32_ps
@@ -197,5 +199,6 @@ static inline __m128i vi_pairs(__m128i a, __m128i b)
 #include "kernels/simd_madd.h"
 
 #include "kernels/simd_s4.h"
+#include "kernels/simd_brain.h"
 #include "kernels/simd_search.h"
 #include "kernels/simd_table.h"

@@ -15,7 +15,14 @@ static size_t panels_of(size_t n)
 
 size_t weights_k_padded(int32_t type, size_t k)
 {
-    return type == WEIGHTS_S8 ? (k + 3) & ~(size_t)3 : type == WEIGHTS_S4 ? (k + WEIGHTS_GROUP - 1) & ~(size_t)(WEIGHTS_GROUP - 1) : k;
+    const size_t step = type == WEIGHTS_S8 ? 4 : type == WEIGHTS_BF16 ? 2 : type == WEIGHTS_S4 ? WEIGHTS_GROUP : 1;
+    return (k + step - 1) & ~(step - 1);
+}
+
+/* Bytes of a value that takes whole ones. */
+static size_t value_bytes(int32_t type)
+{
+    return type == WEIGHTS_F32 ? 4 : type == WEIGHTS_BF16 ? 2 : 1;
 }
 
 /* a * b, SIZE_MAX when it overflows or a is SIZE_MAX already */
@@ -30,16 +37,16 @@ static size_t panel_bytes(int32_t type, size_t n, size_t k)
     if (k > SIZE_MAX - WEIGHTS_GROUP)
         return SIZE_MAX;
     bytes = product(bytes, weights_k_padded(type, k));
-    bytes = type == WEIGHTS_S4 && bytes != SIZE_MAX ? bytes / 2 : product(bytes, type == WEIGHTS_F32 ? 4 : 1);
+    bytes = type == WEIGHTS_S4 && bytes != SIZE_MAX ? bytes / 2 : product(bytes, value_bytes(type));
     return bytes > SIZE_MAX - 64 ? SIZE_MAX : (bytes + 63) & ~(size_t)63;
 }
 
 size_t weights_bytes(int32_t type, size_t n, size_t k)
 {
-    if (type != WEIGHTS_F32 && type != WEIGHTS_S8 && type != WEIGHTS_S4)
+    if (type != WEIGHTS_F32 && type != WEIGHTS_BF16 && type != WEIGHTS_S8 && type != WEIGHTS_S4)
         return SIZE_MAX;
     size_t bytes = panel_bytes(type, n, k), row = product(product(panels_of(n), PANEL), 4);
-    if (type == WEIGHTS_F32 || bytes == SIZE_MAX || row == SIZE_MAX)
+    if (type == WEIGHTS_F32 || type == WEIGHTS_BF16 || bytes == SIZE_MAX || row == SIZE_MAX)
         return bytes;
     if (bytes > SIZE_MAX / 4 || row > SIZE_MAX / 4)
         return SIZE_MAX;
@@ -72,6 +79,16 @@ static void pack_f32(size_t n, size_t k, const float *source, size_t stride, flo
         for (size_t i = 0; i < k; i++)
             for (size_t j = 0; j < PANEL; j++, to++)
                 *to = p * PANEL + j < n ? source[(p * PANEL + j) * stride + i] : 0;
+}
+
+static void pack_bf16(size_t n, size_t k, const float *source, size_t stride, uint16_t *to)
+{
+    const size_t padded = weights_k_padded(WEIGHTS_BF16, k);
+    for (size_t p = 0; p < panels_of(n); p++)
+        for (size_t i = 0; i < padded; i += 2)
+            for (size_t j = 0; j < PANEL; j++)
+                for (size_t b = i; b < i + 2; b++, to++)
+                    *to = p * PANEL + j < n && b < k ? weight_brain(source[(p * PANEL + j) * stride + b]) : 0;
 }
 
 static float largest(const float *row, size_t k)
@@ -194,9 +211,15 @@ float weights_four(const weights *w, size_t channel, size_t i)
     return (float)((i % 2 == 0 ? byte & 15 : byte >> 4) - 8) * float_of_half(half);
 }
 
+float weights_brain(const weights *w, size_t channel, size_t i)
+{
+    const uint16_t *panel = (const uint16_t *)w->panels + channel / PANEL * weights_k_padded(WEIGHTS_BF16, w->k) * PANEL;
+    return float_of_brain(panel[i / 2 * (2 * PANEL) + channel % PANEL * 2 + i % 2]);
+}
+
 weights weights_columns(const weights *w, size_t first, size_t n)
 {
-    const size_t padded = weights_k_padded(w->type, w->k), bytes = first * padded * (w->type == WEIGHTS_F32 ? sizeof(float) : 1);
+    const size_t padded = weights_k_padded(w->type, w->k), bytes = first * padded * value_bytes(w->type);
     weights to = *w;
     to.n = n;
     to.panels = (const char *)w->panels + (w->type == WEIGHTS_S4 ? bytes / 2 : bytes);
@@ -212,6 +235,8 @@ void weights_pack(int32_t type, size_t n, size_t k, const float *source, size_t 
         return;
     if (type == WEIGHTS_F32)
         pack_f32(n, k, source, stride, block);
+    else if (type == WEIGHTS_BF16)
+        pack_bf16(n, k, source, stride, block);
     else if (type == WEIGHTS_S4)
         pack_s4(n, k, source, stride, block);
     else
@@ -243,6 +268,8 @@ void weights_unpack(const weights *w, float *out, size_t stride)
         for (size_t i = 0; i < w->k; i++) {
             if (w->type == WEIGHTS_S4) {
                 out[c * stride + i] = weights_four(w, c, i);
+            } else if (w->type == WEIGHTS_BF16) {
+                out[c * stride + i] = weights_brain(w, c, i);
             } else if (w->type == WEIGHTS_F32) {
                 const float *panel = (const float *)w->panels + (c / PANEL) * w->k * PANEL;
                 out[c * stride + i] = panel[i * PANEL + c % PANEL];

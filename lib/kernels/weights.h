@@ -2,6 +2,8 @@
  *
  * WEIGHTS_F32: panels of 16 output channels; a panel holds, for k = 0, 1, ..., 16 floats (channel 16p .. 16p+15 at input
  * k). Channels past n are zeros. Size: ceil(n/16) * k * 16 * 4 bytes.
+ * WEIGHTS_BF16: panels of 16 output channels; a panel holds, for k = 0, 2, 4, ..., 16 channels x 2 consecutive k of bfloat16. k is padded
+ * with a zero to a multiple of 2.
  * WEIGHTS_S8: panels of 16 output channels; a panel holds, for k = 0, 4, 8, ..., 16 channels x 4 consecutive k of int8.
  * k is padded with zeros to a multiple of 4. After the panels, each starting 64-byte aligned: scale[n16] float32, sums[n16]
  * int32 (sum over k of the channel's weights), n16 = n rounded up to 16.
@@ -15,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WEIGHTS_F32 = 1, WEIGHTS_S8 = 4, WEIGHTS_S4 = 9 };
+enum { WEIGHTS_F32 = 1, WEIGHTS_BF16 = 3, WEIGHTS_S8 = 4, WEIGHTS_S4 = 9 };
 enum { WEIGHTS_GROUP = 32 /* values of S4 that share a scale */ };
 
 typedef struct weights {
@@ -33,15 +35,18 @@ size_t weights_k_padded(int32_t type, size_t k);
 void weights_view(weights *w, int32_t type, size_t n, size_t k, const void *block);
 /* What a row's s8 values reach to: of the clips 1.00, 0.98, ... 0.60 of its largest value, the one with the least squared error. */
 float weights_clip(const float *row, size_t k);
-/* From row-major n x k float32 (row stride in floats). S8: symmetric, scale per channel chosen as doc/quantisation.md says; S4: per group. */
+/* From row-major n x k float32 (row stride in floats). S8: symmetric, scale per channel chosen as doc/quantisation.md says; S4: per group; BF16:
+ * to nearest, ties to even, subnormal ones to 0, at most the largest finite one. */
 void weights_pack(int32_t type, size_t n, size_t k, const float *source, size_t stride, void *block);
 /* From bytes that are quantised already, n x k without gaps, and a scale a row. */
 void weights_pack_s8(size_t n, size_t k, const int8_t *source, const float *scales, void *block);
 /* S4: the value of a channel at i. */
 float weights_four(const weights *w, size_t channel, size_t i);
+/* BF16: the same. */
+float weights_brain(const weights *w, size_t channel, size_t i);
 /* Channels first .. first + n of a matrix; first is a multiple of 16. */
 weights weights_columns(const weights *w, size_t first, size_t n);
-/* Back to row-major float32 (S8, S4: dequantised). */
+/* Back to row-major float32 (S8, S4: dequantised; BF16: exact). */
 void weights_unpack(const weights *w, float *out, size_t stride);
 
 #endif

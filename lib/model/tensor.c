@@ -42,7 +42,7 @@ size_t tensor_bytes(int32_t type, int32_t layout, int32_t rank, const uint64_t *
                 return SIZE_MAX;
         return bytes;
     case LAYOUT_PANELS:
-        if (rank != 2 || (type != TYPE_F32 && type != TYPE_S8 && type != TYPE_S4))
+        if (rank != 2 || (type != TYPE_F32 && type != TYPE_BF16 && type != TYPE_S8 && type != TYPE_S4))
             return SIZE_MAX;
         return weights_bytes(type, (size_t)shape[0], (size_t)shape[1]); /* the numbers are the same */
     case LAYOUT_ROWS_S8:

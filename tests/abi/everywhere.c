@@ -59,8 +59,8 @@ static void whole_path(void **unused)
     static const size_t lengths[ROWS] = { 17, 10, 8, 0 };
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_context *context = context_with(1, mask);
-    ecrec_model *models[4] = { NULL, NULL, NULL, NULL };
-    ecrec_quantize_options four = ECREC_QUANTIZE_OPTIONS_INIT;
+    ecrec_model *models[5] = { NULL, NULL, NULL, NULL, NULL };
+    ecrec_quantize_options four = ECREC_QUANTIZE_OPTIONS_INIT, brain = ECREC_QUANTIZE_OPTIONS_INIT;
     ecrec_prune_options smaller = ECREC_PRUNE_OPTIONS_INIT;
     (void)unused;
     printf("%s\n", ecrec_context_cpu_text(context));
@@ -73,8 +73,10 @@ static void whole_path(void **unused)
     CALL(ecrec_prune(models[0], &smaller, &models[2], NULL, &err));
     four.type = ECREC_TYPE_S4;
     CALL(ecrec_quantize(models[0], &four, &models[3], NULL, &err));
-    for (int i = 0; i < 4; i++) {
-        static const char *const names[] = { "float32", "quantised", "pruned", "4 bits" };
+    brain.type = ECREC_TYPE_BF16;
+    CALL(ecrec_quantize(models[0], &brain, &models[4], NULL, &err));
+    for (int i = 0; i < 5; i++) {
+        static const char *const names[] = { "float32", "quantised", "pruned", "4 bits", "bfloat16" };
         float vectors[ROWS * TINY_HIDDEN];
         ecrec_session *session = NULL;
         CALL(ecrec_session_create(models[i], NULL, &session, &err));
@@ -83,7 +85,7 @@ static void whole_path(void **unused)
         ecrec_session_release(session);
     }
     score_and_learn(context, models[0], texts, lengths);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         ecrec_model_release(models[i]);
     ecrec_context_release(context);
 }

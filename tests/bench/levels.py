@@ -15,7 +15,7 @@ import numpy as np
 
 import ecrec
 
-LEVELS = {"portable": 1, "sse2": 16, "avx2": 2, "avxvnni": 32, "avx512": 4, "avx512vnni": 8, "neon": 256, "neon_dotprod": 512, "neon_i8mm": 1024}
+LEVELS = {"portable": 1, "sse2": 16, "avx2": 2, "avxvnni": 32, "avx512": 4, "avx512vnni": 8, "avx512bf16": 64, "neon": 256, "neon_dotprod": 512, "neon_i8mm": 1024, "neon_bf16": 2048}
 
 
 def ranks(x):

@@ -77,16 +77,21 @@ LOOP(loop_madd_256, ZERO_256, PAIR(0) PAIR(1) PAIR(2) PAIR(3) PAIR(4) PAIR(5) PA
 #define PAIR_512(n) "vpmaddwd %%zmm30, %%zmm31, %%zmm29\n\tvpaddd %%zmm29, %%zmm" #n ", %%zmm" #n "\n\t"
 LOOP(loop_madd_512, ZERO_512, PAIR_512(0) PAIR_512(1) PAIR_512(2) PAIR_512(3) PAIR_512(4) PAIR_512(5) PAIR_512(6) PAIR_512(7))
 
+static int is_512(uint32_t level)
+{
+    return (level & (ECREC_CPU_AVX512 | ECREC_CPU_AVX512VNNI | ECREC_CPU_AVX512BF16)) != 0;
+}
+
 double peak_f32(uint32_t level)
 {
-    if (level >= ECREC_CPU_AVX512 && level <= ECREC_CPU_AVX512VNNI)
+    if (is_512(level))
         return best_rate(loop_fma_512, 24 * 32);
     return level == ECREC_CPU_PORTABLE ? 0 : best_rate(loop_fma_256, 12 * 16);
 }
 
 double peak_s8(uint32_t level)
 {
-    if (level == ECREC_CPU_AVX512VNNI)
+    if (level & (ECREC_CPU_AVX512VNNI | ECREC_CPU_AVX512BF16))
         return best_rate(loop_vnni_512, 24 * 128);
     if (level == ECREC_CPU_AVX512)
         return best_rate(loop_madd_512, 8 * 64);
@@ -125,7 +130,7 @@ double peak_read(const void *memory, size_t bytes, uint32_t level)
     for (int i = 0; i < REPEATS; i++) {
         const double begin = thread_seconds();
         for (size_t pass = 0; pass < passes; pass++)
-            (level >= ECREC_CPU_AVX512 && level <= ECREC_CPU_AVX512VNNI ? read_512 : read_256)(memory, bytes);
+            (is_512(level) ? read_512 : read_256)(memory, bytes);
         const double rate = (double)bytes * (double)passes / (thread_seconds() - begin);
         best = rate > best ? rate : best;
     }

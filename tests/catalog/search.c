@@ -128,7 +128,7 @@ static void everything(void **unused)
     static answers first, again;
     (void)unused;
     fill();
-    for (uint32_t level = 1; level <= ECREC_CPU_NEON_I8MM; level <<= 1) {
+    for (uint32_t level = 1; level <= ECREC_CPU_NEON_BF16; level <<= 1) {
         if (!(cpu_levels() & level))
             continue;
         for (int round = 0; round < 16; round++) {

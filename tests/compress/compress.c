@@ -131,30 +131,33 @@ static ecrec_model *quantized(ecrec_model *model, ecrec_report **report)
     return small;
 }
 
-/* 4 bits: a smaller file of the same space that says what it is, loads to the same bits, and is not quantised or trained again. */
-static void four_bits(void **unused)
+/* 4 bits and bfloat16: a smaller file of the same space that says what it is, loads to the same bits, and is not quantised or trained again. */
+static void smaller_types(void **state)
 {
+    static const struct { int32_t type; const char *name; double bytes, cosine; } types[] = {
+        { ECREC_TYPE_S4, "s4", 0.5, 0.9 }, { ECREC_TYPE_BF16, "bf16", 0.6, 0.9999 },
+    };
+    const int32_t kind = *(const int32_t *)*state;
     ecrec_error err = ECREC_ERROR_INIT;
     ecrec_context *context = context_with(2, 0);
     ecrec_model *model = NULL, *small = NULL, *again = NULL, *other = NULL;
     ecrec_report *report = NULL, *info = NULL;
     ecrec_quantize_options options = ECREC_QUANTIZE_OPTIONS_INIT;
     const char *type = "";
-    (void)unused;
     CALL(ecrec_model_import(context, tiny_folder(), NULL, &model, NULL, &err));
-    options.type = ECREC_TYPE_S4;
+    options.type = types[kind].type;
     options.texts = texts;
     options.lengths = lengths();
     options.count = TEXTS;
     CALL(ecrec_quantize(model, &options, &small, &report, &err));
-    assert_true(told(report, "bytes.ratio") < 0.5 && told(report, "agreement.mean_cosine") > 0.9);
+    assert_true(told(report, "bytes.ratio") < types[kind].bytes && told(report, "agreement.mean_cosine") > types[kind].cosine);
     assert_string_equal(ecrec_model_space(small), ecrec_model_space(model));
     assert_string_not_equal(ecrec_model_variant(small), ecrec_model_variant(model));
     CALL(ecrec_model_save(small, temporary("four.ecrec"), &err));
     CALL(ecrec_model_load(context, temporary("four.ecrec"), NULL, &again, &err));
     CALL(ecrec_model_info(again, &info, &err));
     CALL(ecrec_report_string(info, "size.encoder_type", &type, &err));
-    assert_string_equal(type, "s4");
+    assert_string_equal(type, types[kind].name);
     float a[TEXTS * TINY_HIDDEN], b[TEXTS * TINY_HIDDEN];
     ecrec_session *first = NULL, *second = NULL;
     CALL(ecrec_session_create(small, NULL, &first, &err));
@@ -601,8 +604,9 @@ static void faster_in_proportion(void **state)
 
 int main(void)
 {
+    static const int32_t kinds[] = { 0, 1 };
     const struct CMUnitTest tests[] = { cmocka_unit_test(minilm), cmocka_unit_test(bge_zh), cmocka_unit_test(bge_en), cmocka_unit_test(e5),
                                         cmocka_unit_test(odd_shapes), cmocka_unit_test(targets), cmocka_unit_test(no_sense), cmocka_unit_test(same_on_every_level), cmocka_unit_test(ranker_on_top),
-                                        cmocka_unit_test(agreement_by_hand), cmocka_unit_test(four_bits), cmocka_unit_test(faster_in_proportion) };
+                                        cmocka_unit_test(agreement_by_hand), cmocka_unit_test_prestate(smaller_types, (void *)(uintptr_t)&kinds[0]), cmocka_unit_test_prestate(smaller_types, (void *)(uintptr_t)&kinds[1]), cmocka_unit_test(faster_in_proportion) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

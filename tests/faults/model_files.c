@@ -95,15 +95,15 @@ static int32_t try_model(const unsigned char *bytes, size_t length, char message
     return status;
 }
 
-/* The file of a small ranker that has learned, made once; `quantized`: its encoder in 8 bits (1), in 4 bits (2). */
+/* The file of a small ranker that has learned, made once; `quantized`: its encoder in 8 bits (1), in 4 bits (2), in bfloat16 (3). */
 static const unsigned char *ranker_file(int quantized, size_t *length)
 {
     static const char json[] = "{\"fields\":[{\"name\":\"t\",\"kind\":\"text\",\"word_ngrams\":1},{\"name\":\"n\",\"kind\":\"number\"}],\"labels\":[\"y\"],\"hash_bits\":10}";
     static const char *const texts[2] = { "red shoes", "blue" };
     static const size_t lengths[2] = { 9, 4 };
     static const float labels[2] = { 1, 0 };
-    static unsigned char *files[3];
-    static size_t sizes[3];
+    static unsigned char *files[4];
+    static size_t sizes[4];
     if (files[quantized] == NULL) {
         ecrec_error err = ECREC_ERROR_INIT;
         ecrec_context *context = context_with(1, 0);
@@ -119,7 +119,7 @@ static const unsigned char *ranker_file(int quantized, size_t *length)
         CALL(ecrec_batch_set_label(batch, 0, labels, NULL, &err));
         CALL(ecrec_update(ranker, batch, NULL, NULL, &err));
         ecrec_quantize_options options = ECREC_QUANTIZE_OPTIONS_INIT;
-        options.type = quantized == 2 ? ECREC_TYPE_S4 : ECREC_TYPE_S8;
+        options.type = quantized == 3 ? ECREC_TYPE_BF16 : quantized == 2 ? ECREC_TYPE_S4 : ECREC_TYPE_S8;
         CALL(ecrec_quantize(ranker, &options, &small, NULL, &err));
         CALL(ecrec_model_save(quantized ? small : ranker, temporary("whole.ecrec"), &err));
         ecrec_batch_release(batch);
@@ -489,11 +489,12 @@ static void schema_and_settings(void **unused)
 
 int main(void)
 {
-    static const int exact = 0, quantized = 1;
+    static const int exact = 0, quantized = 1, rounded = 3;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(truncated), cmocka_unit_test(flipped),
         { "flipped under checksums", flipped_under_checksums, NULL, NULL, (void *)(uintptr_t)&exact },
         { "flipped under checksums, quantised", flipped_under_checksums, NULL, NULL, (void *)(uintptr_t)&quantized },
+        { "flipped under checksums, bfloat16", flipped_under_checksums, NULL, NULL, (void *)(uintptr_t)&rounded },
         cmocka_unit_test(offsets_and_counts), cmocka_unit_test(shapes_and_types), cmocka_unit_test(names_and_kinds),
         cmocka_unit_test(frames), cmocka_unit_test(not_numbers), cmocka_unit_test(schema_and_settings),
     };

@@ -397,10 +397,14 @@ static int32_t quantize(world *w)
     r = NULL;
     o.type = ECREC_TYPE_S4;
     s = s ? s : ecrec_quantize(w->ranker, &o, &m, &r, &w->err);
-    if (s == ECREC_OK) {
-        ecrec_model_release(m);
-        ecrec_report_release(r);
-    }
+    ecrec_model_release(m);
+    ecrec_report_release(r);
+    m = NULL;
+    r = NULL;
+    o.type = ECREC_TYPE_BF16;
+    s = s ? s : ecrec_quantize(w->ranker, &o, &m, &r, &w->err);
+    ecrec_model_release(m);
+    ecrec_report_release(r);
     return s;
 }
 

@@ -618,11 +618,11 @@ static void self_check(void **state)
     bad_attention.level = 1u << 30;
     bad_attention.attention = broken_attention;
     const kernels *const tables[] = { &good, &bad_product, &bad_attention, NULL };
-    uint32_t rejected = 0;
-    assert_ptr_equal(kernels_choose(tables, 7u << 28, &rejected), &good);
-    assert_int_equal(rejected, 3u << 29);
-    assert_ptr_equal(kernels_choose(tables, 6u << 28, &rejected), kernels_portable());
-    assert_ptr_equal(kernels_choose(tables, 0, &rejected), kernels_portable());
+    selection told;
+    assert_ptr_equal(kernels_choose(tables, 7u << 28, &told), &good);
+    assert_int_equal(told.rejected, 3u << 29);
+    assert_ptr_equal(kernels_choose(tables, 6u << 28, &told), kernels_portable());
+    assert_ptr_equal(kernels_choose(tables, 0, &told), kernels_portable());
     EACH_LEVEL(t)
         if (!kernels_verify(t))
             fail_msg("%s: its own self-check fails", t->name);
