@@ -66,6 +66,13 @@ static int read_options(const arguments *a, const ecrec_schema *schema, ecrec_fi
         if (kind == 0)
             return usage_error(a->command, "--holdout-by must be time, random or a field (of keys or of times); %s is none", by);
     }
+    if (argument(a, "calibrate", NULL) != NULL) {
+        static const char *const methods[] = { "platt", "temperature", "isotonic", "none", NULL };
+        const int code = one_of(a, "calibrate", methods, &o->calibrate);
+        if (code != 0)
+            return code;
+        o->calibrate = o->calibrate == 3 ? ECREC_CALIBRATION_DROP : o->calibrate + 1;
+    }
     o->checkpoint = argument(a, "checkpoint", NULL);
     o->resume = argument(a, "resume", NULL);
     const int code = one_of(a, "optimiser", fit_optimisers, &o->hashed_optimiser);

@@ -5,7 +5,7 @@
 #include "tool.h"
 
 #define FIT_OPTIONS RECORD_OPTIONS, "output=", "epochs=", "batch=", "patience=", "seed=", "holdout=", "holdout-by=", "rate=", "embedding-rate=", "network-rate=", \
-    "decay=", "embedding-decay=", "network-decay=", "l1=", "clip=", "dropout=", "warmup=", "optimiser=", "schedule=", "class-weights=", "correct-weights", "json", "threads="
+    "decay=", "embedding-decay=", "network-decay=", "l1=", "clip=", "dropout=", "warmup=", "optimiser=", "schedule=", "class-weights=", "correct-weights", "calibrate=", "json", "threads="
 
 typedef struct fit_job {
     arguments a;

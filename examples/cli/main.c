@@ -83,14 +83,21 @@ static const command commands[] = {
       "          [--holdout-by time|random|FIELD] [--patience EPOCHS] [--optimiser adagrad|ftrl|adam] [--rate ETA]\n"
       "          [--embedding-rate ETA] [--network-rate ETA] [--schedule constant|linear|cosine] [--warmup SHARE]\n"
       "          [--decay LAMBDA] [--embedding-decay LAMBDA] [--network-decay LAMBDA] [--l1 L] [--dropout SHARE] [--modality-dropout SHARE]\n"
-      "          [--clip NORM] [--class-weights W0,W1,... [--correct-weights]] [--checkpoint FILE] [--resume FILE] [--svg FILE] [--tensorboard DIR] [--json]\n"
+      "          [--clip NORM] [--class-weights W0,W1,... [--correct-weights]] [--calibrate platt|isotonic|temperature|none] [--checkpoint FILE] [--resume FILE] [--svg FILE] [--tensorboard DIR] [--json]\n"
       "  --holdout     rows that are not learned from: the last ones (time), any, all rows of some values of a category, user or\n"
       "                item FIELD, or those with the latest times of a time or number FIELD;\n"
       "                the epoch with the lowest loss on them is kept\n"
       "  --class-weights  what a row with 0 counts, one with 1, ...: of labels with so many outcomes; --correct-weights: the\n"
       "                probabilities stay those of the rows as they are\n"
+      "  --calibrate   by the rows held out; labels that were calibrated are again without being asked (none: not)\n"
       "  --checkpoint  written after each epoch; --resume goes on from it, to the same bits\n"
       "  --svg         the losses by epoch, and how well the binary labels are calibrated\n" },
+    { "calibrate", command_calibrate, "make probabilities come true, by labelled records that fit did not learn from",
+      "ecrec calibrate RANKER.ecrec -i ROWS -o RANKER2.ecrec [--method platt|isotonic|temperature] [--half-life ROWS] [--frozen]\n"
+      "                [--svg FILE] [--json]\n"
+      "  --method      default platt, and temperature for labels of classes, which have no other\n"
+      "  --half-life   updates keep it up, and what they saw counts half after so many rows (default 10000); --frozen: they do not\n"
+      "  --svg         each binary label's reliability before and after\n" },
     { "tune", command_tune, "search how a ranker is best fitted: successive halving",
       "ecrec tune RANKER.ecrec -i ROWS -o BEST.ecrec [--trials N] [--epochs N] [--cut N] [--seed N] [--space SPACE.json]\n"
       "           [--metric NAME] [--log FILE.tsv] [--tensorboard DIR] [--json], and what fit takes\n"

@@ -139,6 +139,7 @@ int outcome_weights_open(const arguments *a, const ecrec_schema *schema, float *
 int command_fit(int argc, char **argv);
 int command_tune(int argc, char **argv);
 int command_eval(int argc, char **argv);
+int command_calibrate(int argc, char **argv);
 int command_prune(int argc, char **argv);
 int command_quantize(int argc, char **argv);
 

@@ -58,7 +58,7 @@ _FitOptions = _options("_FitOptions", ("epochs", _u32), ("batch_rows", _u32), ("
                        ("hashed_optimiser", _u32), ("schedule", _u32), ("holdout", _f64), ("rate", _f64), ("embedding_rate", _f64), ("network_rate", _f64),
                        ("decay", _f64), ("embedding_decay", _f64), ("network_decay", _f64), ("l1", _f64), ("clip", _f64), ("dropout", _f64), ("warmup", _f64),
                        ("class_weights", _p), ("seed", _u64), ("checkpoint", _s), ("resume", _s), ("progress", _PROGRESS), ("progress_opaque", _p),
-                       ("modality_dropout", _f64), ("bad_rows", _u32), ("reserved", _u32), ("outcome_weights", _p), ("outcome_count", _u32), ("outcome_corrected", _u32))
+                       ("modality_dropout", _f64), ("bad_rows", _u32), ("reserved", _u32), ("outcome_weights", _p), ("outcome_count", _u32), ("outcome_corrected", _u32), ("calibrate", _u32), ("reserved2", _u32))
 _CalibrateOptions = _options("_CalibrateOptions", ("method", c.c_int32), ("frozen", _u32), ("reserved", _u32), ("half_life", _f64))
 _ImpressionsOptions = _options("_ImpressionsOptions", ("sync", _u32), ("group", _u32), ("repair", _u32), ("most", _u64), ("most_bytes", _u64), ("most_age", c.c_int64),
                                ("window", c.c_int64), ("timeout", c.c_int64), ("timeout_label", _u32), ("correction", _u32), ("late_share", _f64))

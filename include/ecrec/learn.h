@@ -67,6 +67,9 @@ enum { ECREC_HOLDOUT_LAST = 0, ECREC_HOLDOUT_KEY = 1, ECREC_HOLDOUT_RANDOM = 2, 
 enum { ECREC_HASHED_ADAGRAD = 0, ECREC_HASHED_FTRL = 1, ECREC_HASHED_ADAM = 2 };
 enum { ECREC_SCHEDULE_CONSTANT = 0, ECREC_SCHEDULE_LINEAR = 1, ECREC_SCHEDULE_COSINE = 2 };
 
+enum { ECREC_CALIBRATION_NONE = 0, ECREC_CALIBRATION_PLATT = 1, ECREC_CALIBRATION_TEMPERATURE = 2, ECREC_CALIBRATION_ISOTONIC = 3,
+       ECREC_CALIBRATION_KEEP = 0, ECREC_CALIBRATION_USUAL = 4, ECREC_CALIBRATION_DROP = 5 /* of fit */ };
+
 typedef struct ecrec_fit_options {
     uint32_t size;
     uint32_t epochs;           /* at most; 0: 10 */
@@ -104,21 +107,26 @@ typedef struct ecrec_fit_options {
     const float *outcome_weights; /* as ecrec_update_options'; with it class_weights must be NULL */
     uint32_t outcome_count;
     uint32_t outcome_corrected; /* of outcome_weights, and of class_weights too */
+    uint32_t calibrate;        /* on the rows held out, behind the last epoch. KEEP (0): labels that were calibrated are so again, by their method (without rows
+                                  held out: not any more); PLATT, TEMPERATURE, ISOTONIC, USUAL (Platt; classes: temperature): all binary and class labels
+                                  (classes always by temperature); DROP: none */
+    uint32_t reserved2;
 } ecrec_fit_options;
-#define ECREC_FIT_OPTIONS_INIT { (uint32_t)sizeof(ecrec_fit_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0 }
+#define ECREC_FIT_OPTIONS_INIT { (uint32_t)sizeof(ecrec_fit_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0, 0 }
 ECREC_API void ecrec_fit_options_init(ecrec_fit_options *options);
 
 /* Learn from labelled rows over epochs, from the model's current state on: mini-batches in a seeded order, early stop on rows held
  * out (the weights of the best epoch are kept), one publish at the end, or nothing changes and the error says why. The same
  * seed, rows and options give the same bits, whatever the number of threads. `report` (may be NULL): rows, holdout_rows, epochs,
  * best_epoch, history.N.loss (as learned from) and history.N.holdout_loss, and "labels.NAME." and what ecrec_evaluate_rows (evaluate.h) tells
- * of each label on the rows held out (without: on all rows); held out by a key, those are the groups of its "grouped" and "ranking".
+ * of each label on the rows held out (without: on all rows), of scores as they are served then, calibrated where the label is; held out by a key, those are the groups of
+ * its "grouped" and "ranking". "calibration.NAME.before" and ".after": mean_score, mean_label, ece, log_loss, reliability; after: each half of the rows by what the other
+ * half taught.
  * Errors: INVALID (row, field, option), MISMATCH (batch or checkpoint of another schema), UNSUPPORTED (not a ranker), REJECTED (a weight
  * became infinite), CANCELLED, BUSY, IO, FORMAT (checkpoint), NOMEM. Allocates. Since 0.1. */
 ECREC_API int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const ecrec_fit_options *options,
                             ecrec_report **report, ecrec_error *err);
 
-enum { ECREC_CALIBRATION_NONE = 0, ECREC_CALIBRATION_PLATT = 1, ECREC_CALIBRATION_TEMPERATURE = 2, ECREC_CALIBRATION_ISOTONIC = 3 };
 typedef struct ecrec_calibrate_options {
     uint32_t size;
     int32_t method;   /* ECREC_CALIBRATION_*; 0: Platt for binary labels, temperature for classes (which have no other) */
@@ -130,8 +138,8 @@ typedef struct ecrec_calibrate_options {
 ECREC_API void ecrec_calibrate_options_init(ecrec_calibrate_options *options);
 /* Learn what makes the probabilities of the binary and class labels come true, from labelled rows that fit did not learn from (those it
  * held out), and publish a snapshot that has it: scores change, logits and so contributions do not. It replaces the one before; a fit
- * afterwards, whose weights are others, drops it. `report` (may be NULL): for each label "labels.NAME.before" and ".after": mean_score and mean_label
- * (calibration in the large), ece (15 equal bins; of classes: of the likeliest), log_loss.
+ * afterwards, whose weights are others, learns it anew (ecrec_fit_options.calibrate). `report` (may be NULL): for each label "labels.NAME.before" and ".after": mean_score and mean_label
+ * (calibration in the large), ece (15 equal bins; of classes: of the likeliest), log_loss, reliability (weight, mean_score, mean_label by bin).
  * Errors: INVALID (options; a label without rows of both kinds), MISMATCH, UNSUPPORTED (not a ranker), BUSY, NOMEM. Any thread.
  * Allocates. Since 0.1. */
 ECREC_API int32_t ecrec_calibrate(ecrec_model *model, const ecrec_batch *batch, const ecrec_calibrate_options *options, ecrec_report **report,

@@ -24,18 +24,25 @@ void ecrec_calibrate_options_init(ecrec_calibrate_options *options)
 typedef struct call {
     const ecrec_schema *schema;
     const ecrec_batch *batch;
-    const float *logits; /* of the label's first head */
+    const size_t *list;  /* NULL: all rows of the batch */
+    size_t n;
+    const float *logits; /* of the label's first head, row by row of the list */
     uint32_t heads, label;
     double *row; /* what is learned */
 } call;
 
+/* Negatives that stand for others that were left out count for them. */
 static int labelled(const call *c, size_t i, double *y, double *weight)
 {
     const batch_column *column = batch_label(c->batch, c->label);
-    if (!column_has(column, i))
+    const size_t row = c->list != NULL ? c->list[i] : i;
+    const float kept = c->schema->labels[c->label].kept;
+    if (!column_has(column, row))
         return 0;
-    *y = column_float(column, i);
-    *weight = batch_weight(c->batch, i);
+    *y = column_float(column, row);
+    *weight = batch_weight(c->batch, row);
+    if (kept > 0 && *y == 0)
+        *weight /= kept;
     return *weight > 0;
 }
 
@@ -93,7 +100,7 @@ static void newton(const call *c)
     for (int turn = 0; turn < NEWTON_STEPS; turn++) {
         double gradient[2] = { 0, 0 }, y = 0, weight = 0, g[2], h[3];
         memset(curve, 0, sizeof curve);
-        for (size_t i = 0; i < c->batch->rows; i++)
+        for (size_t i = 0; i < c->n; i++)
             if (labelled(c, i, &y, &weight)) {
                 one(c, i, y, g, h);
                 for (int k = 0; k < 2; k++)
@@ -194,7 +201,7 @@ void calibrate_see(double *rows, uint32_t labels, const ecrec_batch *batch, size
         double *own = rows + (size_t)l * CALIBRATION_COLUMNS, y = 0, weight = 0;
         float z[MOST_CLASSES];
         const uint32_t n = label_outputs(&s->labels[l]);
-        const call c = { s, batch, z, 0, l, own }; /* heads 0: whatever the row, its logits are these */
+        const call c = { s, batch, NULL, batch->rows, z, 0, l, own }; /* heads 0: whatever the row, its logits are these */
         if (own[CALIBRATION_METHOD] != ECREC_CALIBRATION_NONE && own[CALIBRATION_HALF_LIFE] > 0 && labelled(&c, row, &y, &weight)) {
             const double keep = exp(-0.69314718055994531 * weight / own[CALIBRATION_HALF_LIFE]);
             for (uint32_t k = 0; k < n; k++)
@@ -225,10 +232,10 @@ void calibrate_settle(double *rows, uint32_t labels)
 
 /* ---- from held-out rows ---- */
 
-/* "labels.NAME.before" or ".after": how the probabilities of class 1, or of each row's own class, come true. */
-static void tell(ecrec_report *r, const call *c, const char *when, const double *row, scored *items)
+/* PREFIX, the label's name, "before" or "after": how the probabilities of class 1, or of each row's own class, come true. Of each second row by
+ * one calibration, of the others by the other. */
+static void tell(ecrec_report *r, const char *prefix, const call *c, const char *when, const double *const rows[2], scored *items)
 {
-    static const double plain[CALIBRATION_COLUMNS] = { [CALIBRATION_A] = 1 };
     const schema_label *label = &c->schema->labels[c->label];
     char key[256];
     calibration_bin bins[CALIBRATION_BINS];
@@ -236,12 +243,13 @@ static void tell(ecrec_report *r, const call *c, const char *when, const double 
     size_t n = 0;
     double y = 0, weight = 0, mean = 0, total = 0;
     metrics_label_key(label->name, key);
-    for (size_t i = 0; i < c->batch->rows; i++) {
+    for (size_t i = 0; i < c->n; i++) {
         const float *z = c->logits + i * c->heads;
+        const double *row = rows[i & 1];
         if (!labelled(c, i, &y, &weight))
             continue;
         if (label->kind == ECREC_LABEL_BINARY) {
-            items[n] = (scored){ (float)calibration_probability(row != NULL ? row : plain, z[0]), (float)y, (float)weight, 0 };
+            items[n] = (scored){ (float)calibration_probability(row, z[0]), (float)y, (float)weight, 0 };
             mean += weight * y;
         } else { /* the likeliest class, and whether it is the one */
             double sum = 0;
@@ -249,7 +257,7 @@ static void tell(ecrec_report *r, const call *c, const char *when, const double 
             for (uint32_t k = 1; k < label->classes; k++)
                 best = z[k] > z[best] ? k : best;
             for (uint32_t k = 0; k < label->classes; k++)
-                sum += exp((row != NULL ? row : plain)[CALIBRATION_A] * ((double)z[k] - z[best]));
+                sum += exp(row[CALIBRATION_A] * ((double)z[k] - z[best]));
             items[n] = (scored){ (float)(1 / sum), (float)(best == (uint32_t)y), (float)weight, 0 };
             mean += weight * (best == (uint32_t)y);
         }
@@ -257,10 +265,23 @@ static void tell(ecrec_report *r, const call *c, const char *when, const double 
         n++;
     }
     metrics_compute(items, n, 0.5, bins, CALIBRATION_BINS, &m);
-    report_numberf(r, m.mean_probability, "labels.%s.%s.mean_score", key, when);
-    report_numberf(r, total > 0 ? mean / total : NAN, "labels.%s.%s.mean_label", key, when);
-    report_numberf(r, m.ece, "labels.%s.%s.ece", key, when);
-    report_numberf(r, m.log_loss, "labels.%s.%s.log_loss", key, when);
+    report_numberf(r, m.mean_probability, "%s%s.%s.mean_score", prefix, key, when);
+    report_numberf(r, total > 0 ? mean / total : NAN, "%s%s.%s.mean_label", prefix, key, when);
+    report_numberf(r, m.ece, "%s%s.%s.ece", prefix, key, when);
+    report_numberf(r, m.log_loss, "%s%s.%s.log_loss", prefix, key, when);
+    for (uint32_t b = 0; b < CALIBRATION_BINS; b++) {
+        const double w = bins[b].weight;
+        report_numberf(r, w, "%s%s.%s.reliability.%u.weight", prefix, key, when, b);
+        report_numberf(r, w > 0 ? bins[b].probability / w : NAN, "%s%s.%s.reliability.%u.mean_score", prefix, key, when, b);
+        report_numberf(r, w > 0 ? bins[b].label / w : NAN, "%s%s.%s.reliability.%u.mean_label", prefix, key, when, b);
+    }
+}
+
+static const double plain[CALIBRATION_COLUMNS] = { [CALIBRATION_A] = 1 };
+
+static int calibratable(const schema_label *l)
+{
+    return l->kind == ECREC_LABEL_BINARY || l->kind == ECREC_LABEL_CLASSES;
 }
 
 static int32_t learn_label(const call *c, const ecrec_calibrate_options *o, item *items, ecrec_error *err)
@@ -271,7 +292,7 @@ static int32_t learn_label(const call *c, const ecrec_calibrate_options *o, item
     size_t n = 0;
     if (label->kind == ECREC_LABEL_CLASSES && method != ECREC_CALIBRATION_TEMPERATURE)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_calibrate: label \"%s\" is of classes, which temperature alone calibrates", label->name);
-    for (size_t i = 0; i < c->batch->rows; i++)
+    for (size_t i = 0; i < c->n; i++)
         if (labelled(c, i, &y, &weight)) {
             items[n++] = (item){ c->logits[i * c->heads], y, weight };
             total += weight;
@@ -295,7 +316,7 @@ static int32_t check_options(const ecrec_schema *s, const ecrec_calibrate_option
     if (o->method < 0 || o->method > ECREC_CALIBRATION_ISOTONIC || !(o->half_life >= 0 && isfinite(o->half_life)))
         return error_set(err, ECREC_ERR_INVALID, "ecrec_calibrate_options: method %d (0 .. 3) or half_life %g (>= 0) is out of range", o->method, o->half_life);
     for (uint32_t l = 0; l < s->label_count; l++)
-        if (s->labels[l].kind == ECREC_LABEL_BINARY || s->labels[l].kind == ECREC_LABEL_CLASSES)
+        if (calibratable(&s->labels[l]))
             return ECREC_OK;
     return error_set(err, ECREC_ERR_INVALID, "ecrec_calibrate: the schema has no label with probabilities");
 }
@@ -318,14 +339,14 @@ int32_t calibrate_run(ecrec_context *context, const ecrec_schema *s, const ecrec
     if (status == ECREC_OK && report != NULL)
         status = report_create(context, "calibrate", &r, err);
     for (uint32_t l = 0, head = 0; l < s->label_count && status == ECREC_OK; l++) {
-        const call c = { s, batch, logits + head, schema_outputs(s), l, (double *)tensor_edit(t) + (size_t)l * CALIBRATION_COLUMNS };
+        const call c = { s, batch, NULL, batch->rows, logits + head, schema_outputs(s), l, (double *)tensor_edit(t) + (size_t)l * CALIBRATION_COLUMNS };
         head += label_outputs(&s->labels[l]);
-        if (s->labels[l].kind != ECREC_LABEL_BINARY && s->labels[l].kind != ECREC_LABEL_CLASSES)
+        if (!calibratable(&s->labels[l]))
             continue;
         status = learn_label(&c, o, items, err);
         if (status == ECREC_OK && r != NULL) {
-            tell(r, &c, "before", NULL, items);
-            tell(r, &c, "after", c.row, items);
+            tell(r, "labels.", &c, "before", (const double *const[2]){ plain, plain }, items);
+            tell(r, "labels.", &c, "after", (const double *const[2]){ c.row, c.row }, items);
         }
     }
     if (status == ECREC_OK && tensor_set_put(next, "rank.calibration", t) != ECREC_OK)
@@ -339,4 +360,70 @@ int32_t calibrate_run(ecrec_context *context, const ecrec_schema *s, const ecrec
     else
         ecrec_report_release(r);
     return status;
+}
+
+/* What it would say of rows that it has not seen: each half of them by what the other half taught. */
+static int32_t tell_halves(ecrec_report *r, const call *c, const ecrec_calibrate_options *o, size_t *half, float *logits, item *items, ecrec_error *err)
+{
+    double rows[2][CALIBRATION_COLUMNS];
+    for (size_t k = 0; k < 2; k++) { /* learned from the rows with numbers k, k + 2, ... : for the others */
+        call part = *c;
+        part.n = 0;
+        for (size_t i = k; i < c->n; i += 2) {
+            memcpy(logits + part.n * c->heads, c->logits + i * c->heads, label_outputs(&c->schema->labels[c->label]) * sizeof *logits);
+            half[part.n++] = c->list[i];
+        }
+        part.list = half;
+        part.logits = logits;
+        part.row = rows[1 - k];
+        const int32_t status = learn_label(&part, o, items, err);
+        if (status != ECREC_OK)
+            return status;
+    }
+    tell(r, "calibration.", c, "before", (const double *const[2]){ plain, plain }, (scored *)(void *)items);
+    tell(r, "calibration.", c, "after", (const double *const[2]){ rows[0], rows[1] }, (scored *)(void *)items);
+    return ECREC_OK;
+}
+
+int32_t calibrate_held(memory *m, const ecrec_schema *s, const ecrec_batch *batch, const size_t *list, size_t n, const double *logits, int32_t method, const tensor *old,
+                       tensor **out, ecrec_report *r, ecrec_error *err)
+{
+    const uint64_t shape[2] = { s->label_count, CALIBRATION_COLUMNS };
+    const uint32_t heads = schema_outputs(s);
+    const size_t bytes = memory_product(n, sizeof(item) + sizeof(size_t) + 2 * (size_t)heads * sizeof(float));
+    tensor *t = NULL;
+    item *items = memory_allocate(m, bytes);
+    if (items == NULL || tensor_create(m, TYPE_F64, LAYOUT_ROWS, 2, shape, &t) != ECREC_OK) {
+        memory_release(m, items, items != NULL ? bytes : 0);
+        return error_nomem(err, "the calibration", bytes);
+    }
+    size_t *half = (size_t *)(void *)(items + n);
+    float *z = (float *)(void *)(half + n), *part = z + n * heads;
+    memset(tensor_edit(t), 0, t->bytes);
+    for (size_t i = 0; i < n * heads; i++)
+        z[i] = (float)logits[i];
+    for (uint32_t l = 0, head = 0; l < s->label_count; head += label_outputs(&s->labels[l]), l++) {
+        const double *before = old != NULL && l < old->shape[0] ? (const double *)old->data + (size_t)l * CALIBRATION_COLUMNS : plain;
+        const call c = { s, batch, list, n, z + head, heads, l, (double *)tensor_edit(t) + (size_t)l * CALIBRATION_COLUMNS };
+        ecrec_calibrate_options o = ECREC_CALIBRATE_OPTIONS_INIT;
+        ecrec_error unused = ECREC_ERROR_INIT;
+        o.method = method == ECREC_CALIBRATION_KEEP ? (int32_t)before[CALIBRATION_METHOD] : method == ECREC_CALIBRATION_USUAL ? 0 : method;
+        if (s->labels[l].kind == ECREC_LABEL_CLASSES && o.method != 0)
+            o.method = ECREC_CALIBRATION_TEMPERATURE;
+        if (before[CALIBRATION_METHOD] != 0) {
+            o.frozen = before[CALIBRATION_HALF_LIFE] == 0;
+            o.half_life = before[CALIBRATION_HALF_LIFE];
+        }
+        if (!calibratable(&s->labels[l]) || (method == ECREC_CALIBRATION_KEEP && before[CALIBRATION_METHOD] == 0))
+            continue;
+        if (learn_label(&c, &o, items, &unused) != ECREC_OK) { /* rows of one kind only: it is not calibrated */
+            memset(c.row, 0, CALIBRATION_COLUMNS * sizeof *c.row);
+            continue;
+        }
+        if (r != NULL)
+            (void)tell_halves(r, &c, &o, half, part, items, &unused); /* a half may be of one kind */
+    }
+    memory_release(m, items, bytes);
+    *out = t;
+    return ECREC_OK;
 }

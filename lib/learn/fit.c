@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "base/report.h"
 #include "base/sort.h"
+#include "learn/calibrate.h"
 #include "learn/checkpoint.h"
 #include "learn/labels.h"
 #include "learn/groups.h"
@@ -40,6 +41,8 @@ typedef struct fitter {
     double *logits; /* of all rows */
     uint64_t *groups; /* of the rows that are told about, when they are held out by a key */
     const float *thresholds; /* of the ordinal labels, of the weights that are kept */
+    tensor *calibration;     /* of the weights that are kept; or NULL */
+    ecrec_report *report;    /* being made, or NULL */
     double cut; /* TIME: rows from then on are held out */
     ecrec_error *err;
 } fitter;
@@ -61,7 +64,7 @@ static int32_t read_options(fitter *f)
     put_default(&o->embedding_rate, adam ? 1e-3 : 0.05);
     put_default(&o->network_rate, 1e-3);
     const struct { double value, least, most; const char *name; } ranges[] = {
-        { o->epochs, 1, MOST_EPOCHS, "epochs" }, { o->batch_rows, 1, MOST_BATCH, "batch_rows" }, { o->holdout_by, 0, 3, "holdout_by" },
+        { o->epochs, 1, MOST_EPOCHS, "epochs" }, { o->batch_rows, 1, MOST_BATCH, "batch_rows" }, { o->holdout_by, 0, 3, "holdout_by" }, { o->calibrate, 0, ECREC_CALIBRATION_DROP, "calibrate" },
         { o->hashed_optimiser, 0, 2, "hashed_optimiser" }, { o->schedule, 0, 2, "schedule" }, { o->holdout, 0, 0.9, "holdout" },
         { o->rate, 1e-12, 100, "rate" }, { o->embedding_rate, 1e-12, 100, "embedding_rate" }, { o->network_rate, 1e-12, 100, "network_rate" },
         { ftrl ? 0 : o->decay * o->rate, 0, 0.999, "decay times rate" }, { o->decay, 0, 1e6, "decay" }, { o->embedding_decay, 0, 1e6, "embedding_decay" },
@@ -72,6 +75,8 @@ static int32_t read_options(fitter *f)
         if (!(ranges[i].value >= ranges[i].least && ranges[i].value <= ranges[i].most))
             return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: %s is %g; it must be %g .. %g", ranges[i].name, ranges[i].value, ranges[i].least,
                              ranges[i].most);
+    if (o->calibrate != ECREC_CALIBRATION_KEEP && o->calibrate != ECREC_CALIBRATION_DROP && !(o->holdout > 0))
+        return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: calibrate is by the rows held out, and holdout is 0");
     if (o->l1 > 0 && o->hashed_optimiser != ECREC_HASHED_FTRL)
         return error_set(f->err, ECREC_ERR_INVALID, "ecrec_fit_options: l1 needs hashed_optimiser FTRL");
     if (o->holdout > 0 && o->holdout_by == ECREC_HOLDOUT_KEY &&
@@ -265,6 +270,7 @@ static void close_all(fitter *f, tensor_set **taken)
 {
     trainer_destroy(f->trainer);
     rows_close(&f->data);
+    tensor_release(f->calibration);
     if (f->logits != NULL)
         memory_release(f->m, f->logits, f->list_bytes);
     tensor_set *last = NULL;
@@ -407,13 +413,10 @@ static int32_t run_epochs(fitter *f)
 
 /* ---- the report ---- */
 
-static int32_t tell(fitter *f, ecrec_report **out)
+static int32_t tell(fitter *f)
 {
     const checkpoint *c = &f->saved;
-    ecrec_report *r = NULL;
-    int32_t status = report_create(f->call->source.context, "fit", &r, f->err);
-    if (status != ECREC_OK)
-        return status;
+    ecrec_report *r = f->report;
     report_number(r, "rows", (double)f->learned_count);
     report_number(r, "holdout_rows", (double)f->held_count);
     report_number(r, "epochs", c->epoch);
@@ -429,13 +432,27 @@ static int32_t tell(fitter *f, ecrec_report **out)
     const int by_key = f->o.holdout > 0 && f->o.holdout_by == ECREC_HOLDOUT_KEY;
     for (size_t i = 0; by_key && i < n; i++)
         f->groups[i] = key_of(f, list[i]);
-    status = labels_tell(f->m, r, f->call->batch, list, n, f->logits, f->thresholds, by_key ? f->groups : NULL, f->err);
+    const int32_t status = labels_tell(f->m, r, f->call->batch, list, n, f->logits, f->thresholds, f->calibration, by_key ? f->groups : NULL, f->err);
     batch_tell_skipped(r, f->call->batch);
-    if (status == ECREC_OK && (status = report_finish(r, f->err)) == ECREC_OK)
-        *out = r;
-    else
-        ecrec_report_release(r);
-    return status;
+    return status == ECREC_OK ? report_finish(r, f->err) : status;
+}
+
+static int calibrates(const fitter *f)
+{
+    return f->held_count != 0 && f->o.calibrate != ECREC_CALIBRATION_DROP && (f->o.calibrate != ECREC_CALIBRATION_KEEP || tensor_set_get(f->call->model->tensors, "rank.calibration") != NULL);
+}
+
+/* Learned from the rows held out, as the weights that are kept score them. */
+static int32_t calibrate(fitter *f)
+{
+    const tensor *old = tensor_set_get(f->call->model->tensors, "rank.calibration");
+    tensor_set *kept = f->saved.best != NULL ? f->saved.best : f->state.next;
+    if (!calibrates(f))
+        return ECREC_OK;
+    const int32_t status = calibrate_held(f->m, f->call->schema, f->call->batch, f->held, f->held_count, f->logits, (int32_t)f->o.calibrate, old, &f->calibration, f->report, f->err);
+    if (status != ECREC_OK)
+        return status;
+    return tensor_set_put(kept, "rank.calibration", f->calibration) == ECREC_OK ? ECREC_OK : error_nomem(f->err, "the calibration", f->calibration->bytes);
 }
 
 /* The metrics are of the weights that are kept: the best epoch's where there is one. */
@@ -467,8 +484,14 @@ int32_t fit_run(const fit_call *call, tensor_set **next, ecrec_report **report, 
         return status;
     if (f.rows == 0)
         return error_set(err, ECREC_ERR_INVALID, "ecrec_fit: the batch has no rows");
-    if ((status = open_all(&f)) == ECREC_OK && (status = run_epochs(&f)) == ECREC_OK && report != NULL && (status = score_result(&f)) == ECREC_OK)
-        status = tell(&f, report);
+    if ((status = open_all(&f)) == ECREC_OK && (status = run_epochs(&f)) == ECREC_OK && report != NULL)
+        status = report_create(call->source.context, "fit", &f.report, err);
+    if (status == ECREC_OK && (report != NULL || calibrates(&f)) && (status = score_result(&f)) == ECREC_OK && (status = calibrate(&f)) == ECREC_OK && report != NULL)
+        status = tell(&f);
     close_all(&f, status == ECREC_OK ? next : NULL);
+    if (status == ECREC_OK && report != NULL)
+        *report = f.report;
+    else
+        ecrec_report_release(f.report);
     return status;
 }

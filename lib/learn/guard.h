@@ -10,6 +10,7 @@ typedef struct guard_rows {
     size_t n;
     const double *logits[2]; /* n x heads under the state before and the one after */
     const tensor *targets;   /* of the one after: both are judged in its unit */
+    const tensor *calibrations[2]; /* of both: scores are judged as they are served; NULL: none */
 } guard_rows;
 
 /* A label's rows: before, after. Calibration in the large: |mean score - mean label|, of classes half the sum over them, of ordinal labels over

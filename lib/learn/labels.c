@@ -8,7 +8,7 @@
 #include "learn/metrics.h"
 #include "rank/features.h"
 
-int32_t labels_tell(memory *m, ecrec_report *r, const ecrec_batch *batch, const size_t *list, size_t n, const double *logits, const float *thresholds,
+int32_t labels_tell(memory *m, ecrec_report *r, const ecrec_batch *batch, const size_t *list, size_t n, const double *logits, const float *thresholds, const tensor *calibration,
                     const uint64_t *groups, ecrec_error *err)
 {
     const ecrec_schema *s = batch->schema;
@@ -20,6 +20,7 @@ int32_t labels_tell(memory *m, ecrec_report *r, const ecrec_batch *batch, const 
         return error_nomem(err, "the scores to evaluate", bytes);
     for (size_t i = 0; i < n; i++) {
         heads_to_scores(s, thresholds, logits + i * heads, 0, all + i * heads);
+        calibration_apply(calibration, s, logits + i * heads, all + i * heads);
         weights[i] = batch_weight(batch, list[i]);
     }
     for (uint32_t l = 0, head = 0; l < s->label_count && status == ECREC_OK; l++) {

@@ -113,6 +113,7 @@ typedef struct listed {
     const size_t *list;
     size_t n, stride;
     const double *logits;
+    const double *calibration; /* or NULL */
 } listed;
 
 static size_t listed_row(const listed *l, size_t i)
@@ -128,7 +129,7 @@ static void tell_binary(ecrec_report *r, const char *name, const listed *l, scor
     for (size_t i = 0; i < l->n; i++) {
         const size_t row = listed_row(l, i);
         if (column_has(l->y, row))
-            items[n++] = (scored){ (float)logistic(l->logits[i * l->stride]), column_float(l->y, row), batch_weight(l->batch, row), 0 };
+            items[n++] = (scored){ (float)(l->calibration != NULL ? calibration_probability(l->calibration, l->logits[i * l->stride]) : logistic(l->logits[i * l->stride])), column_float(l->y, row), batch_weight(l->batch, row), 0 };
     }
     metrics_compute(items, n, 0.5, bins, CALIBRATION_BINS, &m);
     report_numberf(r, (double)n, "labels.%s.rows", name);
@@ -142,6 +143,7 @@ static void tell_binary(ecrec_report *r, const char *name, const listed *l, scor
 
 static void tell_classes_of(ecrec_report *r, const char *name, uint32_t classes, const listed *l)
 {
+    const double a = l->calibration != NULL ? l->calibration[CALIBRATION_A] : 1;
     double rows = 0, weight = 0, right = 0, loss = 0;
     for (size_t i = 0; i < l->n; i++) {
         const size_t row = listed_row(l, i);
@@ -154,8 +156,8 @@ static void tell_classes_of(ecrec_report *r, const char *name, uint32_t classes,
         for (uint32_t k = 1; k < classes; k++)
             best = z[k] > z[best] ? k : best;
         for (uint32_t k = 0; k < classes; k++)
-            sum += exp(z[k] - z[best]);
-        loss += w * (log(sum) + z[best] - z[is]);
+            sum += exp(a * (z[k] - z[best]));
+        loss += w * (log(sum) + a * (z[best] - z[is]));
         right += best == is ? w : 0;
         weight += w;
         rows++;
@@ -189,10 +191,10 @@ static void tell_values(ecrec_report *r, const char *name, const schema_label *k
 }
 
 void metrics_tell_list(ecrec_report *r, const ecrec_schema *schema, uint32_t label, const ecrec_batch *batch, const size_t *list, size_t n,
-                       const double *logits, size_t stride, scored *items)
+                       const double *logits, size_t stride, const tensor *calibration, scored *items)
 {
     const schema_label *kind = &schema->labels[label];
-    const listed l = { batch, batch_label(batch, label), list, n, stride, logits };
+    const listed l = { batch, batch_label(batch, label), list, n, stride, logits, calibration_row(calibration, label) };
     char name[256];
     metrics_label_key(kind->name, name);
     if (kind->kind == ECREC_LABEL_BINARY)

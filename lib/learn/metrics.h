@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/report.h"
+#include "model/tensor.h"
 #include "rank/batch.h"
 
 typedef struct scored { float probability, label, weight; uint32_t reserved; } scored;
@@ -25,9 +26,10 @@ double log_loss_of(double probability, double label); /* nats; probabilities are
 void metrics_compute(scored *items, size_t n, double threshold, calibration_bin *bins, uint32_t bin_count, metrics *out);
 /* A label's name as part of a report's: a dot would nest. */
 void metrics_label_key(const char *name, char out[256]);
-/* "labels.NAME.rows", and what fits the label's kind: log_loss, auc, accuracy; mean squared and absolute error; of the rows of a list
+/* calibration: of the scores, or NULL.
+ * "labels.NAME.rows", and what fits the label's kind: log_loss, auc, accuracy; mean squared and absolute error; of the rows of a list
  * (NULL: the first n). logits: of the label's first head in the list's first row, rows `stride` apart. items: room for n. */
 void metrics_tell_list(ecrec_report *r, const ecrec_schema *schema, uint32_t label, const ecrec_batch *batch, const size_t *list, size_t n,
-                       const double *logits, size_t stride, scored *items);
+                       const double *logits, size_t stride, const tensor *calibration, scored *items);
 
 #endif

@@ -346,7 +346,7 @@ static void refuse(learner *l, const char *format, ...)
 static void judge_label(learner *l, uint32_t label, uint32_t head, const float *const t[2])
 {
     const char *name = l->call->schema->labels[label].name;
-    const guard_rows own = { l->batch, l->guarded, l->guarded_count, { l->before, l->after }, l->state.targets };
+    const guard_rows own = { l->batch, l->guarded, l->guarded_count, { l->before, l->after }, l->state.targets, { l->old->calibration, l->state.calibration } };
     guard_measure g;
     guard_label(l->call->schema, label, head, t, &own, (uint32_t)l->heads, &g);
     double most = finite_or(l->growth, (DEFAULT_GROWTH + DEFAULT_SHARE * g.loss[0]) * fmax(1, SURE_ROWS / (double)l->rows));
@@ -354,7 +354,7 @@ static void judge_label(learner *l, uint32_t label, uint32_t head, const float *
         refuse(l, "label \"%s\": the log loss of these rows went from %.4f to %.4f nats, more than %g allows", name, g.loss[0], g.loss[1], most);
     if (l->reserve == NULL)
         return;
-    const guard_rows reserve = { l->reserve, NULL, l->reserve_rows, { l->reserve_logits, l->reserve_logits + l->reserve_rows * l->heads }, l->state.targets };
+    const guard_rows reserve = { l->reserve, NULL, l->reserve_rows, { l->reserve_logits, l->reserve_logits + l->reserve_rows * l->heads }, l->state.targets, { l->old->calibration, l->state.calibration } };
     guard_label(l->call->schema, label, head, t, &reserve, (uint32_t)l->heads, &g);
     l->measures[label] = g;
     if (g.rows == 0)
@@ -386,8 +386,8 @@ static int32_t guard(learner *l, double *over)
     }
     for (int i = 0; i < 2; i++)
         t[i] = views[i]->network != NULL ? (const float *)views[i]->network->data + views[i]->net.thresholds : NULL;
-    const guard_rows judged = l->reserve != NULL ? (guard_rows){ l->reserve, NULL, l->reserve_rows, { l->reserve_logits, new_reserve }, l->state.targets }
-                                                 : (guard_rows){ l->batch, l->guarded, l->guarded_count, { l->before, l->after }, l->state.targets };
+    const guard_rows judged = l->reserve != NULL ? (guard_rows){ l->reserve, NULL, l->reserve_rows, { l->reserve_logits, new_reserve }, l->state.targets, { l->old->calibration, l->state.calibration } }
+                                                 : (guard_rows){ l->batch, l->guarded, l->guarded_count, { l->before, l->after }, l->state.targets, { l->old->calibration, l->state.calibration } };
     const double most = l->options->max_score_move;
     l->moved = guard_moved(schema, t, &judged, (uint32_t)l->heads, l->scores + l->heads);
     *over = most > 0 ? l->moved / most : 0;

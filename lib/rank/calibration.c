@@ -34,6 +34,12 @@ static double isotonic(const double *row, double logit)
     return low[KNOT_Y] + (high[KNOT_Y] - low[KNOT_Y]) * (logit - low[KNOT_X]) / (high[KNOT_X] - low[KNOT_X]);
 }
 
+const double *calibration_row(const tensor *t, uint32_t label)
+{
+    const double *row = t != NULL && label < t->shape[0] ? (const double *)t->data + (size_t)label * CALIBRATION_COLUMNS : NULL;
+    return row != NULL && row[CALIBRATION_METHOD] != ECREC_CALIBRATION_NONE ? row : NULL;
+}
+
 double calibration_probability(const double *row, double logit)
 {
     return row[CALIBRATION_METHOD] == ECREC_CALIBRATION_ISOTONIC ? isotonic(row, logit) : logistic(row[CALIBRATION_A] * logit + row[CALIBRATION_B]);

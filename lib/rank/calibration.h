@@ -25,6 +25,8 @@ enum {
 int32_t calibration_check(const tensor *t, const ecrec_schema *s, ecrec_error *err);
 /* A row's probabilities anew, of the labels that are calibrated; t NULL: none is. */
 void calibration_apply(const tensor *t, const ecrec_schema *s, const double *logits, float *scores);
+/* A label's row; NULL: it is not calibrated. */
+const double *calibration_row(const tensor *t, uint32_t label);
 /* Of one label of one logit. */
 double calibration_probability(const double *row, double logit);
 

@@ -627,7 +627,7 @@ static int32_t network(world *w)
     static const uint64_t values[ROWS] = { 1, 2, 3, 1, 2, 3 };
     static const float labels[ROWS] = { 1, 0, 1, 0, 1, 0 };
     static const size_t items[ROWS + 1] = { 0, 2, 2, 3, 6, 6, 6 };
-    float scores[ROWS * 3];
+    float scores[ROWS * 4];
     uint32_t classes = 0;
     parts.width = 4;
     parts.embedding_bits = 10;
@@ -649,6 +649,10 @@ static int32_t network(world *w)
     s = s ? s : ecrec_schema_add_field(schema, "past", ECREC_FIELD_HISTORY, &past, NULL, &w->err);
     s = s ? s : ecrec_schema_add_label(schema, "click", NULL, &w->err);
     s = s ? s : ecrec_schema_add_label_of(schema, "which", &kinds, NULL, &w->err);
+    kinds.kind = ECREC_LABEL_VALUE;
+    kinds.classes = 0;
+    kinds.target = ECREC_TARGET_LOG;
+    s = s ? s : ecrec_schema_add_label_of(schema, "price", &kinds, NULL, &w->err);
     s = s ? s : ecrec_schema_add_pair(schema, "a", "b", &w->err);
     s = s ? s : ecrec_schema_set_network(schema, &parts, &w->err);
     s = s ? s : ecrec_schema_set_hash_bits(schema, 10, &w->err);
@@ -666,8 +670,13 @@ static int32_t network(world *w)
     s = s ? s : ecrec_batch_set_history(rows, 3, &history, &w->err);
     s = s ? s : ecrec_batch_set_label(rows, 0, labels, NULL, &w->err);
     s = s ? s : ecrec_batch_set_label(rows, 1, labels, NULL, &w->err);
+    s = s ? s : ecrec_batch_set_label(rows, 2, labels, NULL, &w->err);
     ecrec_update_options loose = ECREC_UPDATE_OPTIONS_INIT;
+    static const float counts[] = { 1, 2, 1, 3 };
     loose.max_loss_growth = 10;
+    loose.outcome_weights = counts;
+    loose.outcome_count = 4;
+    loose.outcome_corrected = 1;
     s = s ? s : ecrec_update(model, rows, &loose, &report, &w->err);
     const uint64_t before = w->f.count;
     s = s ? s : ecrec_score(model, session, rows, NULL, scores, ROWS * ecrec_schema_outputs(schema), &w->err);
@@ -681,7 +690,7 @@ static int32_t network(world *w)
     ecrec_batch_release(user);
     ecrec_report_release(report);
     report = NULL;
-    float given[ROWS * 3 * 5];
+    float given[ROWS * 4 * 5];
     s = s ? s : ecrec_attribute(model, session, rows, given, sizeof given / sizeof *given, NULL, &w->err);
     ecrec_calibrate_options calibrate;
     ecrec_calibrate_options_init(&calibrate);
@@ -693,6 +702,7 @@ static int32_t network(world *w)
     fit.epochs = 2;
     fit.hashed_optimiser = ECREC_HASHED_ADAM;
     fit.holdout = 0.4;
+    fit.calibrate = ECREC_CALIBRATION_USUAL;
     fit.checkpoint = temporary("fit.ecrec");
     s = s ? s : ecrec_fit(model, rows, &fit, &report, &w->err);
     if (s == ECREC_OK) {

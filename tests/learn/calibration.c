@@ -145,6 +145,14 @@ static void methods(void **unused)
         if (kinds[k] == 0)
             assert_true(was > 0.2 && ece < 0.05 && fabs(number(r, "labels.y.after.mean_score") - number(r, "labels.y.after.mean_label")) < 1e-3);
         assert_true(number(r, "labels.y.after.log_loss") < number(r, "labels.y.before.log_loss"));
+        double points = 0, weights = 0;
+        for (int bin = 0; bin < 15; bin++) {
+            char key[80];
+            snprintf(key, sizeof key, "labels.y.after.reliability.%d.weight", bin);
+            weights += number(r, key);
+            points += number(r, key) > 0;
+        }
+        assert_true(weights == ROWS && points > 1);
         assert_true(number(r, "labels.which.after.ece") < 0.05 && number(r, "labels.which.before.ece") > 0.1);
         score(&w, w.model, 1, after);
         assert_memory_equal(before, after, sizeof before); /* logits are as they were */
@@ -166,6 +174,90 @@ static void methods(void **unused)
         ecrec_batch_release(b);
         close_world(&w);
     }
+}
+
+/* A fit calibrates by what it holds out: anew what was calibrated, all when asked, nothing when told not to. The report is of what is served. */
+static void fitted(void **unused)
+{
+    (void)unused;
+    world w;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_report *r = NULL;
+    ecrec_fit_options fit = ECREC_FIT_OPTIONS_INIT;
+    open_world(&w);
+    draw(&w, 6, 0.5);
+    for (size_t i = 0; i < ROWS; i++) /* what is held out is of another world: only calibration can tell */
+        if (i >= ROWS * 3 / 4)
+            w.y[i] = w.y[i] > 0 && i % 3 == 0;
+    ecrec_batch *b = rows(&w, 0, ROWS);
+    fit.epochs = 4;
+    fit.calibrate = ECREC_CALIBRATION_USUAL;
+    REFUSED(ECREC_ERR_INVALID, ecrec_fit(w.model, b, &fit, NULL, &err));
+    fit.holdout = 0.25;
+    for (int turn = 0; turn < 3; turn++) { /* asked; kept; told not to */
+        fit.calibrate = turn == 0 ? ECREC_CALIBRATION_USUAL : turn == 1 ? ECREC_CALIBRATION_KEEP : ECREC_CALIBRATION_DROP;
+        CALL(ecrec_fit(w.model, b, &fit, &r, &err));
+        const double ece = number(r, "labels.y.ece"), off = fabs(number(r, "labels.y.calibration.mean_score") - number(r, "labels.y.calibration.mean_label"));
+        score(&w, w.model, 0, after);
+        double mean = 0, is = 0;
+        for (size_t i = ROWS * 3 / 4; i < ROWS; i++) {
+            mean += after[4 * i] / (ROWS / 4.0);
+            is += w.y[i] / (ROWS / 4.0);
+        }
+        assert_true(fabs(mean - number(r, "labels.y.calibration.mean_score")) < 1e-5); /* told of what is served */
+        if (turn < 2) {
+            const double was = number(r, "calibration.y.before.ece"), now = number(r, "calibration.y.after.ece");
+            if (!(ece < 0.06 && off < 0.01 && fabs(mean - is) < 0.01 && was > 0.1 && now < was / 2))
+                fail_msg("turn %d: ece %.4f, %.4f off; each half by the other %.4f to %.4f", turn, ece, off, was, now);
+        } else {
+            double value = 0;
+            assert_true(ece > 0.1);
+            assert_int_equal(ecrec_report_number(r, "calibration.y.after.ece", &value, &err), ECREC_ERR_NOT_FOUND);
+        }
+        ecrec_report_release(r);
+    }
+    ecrec_batch_release(b);
+    close_world(&w);
+}
+
+/* The guard judges what is served: a ranker whose logits are far off but whose calibration mends that is updated without complaint, and
+ * progressive figures are of calibrated scores. */
+static void guarded(void **unused)
+{
+    (void)unused;
+    world w;
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_report *r = NULL;
+    ecrec_online_options remember = ECREC_ONLINE_OPTIONS_INIT;
+    ecrec_update_options o = ECREC_UPDATE_OPTIONS_INIT;
+    double calibrated = 0, logits = 0;
+    open_world(&w);
+    draw(&w, 7, 0.2);
+    ecrec_batch *b = rows(&w, 0, ROWS);
+    CALL(ecrec_calibrate(w.model, b, NULL, NULL, &err));
+    remember.reserve = 500;
+    remember.reserve_every = 2;
+    CALL(ecrec_online_configure(w.model, &remember, &err));
+    score(&w, w.model, 0, after);
+    score(&w, w.model, 1, before);
+    for (size_t i = 0; i < ROWS; i++) {
+        calibrated += after[4 * i] / ROWS;
+        logits += 1 / (1 + exp(-(double)before[4 * i])) / ROWS;
+    }
+    o.learning_rate = 1e-6;
+    for (int turn = 0; turn < 2; turn++) { /* the first fills the reserve */
+        CALL(ecrec_update(w.model, b, &o, turn == 1 ? &r : NULL, &err));
+        draw(&w, 8, 0.2);
+        ecrec_batch_release(b);
+        b = rows(&w, 0, ROWS);
+    }
+    assert_true(logits - calibrated > 0.2);
+    if (!(number(r, "guard.labels.y.calibration_before") < 0.05 && number(r, "guard.labels.y.calibration_after") < 0.05 && number(r, "labels.y.ece") < 0.05))
+        fail_msg("the guard says %.4f and %.4f of calibrated scores, the rows' ECE is %.4f", number(r, "guard.labels.y.calibration_before"),
+                 number(r, "guard.labels.y.calibration_after"), number(r, "labels.y.ece"));
+    ecrec_report_release(r);
+    ecrec_batch_release(b);
+    close_world(&w);
 }
 
 /* The world changes; weights hardly move (a low rate), the calibration follows, or stays when it was frozen. */
@@ -203,6 +295,6 @@ static void online(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(methods), cmocka_unit_test(online) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(methods), cmocka_unit_test(fitted), cmocka_unit_test(guarded), cmocka_unit_test(online) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
