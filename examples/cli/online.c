@@ -48,6 +48,22 @@ static int forget(const arguments *a, ecrec_model *model)
     return 0;
 }
 
+/* --rebin */
+static int rebin(const arguments *a, ecrec_model *model)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_report *report = NULL;
+    if (!has(a, "rebin"))
+        return 0;
+    if (ecrec_rebin(model, NULL, NULL, &report, &err) != ECREC_OK)
+        return failed_with(&err);
+    fputs(has(a, "json") ? ecrec_report_json(report) : ecrec_report_text(report), stdout);
+    if (has(a, "json"))
+        putchar('\n');
+    ecrec_report_release(report);
+    return 0;
+}
+
 int online_begin(const arguments *a, ecrec_model *model, ecrec_update_options *o)
 {
     int code = argument_number(a, "replay", 0, 0, 64, &o->replay);
@@ -58,5 +74,7 @@ int online_begin(const arguments *a, ecrec_model *model, ecrec_update_options *o
     o->force = has(a, "force") ? 1 : 0;
     if (code == 0)
         code = configure(a, model);
-    return code == 0 ? forget(a, model) : code;
+    if (code == 0)
+        code = forget(a, model);
+    return code == 0 ? rebin(a, model) : code;
 }

@@ -265,6 +265,11 @@ func (m *Model) Update(b *Batch) (map[string]interface{}, error) {
 // Snapshot is the number of the current snapshot.
 func (m *Model) Snapshot() uint64 { return uint64(C.ecrec_model_snapshot(m.m)) }
 
+// Rebin cuts all number fields with bins anew, by the numbers seen so far; their weights go along.
+func (m *Model) Rebin() error {
+	return call(func(err *C.ecrec_error) C.int32_t { return C.ecrec_rebin(m.m, nil, nil, nil, err) })
+}
+
 // Rollback makes a kept snapshot the current one, bit for bit.
 func (m *Model) Rollback(snapshot uint64) error {
 	return call(func(err *C.ecrec_error) C.int32_t { return C.ecrec_rollback(m.m, C.uint64_t(snapshot), err) })

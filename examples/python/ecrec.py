@@ -632,6 +632,12 @@ class Model(_Handle):
         _call(_lib.ecrec_snapshot_find, self._h, name.encode(), c.byref(number))
         return number.value
 
+    def rebin(self, field=None, rows=None):
+        """Cut one number field with bins anew (None: all of them) by what was seen so far, and by these rows; the weights go along."""
+        handle, rows = _p(), self._rows(rows) if rows is not None else None
+        _call(_lib.ecrec_rebin, self._h, field.encode() if field is not None else None, rows._h if rows is not None else None, c.byref(handle))
+        return _report(handle)
+
     def fit(self, batch, progress=None, **options):
         """Learn over epochs; options are ecrec_fit_options' members (epochs, holdout, seed ...). The report as nested dicts."""
         batch = self._rows(batch)

@@ -15,7 +15,7 @@ enum {
     ECREC_FIELD_TEXT = 1,     /* UTF-8; encoded by the model, and as n-grams where asked */
     ECREC_FIELD_VECTOR = 2,   /* `dimension` float32, made elsewhere or by ecrec_encode */
     ECREC_FIELD_CATEGORY = 3, /* a string, hashed */
-    ECREC_FIELD_NUMBER = 4,   /* a double, standardised */
+    ECREC_FIELD_NUMBER = 4,   /* a double, standardised, or cut into bins */
     ECREC_FIELD_MULTI = 5,    /* several strings with a weight each, hashed: tags, words, what was clicked */
     ECREC_FIELD_HISTORY = 6,  /* what a user did before: events, each with an item, a type and a time; the candidate is held against them */
     ECREC_FIELD_TIME = 7,     /* int64 microseconds since 1970 UTC; its hour of the day and day of the week are hashed */
@@ -46,8 +46,12 @@ typedef struct ecrec_field_options {
                                value may be counted too often, never too seldom. 0 or 1: at once */
     uint64_t hash_seed;     /* of the hash: XXH3 (64 bits) of the value's bytes, seeded with XXH3 of the field's name, seeded with its kind
                                + hash_seed * 0x9E3779B97F4A7C15 */
+    uint32_t bins;          /* NUMBER: cut into so many bins of equal share, 2 .. 256, each with weights as a category's value has them (in no pairs);
+                               0: standardised. The cuts are frozen in each snapshot: fit sets them where there are none, an update that leaves
+                               8 numbers a bin behind it likewise; then ecrec_rebin alone moves them. It takes about 13 KiB a field */
+    uint32_t reserved2;
 } ecrec_field_options;
-#define ECREC_FIELD_OPTIONS_INIT { (uint32_t)sizeof(ecrec_field_options), 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0, 0, 0, 0 }
+#define ECREC_FIELD_OPTIONS_INIT { (uint32_t)sizeof(ecrec_field_options), 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0 }
 ECREC_API void ecrec_field_options_init(ecrec_field_options *options);
 
 /* A schema is built, then given to ecrec_ranker_create, which copies it. One thread. */

@@ -127,6 +127,15 @@ ECREC_API void ecrec_fit_options_init(ecrec_fit_options *options);
 ECREC_API int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const ecrec_fit_options *options,
                             ecrec_report **report, ecrec_error *err);
 
+/* Cut the number fields with bins anew, `field` or (NULL) all of them, into bins of equal share of the numbers seen so far, and publish a snapshot
+ * that has the cuts: nothing else moves them, so what serves and what learns cut alike. The weights go along: a new bin starts with the mean of the
+ * old bins' that it overlaps, weighed by the numbers in both, so scores change little. Numbers are seen by fit (rows learned from) and updates; those of
+ * `batch` (may be NULL) are seen first, for a ranker that has seen none. Their sketch is bounded and ranks to about 1 %. Equal numbers are in
+ * one bin, so there may be fewer bins. `report` (may be NULL): for each field "fields.NAME." and values, bins_before, bins, cuts.1, cuts.2 ...
+ * Errors: INVALID (no such field, nothing seen, a bad row of the batch), MISMATCH, UNSUPPORTED (not a ranker), BUSY, IO (the journal), NOMEM. Any
+ * thread. Allocates. Since 0.1. */
+ECREC_API int32_t ecrec_rebin(ecrec_model *model, const char *field, const ecrec_batch *batch, ecrec_report **report, ecrec_error *err);
+
 typedef struct ecrec_calibrate_options {
     uint32_t size;
     int32_t method;   /* ECREC_CALIBRATION_*; 0: Platt for binary labels, temperature for classes (which have no other) */

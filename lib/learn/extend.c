@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "rank/bins.h"
 #include "rank/features.h"
 #include "rank/targets.h"
 #include "rank/vocabulary.h"
@@ -20,7 +21,7 @@ static int same_field(const schema_field *a, const schema_field *b)
 {
     return strcmp(a->name, b->name) == 0 && a->kind == b->kind && a->dimension == b->dimension && a->encoded == b->encoded && a->word_ngrams == b->word_ngrams &&
            a->char_ngrams == b->char_ngrams && a->compare == b->compare && a->compare_only == b->compare_only && strcmp(a->space, b->space) == 0 &&
-           a->utc_offset == b->utc_offset && a->unused == b->unused && a->event_types == b->event_types && a->hash_bits == b->hash_bits && a->hash_seed == b->hash_seed && a->admit_after == b->admit_after &&
+           a->utc_offset == b->utc_offset && a->unused == b->unused && a->event_types == b->event_types && a->hash_bits == b->hash_bits && a->hash_seed == b->hash_seed && a->admit_after == b->admit_after && a->bins == b->bins &&
            same_values(a->vocabulary, b->vocabulary) && (!a->dropped || b->dropped);
 }
 
@@ -76,7 +77,7 @@ void extend_seeds(const ecrec_schema *from, const tensor_set *tensors, ecrec_sch
     enum { MOST_TRIES = 64 };
     for (uint32_t i = from->field_count; i < to->field_count; i++) {
         schema_field *f = &to->fields[i];
-        if (f->hash_seed != 0 || (field_form(f->kind) != ECREC_FIELD_CATEGORY && f->kind != ECREC_FIELD_MULTI))
+        if (f->hash_seed != 0 || (field_form(f->kind) != ECREC_FIELD_CATEGORY && f->kind != ECREC_FIELD_MULTI && f->bins == 0))
             continue;
         while (f->hash_seed < MOST_TRIES && met(tensors, from, missing_hash(field_seed(f))))
             f->hash_seed++;
@@ -272,7 +273,7 @@ static int32_t carry_table(const extension *e, const tensor_set *old, tensor_set
 
 static int is_ranker(const char *name)
 {
-    static const char *const names[] = { "rank.dense", "learn.dense", "rank.numbers", "rank.targets", "rank.hashed", "learn.hashed", "rank.network", "learn.network", "rank.embeddings", "learn.embeddings" };
+    static const char *const names[] = { "rank.dense", "learn.dense", "rank.numbers", "rank.targets", "rank.bins", "rank.hashed", "learn.hashed", "rank.network", "learn.network", "rank.embeddings", "learn.embeddings" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return 1;
@@ -342,6 +343,15 @@ static void carry_targets(const ecrec_schema *schema, const tensor_set *old, ten
     }
 }
 
+static void carry_bins(const extension *e, const tensor_set *old, tensor_set *next)
+{
+    const tensor *from = tensor_set_get(old, "rank.bins");
+    tensor *to = tensor_set_get(next, "rank.bins");
+    for (uint32_t f = 0; f < e->from->fields && from != NULL && to != NULL; f++)
+        if (e->from->plan[f].binned != NO_INDEX && e->to->plan[f].binned != NO_INDEX)
+            memcpy((double *)tensor_edit(to) + (size_t)e->to->plan[f].binned * BINS_COLUMNS, bins_row(from, e->from->plan[f].binned), BINS_COLUMNS * sizeof(double));
+}
+
 static int32_t find_inputs(extension *e)
 {
     const network_plan *a = &e->from->net;
@@ -380,6 +390,7 @@ int32_t extend_tensors(memory *m, const ecrec_schema *from, const ecrec_schema *
     if (status == ECREC_OK) {
         carry_numbers(&e, tensors, next);
         carry_targets(from, tensors, next);
+        carry_bins(&e, tensors, next);
         carry_network(&e, tensors, next);
     }
     for (int i = 0; i < 4 && status == ECREC_OK; i++)

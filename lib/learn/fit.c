@@ -13,6 +13,7 @@
 #include "learn/groups.h"
 #include "learn/losses.h"
 #include "learn/optimiser.h"
+#include "learn/rebin.h"
 #include "learn/trainer.h"
 #include "rank/sightings.h"
 #include "rank/targets.h"
@@ -251,11 +252,16 @@ static int32_t open_all(fitter *f)
     const trainer_options settings = { .rate = f->o.rate, .embedding_rate = f->o.embedding_rate, .network_rate = f->o.network_rate, .decay = f->o.decay,
                                        .embedding_decay = f->o.embedding_decay, .network_decay = f->o.network_decay, .l1 = f->o.l1, .clip = f->o.clip,
                                        .start = SUM_START, .dropout = (float)f->o.dropout, .modality_dropout = (float)f->o.modality_dropout, .hashed = (int32_t)f->o.hashed_optimiser, .seed = f->o.seed };
-    if (sightings_add(f->state.sightings, f->state.now, c->batch, NULL, c->batch->rows) != ECREC_OK)
+    const int fresh = f->saved.file == NULL; /* else the state has seen these rows */
+    if (fresh && sightings_add(f->state.sightings, f->state.now, c->batch, NULL, c->batch->rows) != ECREC_OK)
         return error_nomem(f->err, "the sightings", 0);
-    if ((status = rows_open(&f->data, &c->source, f->state.now, c->batch, f->err)) == ECREC_OK && (status = split(f)) == ECREC_OK)
+    if ((status = split(f)) == ECREC_OK && fresh) {
+        rebin_see(&f->state, c->batch, f->learned, f->learned_count);
+        status = rebin_first(&f->state, 0, f->err);
+    }
+    if (status == ECREC_OK && (status = rows_open(&f->data, &c->source, f->state.now, c->batch, f->err)) == ECREC_OK)
         status = trainer_create(c->source.context, &f->state, &settings, f->o.batch_rows * (f->grouped ? 2 : 1), f->o.batch_rows * (f->grouped ? 2 : 1), &f->trainer, f->err);
-    if (status == ECREC_OK && f->saved.file == NULL) {
+    if (status == ECREC_OK && fresh) {
         see_numbers(f);
         see_targets(f);
     }

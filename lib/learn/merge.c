@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "learn/online.h"
 #include "learn/progress.h"
+#include "rank/bins.h"
 #include "rank/features.h"
 #include "rank/targets.h"
 
@@ -413,10 +414,39 @@ static int32_t merge_sightings(const merger *g)
     return status == ECREC_OK ? ECREC_OK : error_nomem(g->err, name, 0);
 }
 
+/* The sketches' values add up; the cuts must be the same, or the weights would be of other bins. */
+static int32_t merge_bins(const merger *g)
+{
+    static const char name[] = "rank.bins";
+    tensor *to = NULL;
+    if (of(g, g->n, name) == NULL || !changed(g, name))
+        return ECREC_OK;
+    const double **workers = memory_allocate(g->m, g->n * sizeof *workers);
+    int32_t status = workers != NULL ? copy_of(g, name, &to) : error_nomem(g->err, name, 0);
+    for (uint32_t f = 0; f < g->plan->fields && status == ECREC_OK; f++) {
+        const uint32_t row = g->plan->plan[f].binned;
+        if (row == NO_INDEX)
+            continue;
+        for (size_t k = 0; k < g->n; k++)
+            if (memcmp(bins_row(of(g, k, name), row), bins_row(of(g, g->n, name), row), BINS_SKETCH * sizeof(double)) != 0) {
+                status = error_set(g->err, ECREC_ERR_UNSUPPORTED, "delta %zu changes the cuts of \"%s\": they must be set (ecrec_rebin) before the workers part", k,
+                                   g->schema->fields[f].name);
+                break;
+            }
+        for (size_t k = 0; k < g->n; k++)
+            workers[k] = bins_row(of(g, k, name), row);
+        if (status == ECREC_OK && bins_merge(g->m, (double *)tensor_edit(to) + (size_t)row * BINS_COLUMNS, workers, g->n) != ECREC_OK)
+            status = error_nomem(g->err, name, 0);
+    }
+    memory_release(g->m, (void *)workers, g->n * sizeof *workers);
+    tensor_release(to);
+    return status;
+}
+
 static int32_t check_known(const merger *g)
 {
     static const char *const known[] = { "rank.dense", "learn.dense", "rank.hashed", "learn.hashed", "rank.embeddings", "learn.embeddings",
-                                         "rank.network", "learn.network", "learn.steps", "rank.numbers", "rank.targets", "rank.calibration", "rank.sightings", "learn.progress",
+                                         "rank.network", "learn.network", "learn.steps", "rank.numbers", "rank.targets", "rank.calibration", "rank.sightings", "rank.bins", "learn.progress",
                                          "learn.online", "learn.events", "learn.seen", "learn.cells", "learn.reserve", "learn.reservoir", "learn.drift", "learn.window" };
     for (size_t k = 0; k < g->n; k++)
         for (size_t i = 0; i < tensor_set_count(g->workers[k]); i++) {
@@ -442,7 +472,7 @@ int32_t merge_states(memory *m, const ecrec_schema *schema, uint32_t dimension, 
         status = check_known(&g);
     if (status == ECREC_OK && tensor_set_copy(base, &g.next) != ECREC_OK)
         status = error_nomem(err, "the merged state", 0);
-    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_targets, merge_calibration, merge_progress, merge_events, merge_sightings };
+    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_targets, merge_calibration, merge_progress, merge_events, merge_sightings, merge_bins };
     if (status == ECREC_OK && (status = merge_table(&g, "rank.hashed", "learn.hashed")) == ECREC_OK)
         status = merge_table(&g, "rank.embeddings", "learn.embeddings");
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == ECREC_OK; i++)

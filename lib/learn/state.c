@@ -43,7 +43,8 @@ int32_t state_open(learn_state *s, memory *m, const ecrec_schema *schema, uint32
         return error_nomem(err, "the next snapshot", 0);
     const struct { const char *name; tensor **to; } dense[] = {
         { "rank.dense", &s->dense }, { "learn.dense", &s->sums }, { "rank.numbers", &s->statistics }, { "rank.network", &s->network },
-        { "learn.network", &s->moments }, { "learn.steps", &s->steps }, { "rank.calibration", &s->calibration }, { "rank.targets", &s->targets } };
+        { "learn.network", &s->moments }, { "learn.steps", &s->steps }, { "rank.calibration", &s->calibration }, { "rank.targets", &s->targets },
+        { "rank.bins", &s->bins } };
     const struct { const char *name; tensor **to; } tables[] = {
         { "rank.hashed", &s->hashed }, { "learn.hashed", &s->hashed_sums }, { "rank.embeddings", &s->embeddings },
         { "learn.embeddings", &s->embedding_sums }, { "rank.sightings", &s->sightings } };

@@ -15,6 +15,7 @@
 #include "learn/observe.h"
 #include "learn/optimiser.h"
 #include "learn/progress.h"
+#include "learn/rebin.h"
 #include "learn/trainer.h"
 #include "rank/sightings.h"
 #include "rank/targets.h"
@@ -27,6 +28,7 @@
 #define DEFAULT_CALIBRATION 0.1
 #define SURE_ROWS 64.0
 enum { STEP_ROWS = 64, PROGRESS_ROWS = 1024, GUARD_ROWS = 2048 /* of a larger update or reserve the guard takes so many, evenly spread */ };
+enum { FIRST_NUMBERS = 8 /* of a bin, for the first cuts */ };
 enum { MOST_TRIES = 8, MOST_WINDOWS = 1 << 16 };
 
 void ecrec_update_options_init(ecrec_update_options *options)
@@ -175,8 +177,10 @@ static int32_t open_all(learner *l)
     if ((status = open_windows(l)) == ECREC_OK && (status = rows_open(&l->data, &l->source, l->old, l->batch, l->err)) == ECREC_OK &&
         (status = sightings_add(l->state.sightings, l->old, l->batch, l->order, l->rows)) != ECREC_OK) /* they count from the next update on */
         status = error_nomem(l->err, "the sightings", 0);
-    if (status == ECREC_OK)
+    if (status == ECREC_OK) {
+        rebin_see(&l->state, l->batch, l->order, l->rows);
         status = open_remembered(l);
+    }
     return status == ECREC_OK ? trainer_create(c->context, &l->state, &l->settings, STEP_ROWS, l->grouped ? STEP_ROWS : l->options->step_rows != 0 ? l->options->step_rows : 1, &l->trainer, l->err) : status;
 }
 
@@ -444,7 +448,7 @@ static int32_t conclude(learner *l, ecrec_report **report)
     int32_t status = ECREC_OK;
     const int accepted = l->reason[0] == 0 || l->options->force;
     if (accepted && l->rows != 0 &&
-        ((status = remember(l)) != ECREC_OK || (status = progress_add(l->m, l->state.next, (double)l->rows, l->err)) != ECREC_OK))
+        ((status = rebin_first(&l->state, FIRST_NUMBERS, l->err)) != ECREC_OK || (status = remember(l)) != ECREC_OK || (status = progress_add(l->m, l->state.next, (double)l->rows, l->err)) != ECREC_OK))
         return status;
     if (report != NULL && (status = update_tell(l, accepted, report)) != ECREC_OK)
         return status;

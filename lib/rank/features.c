@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "rank/bins.h"
 #include "rank/sightings.h"
 #include "rank/vocabulary.h"
 #include "text/words.h"
@@ -85,6 +86,8 @@ uint64_t record_category(const ranker *r, uint32_t field, const ecrec_batch *bat
     size_t n = 0;
     if (!column_has(c, row))
         return missing_hash(seed);
+    if (r->plan[field].binned != NO_INDEX)
+        return bins_hash(seed, bins_find(bins_row(r->bins, r->plan[field].binned), column_number(c, row)));
     const char *text = column_text(c, column_row(c, row), &n);
     return record_value(r, field, text, n);
 }

@@ -5,7 +5,7 @@
  *   text (encoded), vector: `dims` weights of the unit-length vector, missing; with compare: cosine, cosine missing.
  * Hashed: one weight a category (value 1; missing is a category of its own) and one an n-gram (value 1 / sqrt(number of
  * n-grams of the text)). Index: label * 2^bits + (hash mod 2^bits).
- * "rank.numbers" f64 {number fields, 6}: count, mean and sum of squared deviations as seen so far; frozen mean, frozen scale
+ * A number that is cut into bins is a category (rank/bins.h). "rank.numbers" f64 {other number fields, 6}: count, mean and sum of squared deviations as seen so far; frozen mean, frozen scale
  * (1 / standard deviation), count when frozen. */
 #ifndef ECREC_LIB_RANK_FEATURES_H
 #define ECREC_LIB_RANK_FEATURES_H
@@ -30,6 +30,7 @@ typedef struct field_plan {
     uint32_t cosine;   /* dense weight of the cosine (the next one: it cannot be computed), or NO_INDEX */
     uint32_t compare;  /* the other field */
     uint32_t number;   /* row of rank.numbers */
+    uint32_t binned;   /* row of rank.bins (rank/bins.h), or NO_INDEX */
     uint32_t word_ngrams, char_ngrams;
     uint32_t multi;    /* number among the fields with several hashed values (multi, time), or NO_INDEX */
     uint32_t history;  /* number among the histories, or NO_INDEX */
@@ -46,7 +47,7 @@ typedef struct field_plan {
 struct ranker {
     memory *m;
     uint32_t fields, labels, heads /* logits of a row */, width /* dense weights of a head, bias last */, slots, numbers, dimension, hash_bits, hashed;
-    uint32_t categories, multis, histories, pair_count;
+    uint32_t categories, crossed /* categories that may have pairs: the first ones */, binned, multis, histories, pair_count;
     uint32_t unmet; /* where the weights of values never learned from begin, categories then pairs; or NO_INDEX */
     tensor *table_sums; /* "learn.hashed", referenced; NULL unless unmet: above 0 where a weight was learned */
     const tensor *met;  /* table_sums; or those of an older state: what had been learned from by then */
@@ -54,6 +55,7 @@ struct ranker {
     tensor *dense, *table, *statistics; /* referenced; table and statistics may be NULL */
     tensor *embeddings, *network;       /* referenced; NULL without a network */
     tensor *calibration, *targets;      /* referenced; NULL: none */
+    tensor *bins;                       /* referenced; NULL: no number is cut */
     network_plan net;
     network_packed *packed;
     schema_pair *pairs; /* of category numbers, owned */

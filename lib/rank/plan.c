@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "rank/bins.h"
 #include "rank/modality.h"
 #include "rank/targets.h"
 
@@ -30,13 +31,19 @@ static void make_plan(const ecrec_schema *s, uint32_t dimension, ranker *r)
         const schema_field *f = &s->fields[i];
         field_plan *p = &r->plan[i];
         *p = (field_plan){ .kind = field_form(f->kind), .utc_offset = f->utc_offset, .dense = at, .slot = NO_INDEX, .missing = NO_INDEX, .cosine = NO_INDEX, .compare = f->compare,
-                           .number = NO_INDEX, .category = NO_INDEX, .multi = NO_INDEX, .history = NO_INDEX, .embedded = NO_INDEX, .word_ngrams = f->word_ngrams, .char_ngrams = f->char_ngrams,
+                           .number = NO_INDEX, .binned = NO_INDEX, .category = NO_INDEX, .multi = NO_INDEX, .history = NO_INDEX, .embedded = NO_INDEX, .word_ngrams = f->word_ngrams, .char_ngrams = f->char_ngrams,
                            .seed = field_seed(f), .hash_bits = f->hash_bits, .admit_after = f->admit_after,
                            .vocabulary = f->vocabulary };
         if (f->dropped) {
             p->kind = 0;
             p->compare = UINT32_MAX;
             p->word_ngrams = p->char_ngrams = 0;
+            continue;
+        }
+        if (f->bins != 0) { /* numbered behind the other categories, which alone are crossed */
+            p->kind = ECREC_FIELD_CATEGORY;
+            p->binned = r->binned++;
+            r->hashed = 1;
             continue;
         }
         if (f->kind == ECREC_FIELD_NUMBER) {
@@ -67,6 +74,10 @@ static void make_plan(const ecrec_schema *s, uint32_t dimension, ranker *r)
             at += 2;
         }
     }
+    r->crossed = r->categories;
+    for (uint32_t i = 0; i < s->field_count; i++)
+        if (r->plan[i].binned != NO_INDEX)
+            r->plan[i].category = r->categories++;
     r->unmet = at; /* plan_pairs makes room for them */
     r->width = at + 1;
 }
@@ -160,15 +171,15 @@ static void plan_network(const ecrec_schema *s, ranker *r)
 
 static int32_t plan_pairs(memory *m, const ecrec_schema *s, ranker *r)
 {
-    const size_t most = s->network.all_pairs ? (size_t)r->categories * (r->categories > 0 ? r->categories - 1 : 0) / 2 : s->pair_count;
+    const size_t most = s->network.all_pairs ? (size_t)r->crossed * (r->crossed > 0 ? r->crossed - 1 : 0) / 2 : s->pair_count;
     if (most == 0)
         return ECREC_OK;
     if (most > MOST_PAIRS || (r->pairs = memory_allocate(m, most * sizeof *r->pairs)) == NULL)
         return most > MOST_PAIRS ? ECREC_ERR_LIMIT : ECREC_ERR_NOMEM;
     r->pair_count = (uint32_t)most;
     uint32_t at = 0;
-    for (uint32_t i = 0; i < r->categories && s->network.all_pairs; i++)
-        for (uint32_t j = i + 1; j < r->categories; j++)
+    for (uint32_t i = 0; i < r->crossed && s->network.all_pairs; i++)
+        for (uint32_t j = i + 1; j < r->crossed; j++)
             r->pairs[at++] = (schema_pair){ i, j };
     for (uint32_t i = 0; i < s->pair_count && !s->network.all_pairs; i++)
         r->pairs[at++] = (schema_pair){ r->plan[s->pairs[i].a].category, r->plan[s->pairs[i].b].category };
@@ -193,7 +204,7 @@ int32_t ranker_plan(memory *m, const ecrec_schema *s, uint32_t dimension, ranker
         r->unmet = NO_INDEX;
     if (status != ECREC_OK) {
         ranker_free(r);
-        return status == ECREC_ERR_LIMIT ? error_set(err, ECREC_ERR_LIMIT, "all pairs of %u category fields are more than %d", r->categories, MOST_PAIRS)
+        return status == ECREC_ERR_LIMIT ? error_set(err, ECREC_ERR_LIMIT, "all pairs of %u category fields are more than %d", r->crossed, MOST_PAIRS)
                                          : error_nomem(err, "a ranker's pairs", 0);
     }
     *out = r;
@@ -322,6 +333,8 @@ int32_t ranker_init_tensors(memory *m, const ecrec_schema *s, uint32_t dimension
             ((double *)tensor_edit(t))[i * NUMBER_COLUMNS + NUMBER_FROZEN_SCALE] = 1;
         status = put(tensors, "rank.targets", t);
     }
+    if (status == ECREC_OK && r->binned != 0)
+        status = put(tensors, "rank.bins", zeros(m, TYPE_F64, r->binned, BINS_COLUMNS));
     static const char *const tables[] = { "rank.hashed", "learn.hashed" };
     for (int i = 0; i < 2 && status == ECREC_OK && r->hashed; i++)
         status = put_table(m, tensors, tables[i], (uint64_t)r->heads << r->hash_bits, 1, HASHED_CHUNK);

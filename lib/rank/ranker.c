@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "rank/bins.h"
 #include "rank/features.h"
 #include "rank/targets.h"
 
@@ -93,6 +94,8 @@ static int32_t bind(ranker *r, const ecrec_schema *s, const tensor_set *tensors,
     if (status == ECREC_OK && r->numbers != 0 &&
         (status = find(tensors, "rank.numbers", TYPE_F64, LAYOUT_ROWS, r->numbers, NUMBER_COLUMNS, &r->statistics, err)) == ECREC_OK)
         status = check_numbers(r->statistics, err);
+    if (status == ECREC_OK && r->binned != 0 && (status = find(tensors, "rank.bins", TYPE_F64, LAYOUT_ROWS, r->binned, BINS_COLUMNS, &r->bins, err)) == ECREC_OK)
+        status = bins_check(r->bins, err);
     if (status == ECREC_OK && (r->calibration = tensor_set_get(tensors, "rank.calibration")) != NULL)
         status = calibration_check(r->calibration, s, err);
     if (status == ECREC_OK && (r->targets = tensor_set_get(tensors, "rank.targets")) != NULL)
@@ -139,7 +142,7 @@ int32_t ranker_create(memory *m, const ecrec_schema *s, uint32_t dimension, cons
         ranker_free(r);
         return status;
     }
-    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration, r->sightings, r->targets };
+    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration, r->sightings, r->targets, r->bins };
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         tensor_reference(held[i]);
     *out = r;
@@ -150,7 +153,7 @@ void ranker_release(ranker *r)
 {
     if (r == NULL)
         return;
-    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration, r->sightings, r->targets };
+    tensor *const held[] = { r->dense, r->table, r->statistics, r->embeddings, r->network, r->table_sums, r->calibration, r->sightings, r->targets, r->bins };
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         tensor_release(held[i]);
     network_packed_release(r->packed);

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "rank/bins.h"
 #include "rank/vocabulary.h"
 
 void ecrec_field_options_init(ecrec_field_options *options)
@@ -36,6 +37,8 @@ void schema_refresh(ecrec_schema *s)
             const uint64_t how[] = { f->hash_bits, f->hash_seed };
             mix(&h, how, sizeof how);
         }
+        if (f->bins != 0)
+            mix(&h, &f->bins, sizeof f->bins);
         if (f->admit_after > 1)
             mix(&h, &f->admit_after, sizeof f->admit_after);
         if (f->dropped)
@@ -85,7 +88,7 @@ int32_t field_kind_of(const char *name)
 
 int field_has_more(const schema_field *f)
 {
-    return f->utc_offset != 0 || f->unused != 0 || f->event_types > 1 || f->hash_bits != 0 || f->hash_seed != 0 || f->vocabulary != NULL || f->dropped || f->admit_after > 1;
+    return f->utc_offset != 0 || f->unused != 0 || f->event_types > 1 || f->hash_bits != 0 || f->hash_seed != 0 || f->vocabulary != NULL || f->dropped || f->admit_after > 1 || f->bins != 0;
 }
 
 int network_has_more(const schema_network *n)
@@ -218,10 +221,12 @@ static int32_t check_field(const ecrec_schema *s, const char *name, int32_t kind
     if (o->utc_offset < -840 || o->utc_offset > 840 || (o->utc_offset != 0 && !time))
         REFUSE("field \"%s\": utc_offset is %d; it is for time fields, -840 .. 840 minutes", name, o->utc_offset);
     const int hashed = field_form(kind) == ECREC_FIELD_CATEGORY || kind == ECREC_FIELD_MULTI;
-    if (o->hash_bits > MOST_BITS || (!hashed && (o->hash_bits != 0 || o->hash_seed != 0)))
+    if (o->hash_bits > MOST_BITS || (!hashed && (o->hash_bits != 0 || (o->hash_seed != 0 && o->bins == 0))))
         REFUSE("field \"%s\": hash_bits is %u; it and hash_seed are for category, user, item and multi fields, 1 .. %d", name, o->hash_bits, MOST_BITS);
     if (o->admit_after > 255 || (!hashed && o->admit_after != 0))
         REFUSE("field \"%s\": admit_after is %u; it is for category, user, item and multi fields, at most 255 sightings", name, o->admit_after);
+    if (o->bins != 0 && (kind != ECREC_FIELD_NUMBER || o->bins < 2 || o->bins > MOST_BINS))
+        REFUSE("field \"%s\": bins is %u; it is for number fields, 2 .. %d", name, o->bins, MOST_BINS);
     if (o->word_ngrams > 4)
         REFUSE("field \"%s\": word_ngrams is %u, at most 4", name, o->word_ngrams);
     if (o->char_ngrams > 8 || (o->char_ngrams != 0 && o->char_ngrams < 3))
@@ -234,7 +239,7 @@ static int32_t check_field(const ecrec_schema *s, const char *name, int32_t kind
         REFUSE("field \"%s\": compare_only needs compare", name);
     *f = (schema_field){ .kind = kind, .dimension = o->dimension, .required = o->required, .encoded = text && !o->no_encoding,
                          .word_ngrams = o->word_ngrams, .char_ngrams = o->char_ngrams, .compare = NO_FIELD, .compare_only = o->compare_only,
-                         .hash_bits = o->hash_bits, .admit_after = o->admit_after, .hash_seed = o->hash_seed, .utc_offset = o->utc_offset, .unused = unusable && o->no_encoding,
+                         .hash_bits = o->hash_bits, .admit_after = o->admit_after, .bins = o->bins, .hash_seed = o->hash_seed, .utc_offset = o->utc_offset, .unused = unusable && o->no_encoding,
                          .event_types = kind != ECREC_FIELD_HISTORY ? 0 : o->event_types != 0 ? o->event_types : 1 };
     memcpy(f->name, name, strlen(name) + 1);
     if (o->compare != NULL) {

@@ -27,6 +27,7 @@ typedef struct schema_field {
     uint32_t hash_bits;   /* of hashed values; 0: the table's */
     uint64_t hash_seed;
     uint32_t admit_after; /* sightings; 0, 1: at once */
+    uint32_t bins;        /* NUMBER: 0: standardised */
     struct vocabulary *vocabulary; /* rank/vocabulary.h; NULL: any value; owned */
 } schema_field;
 
@@ -90,7 +91,7 @@ int32_t field_kind_of(const char *name);
 static inline int field_hashed(const schema_field *f)
 {
     const int32_t form = field_form(f->kind);
-    return f->dropped ? 0 : ((form == ECREC_FIELD_CATEGORY || form == ECREC_FIELD_TIME) && !f->unused) || form == ECREC_FIELD_MULTI || f->word_ngrams != 0 || f->char_ngrams != 0;
+    return f->dropped ? 0 : f->bins != 0 || ((form == ECREC_FIELD_CATEGORY || form == ECREC_FIELD_TIME) && !f->unused) || form == ECREC_FIELD_MULTI || f->word_ngrams != 0 || f->char_ngrams != 0;
 }
 /* A field says something that the second form of the file cannot. */
 int field_has_more(const schema_field *f);

@@ -45,6 +45,11 @@ with ecrec.Context(threads=2) as context, tempfile.TemporaryDirectory() as work:
         assert ecrec.evaluate(context, after[:, 0], click)["auc"] > 0.95
         ranker.save(f"{work}/r.ecrec")
         assert ranker.snapshots() == [1, 2] and ranker.snapshot == 2
+        cut = ecrec.Model.ranker(context, {"fields": [{"name": "x", "kind": "number", "bins": 4}], "labels": ["y"]})
+        with ecrec.Batch(cut, {"x": np.arange(100.0)}) as b:
+            told = cut.rebin("x", b)["fields"]["x"]
+        assert told["bins"] == 4 and told["bins_before"] == 1 and told["values"] == 100, told
+        cut.close()
         ranker.rollback(1)
         assert np.all(ranker.score(batch) == 0.5)
         print(refused("ECREC_ERR_NOT_FOUND", ranker.rollback, 9))

@@ -31,6 +31,7 @@ typedef struct operation {
 int32_t batch_of_kinds(world *w); /* records.c */
 int32_t arrow_batches(world *w);
 int32_t extended(world *w);
+int32_t bins(world *w);
 int32_t bad_rows(world *w);
 extern const operation operations[];
 extern const size_t operation_count;

@@ -77,6 +77,38 @@ int32_t extended(world *w)
     return s;
 }
 
+/* A ranker that gains a number in bins, sees some of them, cuts, learns and cuts anew. */
+int32_t bins(world *w)
+{
+    static const double numbers[ROWS] = { 1, 2, 3, 4, 5, 6 };
+    ecrec_schema *more = NULL;
+    ecrec_model *m = NULL;
+    ecrec_batch *b = NULL;
+    ecrec_report *report = NULL;
+    float labels[ROWS] = { 0, 1, 0, 1, 1, 1 };
+    ecrec_field_options o = ECREC_FIELD_OPTIONS_INIT;
+    uint32_t index = 0;
+    o.bins = 3;
+    int32_t s = ecrec_schema_extend(w->schema, &more, &w->err);
+    s = s ? s : ecrec_schema_add_field(more, "age", ECREC_FIELD_NUMBER, &o, &index, &w->err);
+    s = s ? s : ecrec_ranker_extend(w->ranker, more, &m, &w->err);
+    s = s ? s : ecrec_batch_create(more, &b, &w->err);
+    s = s ? s : ecrec_batch_reset(b, ROWS, &w->err);
+    s = s ? s : ecrec_batch_set_number(b, index, numbers, NULL, &w->err);
+    s = s ? s : ecrec_batch_set_label(b, 0, labels, NULL, &w->err);
+    const uint64_t before = ecrec_model_snapshot(m);
+    s = s ? s : ecrec_rebin(m, NULL, b, &report, &w->err);
+    if (s != ECREC_OK)
+        assert_true(ecrec_model_snapshot(m) == before && report == NULL);
+    s = s ? s : ecrec_update(m, b, NULL, NULL, &w->err);
+    s = s ? s : ecrec_rebin(m, "age", NULL, NULL, &w->err);
+    ecrec_report_release(report);
+    ecrec_batch_release(b);
+    ecrec_model_release(m);
+    ecrec_schema_release(more);
+    return s;
+}
+
 /* A record batch whose columns must all be converted, and its scores. */
 int32_t arrow_batches(world *w)
 {

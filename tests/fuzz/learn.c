@@ -27,6 +27,7 @@ static void fill_look(world *w)
     PROMISE(ecrec_batch_create(w->schema, &w->look, NULL) == ECREC_OK);
     PROMISE(ecrec_batch_reset(w->look, ROWS, NULL) == ECREC_OK);
     PROMISE(ecrec_batch_set_number(w->look, 2, numbers, NULL, NULL) == ECREC_OK);
+    PROMISE(ecrec_batch_set_number(w->look, 4, numbers, NULL, NULL) == ECREC_OK);
     PROMISE(ecrec_batch_set_category_u64(w->look, 1, shops, NULL, NULL) == ECREC_OK);
 }
 
@@ -40,7 +41,7 @@ static void look(world *w, float scores[ROWS])
 static void open_world(world *w)
 {
     static const char json[] = "{\"fields\":[{\"name\":\"t\",\"kind\":\"text\",\"no_encoding\":true,\"word_ngrams\":2,\"char_ngrams\":4},{\"name\":\"c\",\"kind\":\"category\"},"
-                               "{\"name\":\"n\",\"kind\":\"number\"},{\"name\":\"v\",\"kind\":\"vector\",\"dimension\":2}],\"labels\":[\"y\"],\"hash_bits\":10}";
+                               "{\"name\":\"n\",\"kind\":\"number\"},{\"name\":\"v\",\"kind\":\"vector\",\"dimension\":2},{\"name\":\"b\",\"kind\":\"number\",\"bins\":5}],\"labels\":[\"y\"],\"hash_bits\":10}";
     memset(w, 0, sizeof *w);
     PROMISE(ecrec_context_create(NULL, &w->context, NULL) == ECREC_OK);
     PROMISE(ecrec_schema_parse(w->context, json, strlen(json), &w->schema, NULL) == ECREC_OK);
@@ -88,7 +89,7 @@ static void set_column(world *w, reader *r, uint8_t field)
     switch (field % 7) {
     case 0: (void)ecrec_batch_set_text(w->batch, 0, texts, lengths, NULL); break;
     case 1: (void)ecrec_batch_set_category(w->batch, 1, texts, lengths, NULL); break;
-    case 2: (void)ecrec_batch_set_number(w->batch, 2, numbers, valid, NULL); break;
+    case 2: (void)ecrec_batch_set_number(w->batch, field & 8 ? 4 : 2, numbers, valid, NULL); break;
     case 3: (void)ecrec_batch_set_vector(w->batch, 3, floats, 0, valid, NULL); break;
     case 4: (void)ecrec_batch_set_label(w->batch, 0, field & 8 ? floats : labels, valid, NULL); break;
     case 5: (void)ecrec_batch_set_weight(w->batch, floats, NULL); break;
@@ -138,6 +139,15 @@ static void go_back(world *w, reader *r)
     PROMISE(memcmp(then, w->scores, sizeof then) == 0);
 }
 
+/* Cut the numbers in bins anew, from what was seen and some of these rows' too. */
+static void rebin(world *w, reader *r)
+{
+    const uint64_t before = ecrec_model_snapshot(w->ranker);
+    const int32_t status = ecrec_rebin(w->ranker, read_u8(r) & 1 ? "b" : NULL, read_u8(r) & 1 ? w->batch : NULL, NULL, NULL);
+    PROMISE((status == ECREC_OK) == (ecrec_model_snapshot(w->ranker) != before));
+    look(w, w->scores);
+}
+
 typedef struct saved { unsigned char *bytes; size_t length; } saved;
 static int32_t append(void *opaque, const void *bytes, size_t length)
 {
@@ -180,7 +190,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 3: case 4: update(&w, &r); break;
         case 5: go_back(&w, &r); break;
         case 6: save_and_load(&w); break;
-        default: PROMISE(ecrec_batch_reset(w.batch, ROWS, NULL) == ECREC_OK);
+        default:
+            if (what & 8)
+                rebin(&w, &r);
+            else
+                PROMISE(ecrec_batch_reset(w.batch, ROWS, NULL) == ECREC_OK);
         }
     }
     close_world(&w);
@@ -192,7 +206,7 @@ void fuzz_seeds(fuzz_emit emit, void *opaque)
     unsigned char program[1200];
     unsigned state = 1;
     for (int seed = 0; seed < 12; seed++) {
-        static const unsigned char steps[] = { 0, 8, 16, 24, 48, 3, 5, 6, 3, 7 }; /* text, category, number, vector, label, update, back, save, update, reset */
+        static const unsigned char steps[] = { 0, 8, 16, 24, 48, 3, 15, 5, 6, 3, 7 }; /* text, category, number, vector, label, update, rebin, back, save, update, reset */
         size_t n = 0;
         for (size_t k = 0; k < sizeof steps && n + 120 < sizeof program; k++) {
             program[n++] = steps[(k + (size_t)(seed > 5 ? seed : 0)) % sizeof steps];
