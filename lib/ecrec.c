@@ -121,6 +121,10 @@ static int32_t load_mapping(ecrec_context *context, mapping *map, const ecrec_lo
     mapping_release(map);
     if (status != ECREC_OK)
         return status;
+    if (parts_blob(p, "profiles") != NULL) {
+        parts_release(p);
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "this file holds profiles of users, no model: ecrec_profiles_load reads it");
+    }
     uint32_t kept = options != NULL && options->snapshots != 0 ? options->snapshots : DEFAULT_SNAPSHOTS;
     return model_create(context, p, kept, model_setup, model, err);
 }

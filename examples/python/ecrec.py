@@ -19,7 +19,7 @@ import threading
 
 import numpy as np
 
-__all__ = ["Context", "Index", "Model", "Schema", "Batch", "Impressions", "Error", "evaluate", "version"]
+__all__ = ["Context", "Index", "Model", "Schema", "Batch", "Impressions", "Profiles", "Error", "evaluate", "version"]
 
 _lib = c.CDLL(os.environ.get("ECREC_LIBRARY", "libecrec.so.0"))
 _NONE = 2 ** 64 - 1
@@ -62,6 +62,11 @@ _FitOptions = _options("_FitOptions", ("epochs", _u32), ("batch_rows", _u32), ("
 _CalibrateOptions = _options("_CalibrateOptions", ("method", c.c_int32), ("frozen", _u32), ("reserved", _u32), ("half_life", _f64))
 _ImpressionsOptions = _options("_ImpressionsOptions", ("sync", _u32), ("group", _u32), ("repair", _u32), ("most", _u64), ("most_bytes", _u64), ("most_age", c.c_int64),
                                ("window", c.c_int64), ("timeout", c.c_int64), ("timeout_label", _u32), ("correction", _u32), ("late_share", _f64))
+_ProfilesOptions = _options("_ProfilesOptions", ("dimension", _u32), ("events", _u32), ("traits", _u32), ("event_types", _u32), ("reserved", _u32), ("most", _u64),
+                            ("most_bytes", _u64), ("half_life", c.c_int64), ("type_weights", _p), ("space", _s))
+_ProfileEvent = _options("_ProfileEvent", ("type", _u32), ("user", _s), ("user_length", c.c_size_t), ("item", _s), ("item_length", c.c_size_t), ("time", c.c_int64),
+                         ("vector", _p), ("traits", _p), ("trait_lengths", _p), ("trait_count", c.c_size_t), ("weight", c.c_float), ("reserved", _u32))
+_ProfileColumns = _options("_ProfileColumns", ("vector", _u32), ("traits", _u32), ("history", _u32), ("count", _u32), ("age", _u32))
 _History = _options("_History", ("reserved", _u32), ("events", _p), ("items", _p), ("lengths", _p), ("items_u64", _p), ("types", _p), ("times", _p), ("now", _p), ("valid", _p))
 _Evaluation = _options("_Evaluation", ("kind", c.c_int32), ("classes", _u32), ("bins", _u32), ("curve_points", _u32), ("slice_count", _u32), ("threshold", _f64),
                        ("rows", c.c_size_t), ("scores", _p), ("labels", _p), ("weights", _p), ("groups", _p), ("slices", _p), ("slice_names", _p), ("at", _p),
@@ -112,7 +117,7 @@ for _name, _result in {"ecrec_status_name": _s, "ecrec_version": _u32, "ecrec_mo
                        "ecrec_schema_find_field": _u32, "ecrec_report_json": _s, "ecrec_context_cpu_text": _s, "ecrec_context_threads": _u32,
                        "ecrec_id_hash": _u64, "ecrec_batch_rows": c.c_size_t}.items():
     getattr(_lib, _name).restype = _result
-for _name in ("context", "model", "session", "schema", "batch", "report", "index", "searcher", "impressions"):
+for _name in ("context", "model", "session", "schema", "batch", "report", "index", "searcher", "impressions", "profiles"):
     getattr(_lib, f"ecrec_{_name}_release").restype = None
     getattr(_lib, f"ecrec_{_name}_release").argtypes = [_p]
 
@@ -785,6 +790,89 @@ class Impressions(_Handle):
         handle = _p()
         _call(_lib.ecrec_impressions_info, self._h, c.byref(handle))
         return _report(handle)
+
+
+class Profiles(_Handle):
+    """What is known of each user from what they did; fades. Options are ecrec_profiles_options' members (dimension, events, half_life ...).
+
+    Times are datetimes (naive ones are UTC) or microseconds since 1970 UTC. One thread at a time."""
+
+    _release = _lib.ecrec_profiles_release
+
+    def __init__(self, context, type_weights=None, **options):
+        handle = _p()
+        if isinstance(options.get("half_life"), datetime.timedelta):
+            options["half_life"] //= datetime.timedelta(microseconds=1)
+        if options.get("space") is not None:
+            options["space"] = options["space"].encode()
+        weights = None if type_weights is None else np.ascontiguousarray(type_weights, np.float32)
+        if weights is not None and len(weights) != (options.get("event_types") or 1):
+            raise ValueError(f"there are {len(weights)} weights for {options.get('event_types') or 1} types of event")
+        filled = _fill(_ProfilesOptions, type_weights=None if weights is None else weights.ctypes.data, **options)
+        _call(_lib.ecrec_profiles_create, context._h, c.byref(filled), c.byref(handle))
+        super().__init__(handle)
+        self._dimension = options.get("dimension") or 0
+
+    @classmethod
+    def load(cls, context, path):
+        """Those of a file that save() wrote, options and all."""
+        handle = _p()
+        _call(_lib.ecrec_profiles_load, context._h, os.fsencode(path), c.byref(handle))
+        profiles = object.__new__(cls)
+        _Handle.__init__(profiles, handle)
+        profiles._dimension = int(profiles.info()["dimension"])
+        return profiles
+
+    def add(self, user, time, item=None, type=0, vector=None, traits=(), weight=0.0):
+        """What a user did: with which item, its vector, and traits of it ("brand=acme")."""
+        user, item = (v if v is None or isinstance(v, bytes) else str(v).encode() for v in (user, item))
+        given = None if vector is None else np.ascontiguousarray(vector, np.float32)
+        if given is not None and given.shape != (self._dimension,):
+            raise ValueError(f"a vector has {given.size} values, the profiles' dimension is {self._dimension}")
+        pointers, lengths, _keep = _strings(traits)
+        event = _fill(_ProfileEvent, type=type, user=user, user_length=len(user), item=item, item_length=len(item or b""), time=_micros(time),
+                      vector=None if given is None else given.ctypes.data, traits=pointers, trait_lengths=lengths, trait_count=len(traits), weight=weight)
+        _call(_lib.ecrec_profiles_add, self._h, c.byref(event), c.c_size_t(1))
+
+    def fill(self, batch, users, now=None, **columns):
+        """Set columns of a Batch from the profiles of its rows' users (None: nobody): vector="taste", traits="likes", history=..., count=..., age=..."""
+        unknown = [name for name in columns.values() if name not in batch.fields]
+        if unknown or len(users) != batch.rows:
+            raise ValueError(f"the schema has no field {unknown[0]!r}" if unknown else f"there are {len(users)} users for {batch.rows} rows")
+        parts = {**dict.fromkeys(("vector", "traits", "history", "count", "age"), 2 ** 32 - 1), **{part: batch.fields.index(name) for part, name in columns.items()}}
+        filled = _fill(_ProfileColumns, **parts)
+        times = None if now is None else np.array([_micros(t) for t in now], np.int64)
+        if times is not None and len(times) != batch.rows:
+            raise ValueError(f"there are {len(times)} times for {batch.rows} rows")
+        pointers, lengths, _keep = _strings(users)
+        _call(_lib.ecrec_profiles_fill, self._h, batch._h, pointers, lengths, None if times is None else _p(times.ctypes.data), c.byref(filled))
+
+    def vector(self, user):
+        """The mean vector of a user's items, of unit length, to search with."""
+        user, out = str(user).encode(), np.empty(self._dimension, np.float32)
+        _call(_lib.ecrec_profiles_vector, self._h, user, c.c_size_t(len(user)), _p(out.ctypes.data), _u32(self._dimension))
+        return out
+
+    def report(self, user, now):
+        """A user's profile for people, as nested dicts: traits from the strongest on, history from the newest."""
+        user, handle = str(user).encode(), _p()
+        _call(_lib.ecrec_profiles_report, self._h, user, c.c_size_t(len(user)), c.c_int64(_micros(now)), c.byref(handle))
+        return _report(handle)
+
+    def forget(self, user):
+        """A user's profile goes; whether there was one."""
+        user, found = str(user).encode(), _u32()
+        _call(_lib.ecrec_profiles_forget, self._h, user, c.c_size_t(len(user)), c.byref(found))
+        return bool(found.value)
+
+    def info(self):
+        handle = _p()
+        _call(_lib.ecrec_profiles_info, self._h, c.byref(handle))
+        return _report(handle)
+
+    def save(self, path):
+        """Write them to a file: all or nothing."""
+        _call(_lib.ecrec_profiles_save, self._h, os.fsencode(path))
 
 
 def evaluate(context, scores, labels, weights=None, kind="binary", groups=None, slices=None, threshold=0.5, bins=15, curve_points=0, at=None):

@@ -26,6 +26,7 @@
 #include "ecrec/learn.h"
 #include "ecrec/model.h"
 #include "ecrec/online.h"
+#include "ecrec/profiles.h"
 #include "ecrec/rank.h"
 #include "ecrec/search.h"
 #include "ecrec/text.h"

@@ -280,7 +280,7 @@ static int32_t read_tensor(file *f, const section *s)
 
 static int known_blob(const char *name)
 {
-    static const char *const known[] = { "licence", "schema", "tokenizer" };
+    static const char *const known[] = { "licence", "profiles", "schema", "tokenizer" };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(name, known[i]) == 0)
             return 1;

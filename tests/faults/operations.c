@@ -920,6 +920,8 @@ const operation operations[] = {
     { "online", online, 1, "ecrec_online_configure ecrec_online_info ecrec_online_options_init ecrec_update" },
     { "impressions", impressions, 1, "ecrec_impressions_options_init ecrec_impressions_open ecrec_impressions_release ecrec_impressions_add ecrec_impressions_label "
                                      "ecrec_impressions_take ecrec_impressions_done ecrec_impressions_rows ecrec_impressions_forget ecrec_impressions_compact ecrec_impressions_info" },
+    { "profiles", user_profiles, 1, "ecrec_profiles_options_init ecrec_profiles_create ecrec_profiles_release ecrec_profiles_add ecrec_profiles_fill "
+                                    "ecrec_profiles_vector ecrec_profiles_report ecrec_profiles_forget ecrec_profiles_info ecrec_profiles_save ecrec_profiles_load" },
     { "forget", forget, 1, "ecrec_forget ecrec_snapshot_name ecrec_snapshot_find" },
     { "deltas", deltas, 1, "ecrec_delta_export ecrec_delta_info ecrec_delta_apply ecrec_delta_merge ecrec_model_state" },
     { "journal", journal, 1, "ecrec_journal_open ecrec_journal_sync ecrec_journal_close ecrec_journal_compact ecrec_journal_options_init" },

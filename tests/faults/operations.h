@@ -33,6 +33,7 @@ int32_t arrow_batches(world *w);
 int32_t extended(world *w);
 int32_t bins(world *w);
 int32_t bad_rows(world *w);
+int32_t user_profiles(world *w); /* profiles.c */
 extern const operation operations[];
 extern const size_t operation_count;
 
