@@ -1,7 +1,8 @@
-"""STS-B test Spearman of all-MiniLM-L6-v2 at every CPU level of this machine, float32, 8 bits and 4 bits: they agree to four decimals of
-float32; and the sizes of the files. Exit 1 when two levels differ by more.
+"""STS-B test Spearman of all-MiniLM-L6-v2 at every CPU level of this machine, float32, bfloat16, 8 bits and 4 bits: they agree to
+four decimals of float32; and the sizes of the files. Exit 1 when two levels differ by more; of bfloat16 weights those that multiply in bf16 round
+more and are told apart.
 
-levels.py ECREC_TOOL MODEL_FOLDER STSB_TEST_CSV [--pairs N] [--json FILE]"""
+levels.py ECREC_TOOL MODEL_FOLDER STSB_TEST_CSV [--pairs N] [--types f32,bf16] [--json FILE]"""
 import argparse
 import csv
 import json
@@ -29,6 +30,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("pairs_file")
     parser.add_argument("--pairs", type=int, default=0, help="the first N alone")
+    parser.add_argument("--types", default="f32,bf16,s8,s4")
     parser.add_argument("--json")
     o = parser.parse_args()
     with open(o.pairs_file, encoding="utf-8") as f:
@@ -38,9 +40,10 @@ def main():
     left, right, human = ([place[p[0]] for p in pairs], [place[p[1]] for p in pairs], np.array([p[2] for p in pairs]))
     rows, worst = [], 0.0
     with tempfile.TemporaryDirectory() as folder:
-        files = {kind: os.path.join(folder, kind + ".ecrec") for kind in ("f32", "s8", "s4")}
+        files = {kind: os.path.join(folder, kind + ".ecrec") for kind in ("f32", "bf16", "s8", "s4")}
         subprocess.run([o.tool, "import", o.model, "-o", files["f32"]], check=True, capture_output=True)
-        for kind in ("s8", "s4"):
+        files = {kind: path for kind, path in files.items() if kind == "f32" or kind in o.types.split(",")}
+        for kind in [k for k in files if k != "f32"]:
             subprocess.run([o.tool, "quantize", files["f32"], "--type", kind, "-o", files[kind]], check=True, capture_output=True)
         for kind, path in files.items():
             found = {}
@@ -56,9 +59,10 @@ def main():
                 found[name] = float(np.corrcoef(ranks(cosines), ranks(human))[0, 1])
                 rows.append({"type": kind, "level": name, "spearman": found[name], "seconds": seconds, "bytes": os.path.getsize(path)})
                 print(f"{kind:4} {name:14} Spearman {found[name]:.4f}  {len(texts) / seconds:7.0f} texts/s  {os.path.getsize(path):>10} bytes", flush=True)
+            rounding = {name: found.pop(name) for name in list(found) if kind == "bf16" and name.endswith("bf16")}
             spread = max(found.values()) - min(found.values())
             same = len({f"{v:.4f}" for v in found.values()}) == 1
-            print(f"{kind:4} over {len(found)} levels: {'the same to four decimals' if same else f'they differ by {spread:.6f}'}")
+            print(f"{kind:4} over {len(found)} levels: {'the same to four decimals' if same else f'they differ by {spread:.6f}'}" + "".join(f"; {name}, which rounds inputs too: {v - max(found.values()):+.6f}" for name, v in rounding.items()))
             worst = max(worst, spread)
     if o.json:
         with open(o.json, "w", encoding="utf-8") as f:

@@ -14,7 +14,7 @@ int main(void)
     const kernels *t = kernels_select(cpu_levels(), NULL);
     char line[64];
     while (fgets(line, sizeof line, stdin) != NULL) {
-        printf("{\"level\":\"%s\",\"f32\":%.2f,\"s8\":%.2f,\"bf16\":%.2f}\n", t->name, peak_f32(t->level), peak_s8(t->level), peak_bf16());
+        printf("{\"level\":\"%s\",\"f32\":%.2f,\"s8\":%.2f,\"bf16\":%.2f}\n", t->name, peak_f32(t->level), peak_s8(t->level), peak_bf16(cpu_levels()));
         fflush(stdout);
     }
     return 0;

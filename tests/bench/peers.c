@@ -13,11 +13,13 @@ typedef size_t (*mkl_size)(int identifier, int m, int n, int k);
 typedef void (*mkl_pack)(int layout, int identifier, int trans, int m, int n, int k, float alpha, const float *source, int ld, float *to);
 typedef void (*mkl_compute)(int layout, int ta, int tb, int m, int n, int k, const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
 typedef void (*mkl_pack_s8)(int layout, int identifier, int trans, int m, int n, int k, const void *source, int ld, void *to);
+typedef void (*mkl_gemm_bf16)(int layout, int ta, int tb, int m, int n, int k, float alpha, const void *a, int lda, const void *b, int ldb, float beta,
+                              float *c, int ldc);
 /* gemm_s8u8s32 and its _compute have the same arguments */
 typedef void (*mkl_gemm_s8)(int layout, int ta, int tb, int offset, int m, int n, int k, float alpha, const void *a, int lda, int8_t ao, const void *b,
                             int ldb, int8_t bo, float beta, int32_t *c, int ldc, const int32_t *co);
 
-enum { DNNL_F32 = 3, DNNL_S32 = 4, DNNL_S8 = 5, DNNL_U8 = 6, DNNL_ANY = 1, DNNL_CPU = 1, DNNL_IN_ORDER = 1, DNNL_WEIGHTS_MD = 131 /* query */,
+enum { DNNL_BF16 = 2, DNNL_F32 = 3, DNNL_S32 = 4, DNNL_S8 = 5, DNNL_U8 = 6, DNNL_ANY = 1, DNNL_CPU = 1, DNNL_IN_ORDER = 1, DNNL_WEIGHTS_MD = 131 /* query */,
        ARG_SRC = 1, ARG_DST = 17, ARG_WEIGHTS = 33 };
 typedef struct dnnl_argument { int arg; void *memory; } dnnl_argument;
 typedef int (*dnnl_create)(void *out, int kind, size_t index);                    /* engine */
@@ -119,14 +121,14 @@ static int mkl_prepare(peer *p)
     mkl_size size;
     if (!p->packed)
         return 1;
-    if (!find(p->library, q->s8 ? "cblas_gemm_s8u8s32_pack_get_size" : "cblas_sgemm_pack_get_size", &size))
+    if (!find(p->library, q->kind == PRODUCT_S8 ? "cblas_gemm_s8u8s32_pack_get_size" : q->kind == PRODUCT_BF16 ? "cblas_gemm_bf16bf16f32_pack_get_size" : "cblas_sgemm_pack_get_size", &size))
         return 0;
     p->packed_weights = aligned_alloc(64, (size(B_MATRIX, m, n, k) + 127) / 64 * 64);
     if (p->packed_weights == NULL)
         return 0;
-    if (q->s8) {
-        mkl_pack_s8 pack;
-        if (!find(p->library, "cblas_gemm_s8u8s32_pack", &pack))
+    if (q->kind != PRODUCT_F32) {
+        mkl_pack_s8 pack; /* of bf16: the same arguments */
+        if (!find(p->library, q->kind == PRODUCT_S8 ? "cblas_gemm_s8u8s32_pack" : "cblas_gemm_bf16bf16f32_pack", &pack))
             return 0;
         pack(ROW_MAJOR, B_MATRIX, TRANSPOSED, m, n, k, q->w, k, p->packed_weights);
     } else {
@@ -142,7 +144,12 @@ static void mkl_run(peer *p)
 {
     const peer_product *q = &p->product;
     const int m = (int)q->m, n = (int)q->n, k = (int)q->k;
-    if (q->s8) {
+    if (q->kind == PRODUCT_BF16) {
+        mkl_gemm_bf16 f;
+        void *address = need(p->library, p->packed ? "cblas_gemm_bf16bf16f32_compute" : "cblas_gemm_bf16bf16f32");
+        memcpy(&f, &address, sizeof f);
+        f(ROW_MAJOR, PLAIN, p->packed ? PACKED : TRANSPOSED, m, n, k, 1, q->x, k, p->packed ? p->packed_weights : q->w, k, 0, q->out, n);
+    } else if (q->kind == PRODUCT_S8) {
         static const int32_t none = 0;
         mkl_gemm_s8 f;
         void *address = need(p->library, p->packed ? "cblas_gemm_s8u8s32_compute" : "cblas_gemm_s8u8s32");
@@ -163,12 +170,17 @@ static void mkl_run(peer *p)
 
 /* ---- oneDNN ---- */
 
+static int weights_type(const peer_product *q)
+{
+    return q->kind == PRODUCT_S8 ? DNNL_S8 : q->kind == PRODUCT_BF16 ? DNNL_BF16 : DNNL_F32;
+}
+
 static void dnnl_reordered(peer *p, const void *to_desc)
 {
     const peer_product *q = &p->product;
     const int64_t sizes[2] = { (int64_t)q->k, (int64_t)q->n }, strides[2] = { 1, (int64_t)q->k };
     void *from_desc, *from, *pd, *reorder;
-    CALL(dnnl_md_strides, p, "dnnl_memory_desc_create_with_strides", &from_desc, 2, sizes, q->s8 ? DNNL_S8 : DNNL_F32, strides);
+    CALL(dnnl_md_strides, p, "dnnl_memory_desc_create_with_strides", &from_desc, 2, sizes, weights_type(q), strides);
     CALL(dnnl_memory, p, "dnnl_memory_create", &from, from_desc, p->engine, (void *)(uintptr_t)q->w);
     CALL(dnnl_memory, p, "dnnl_memory_create", &p->memories[1], to_desc, p->engine, (void *)UINTPTR_MAX /* of its own */);
     CALL(dnnl_reorder, p, "dnnl_reorder_primitive_desc_create", &pd, from_desc, p->engine, to_desc, p->engine, NULL);
@@ -187,9 +199,9 @@ static int dnnl_prepare(peer *p)
     const peer_product *q = &p->product;
     const int64_t m = (int64_t)q->m, n = (int64_t)q->n, k = (int64_t)q->k, src[2] = { m, k }, weights[2] = { k, n }, dst[2] = { m, n };
     const int64_t src_strides[2] = { k, 1 }, dst_strides[2] = { n, 1 };
-    CALL(dnnl_md_strides, p, "dnnl_memory_desc_create_with_strides", &p->descs[0], 2, src, q->s8 ? DNNL_U8 : DNNL_F32, src_strides);
-    CALL(dnnl_md_tag, p, "dnnl_memory_desc_create_with_tag", &p->descs[1], 2, weights, q->s8 ? DNNL_S8 : DNNL_F32, DNNL_ANY);
-    CALL(dnnl_md_strides, p, "dnnl_memory_desc_create_with_strides", &p->descs[2], 2, dst, q->s8 ? DNNL_S32 : DNNL_F32, dst_strides);
+    CALL(dnnl_md_strides, p, "dnnl_memory_desc_create_with_strides", &p->descs[0], 2, src, q->kind == PRODUCT_S8 ? DNNL_U8 : weights_type(q), src_strides);
+    CALL(dnnl_md_tag, p, "dnnl_memory_desc_create_with_tag", &p->descs[1], 2, weights, weights_type(q), DNNL_ANY);
+    CALL(dnnl_md_strides, p, "dnnl_memory_desc_create_with_strides", &p->descs[2], 2, dst, q->kind == PRODUCT_S8 ? DNNL_S32 : DNNL_F32, dst_strides);
     CALL(dnnl_matmul, p, "dnnl_matmul_primitive_desc_create", &p->pd, p->engine, p->descs[0], p->descs[1], NULL, p->descs[2], NULL);
     CALL(dnnl_create_from, p, "dnnl_primitive_create", &p->primitive, p->pd);
     CALL(dnnl_memory, p, "dnnl_memory_create", &p->memories[0], p->descs[0], p->engine, (void *)(uintptr_t)q->x);

@@ -6,10 +6,11 @@
 #include <stdint.h>
 
 /* out (m x n) = x (m x k) w^T, w row-major n x k. float32: x and w float, out float. 8 bits: x u8, w s8, out the int32 sums (without the
- * scales that ours applies too). */
+ * scales that ours applies too). bf16: x and w bfloat16, out float. */
+enum { PRODUCT_F32, PRODUCT_S8, PRODUCT_BF16, PRODUCT_KINDS };
 typedef struct peer_product {
     size_t m, n, k;
-    int s8;
+    int kind; /* PRODUCT_* */
     const void *x, *w;
     void *out;
 } peer_product;

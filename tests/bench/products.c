@@ -55,16 +55,22 @@ typedef struct problem {
     int8_t *w; /* the weights' bytes, n x k, as the peers read them */
     float *scale, *theirs;
     int32_t *zero;
-    void *f32, *s8;
+    uint16_t *x16, *w16; /* bfloat16 */
+    void *panels[PRODUCT_KINDS];
 } problem;
 
-static void run_own(const kernels *t, const problem *p, int s8)
+static const struct { const char *name; int32_t type; } kinds[PRODUCT_KINDS] = { { "f32", WEIGHTS_F32 }, { "s8", WEIGHTS_S8 }, { "bf16", WEIGHTS_BF16 } };
+
+static void run_own(const kernels *t, const problem *p, int kind)
 {
     weights w;
-    weights_view(&w, s8 ? WEIGHTS_S8 : WEIGHTS_F32, p->n, p->k, s8 ? p->s8 : p->f32);
-    if (s8) {
+    weights_view(&w, kinds[kind].type, p->n, p->k, p->panels[kind]);
+    if (kind == PRODUCT_S8) {
         const gemm_s8_call c = { .m = p->m, .q = p->q, .q_stride = p->k, .scale = p->scale, .zero = p->zero, .w = &w, .out = p->out, .out_stride = p->n };
         t->gemm_s8(&c);
+    } else if (kind == PRODUCT_BF16) {
+        const gemm_bf16_call c = { .m = p->m, .x = p->x16, .x_stride = p->k, .w = &w, .out = p->out, .out_stride = p->n };
+        t->gemm_bf16(&c);
     } else {
         const gemm_f32_call c = { .m = p->m, .x = p->x, .x_stride = p->k, .w = &w, .out = p->out, .out_stride = p->n };
         t->gemm_f32(&c);
@@ -72,32 +78,32 @@ static void run_own(const kernels *t, const problem *p, int s8)
 }
 
 /* 10^9 operations a second of ours, or of a peer. */
-static double rate(const kernels *t, peer *other, const problem *p, int s8)
+static double rate(const kernels *t, peer *other, const problem *p, int kind)
 {
     const double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
-    const int times = 1 + (int)((s8 ? 4e8 : 1e8) / work);
+    const int times = 1 + (int)((kind == PRODUCT_S8 ? 4e8 : kind == PRODUCT_BF16 ? 2e8 : 1e8) / work);
     const double begin = thread_seconds();
     for (int i = 0; i < times; i++)
         if (other != NULL)
             peer_run(other);
         else
-            run_own(t, p, s8);
+            run_own(t, p, kind);
     return work * times / (thread_seconds() - begin) * 1e-9;
 }
 
 /* Ours and theirs, prepared and run: largest difference in units of the result's size. */
-static double difference(const kernels *t, peer *other, const problem *p, int s8)
+static double difference(const kernels *t, peer *other, const problem *p, int kind)
 {
     weights w;
-    weights_view(&w, WEIGHTS_S8, p->n, p->k, p->s8);
+    weights_view(&w, WEIGHTS_S8, p->n, p->k, p->panels[PRODUCT_S8]);
     double most = 0;
-    run_own(t, p, s8);
+    run_own(t, p, kind);
     peer_run(other);
     for (size_t i = 0; i < p->m; i++)
         for (size_t j = 0; j < p->n; j++) {
             const float own = p->out[i * p->n + j];
             double their = p->theirs[i * p->n + j];
-            if (s8) {
+            if (kind == PRODUCT_S8) {
                 int32_t sum;
                 memcpy(&sum, &p->theirs[i * p->n + j], 4);
                 their = (double)(sum - p->zero[i] * w.sums[j]) * (double)p->scale[i] * (double)w.scale[j];
@@ -107,28 +113,29 @@ static double difference(const kernels *t, peer *other, const problem *p, int s8
     return most;
 }
 
-static void measure(const kernels *t, const problem *p, int s8)
+static void measure(const kernels *t, const problem *p, int kind)
 {
     double own[RUNS], peak[RUNS], theirs[MOST_PEERS][RUNS];
     int there[MOST_PEERS] = { 0 };
-    run_own(t, p, s8);
+    run_own(t, p, kind);
     for (int i = 0; i < peer_count; i++) {
-        const peer_product q = { p->m, p->n, p->k, s8, s8 ? (const void *)p->q : p->x, s8 ? (const void *)p->w : p->source, p->theirs };
+        const void *const x[] = { p->x, p->q, p->x16 }, *const w[] = { p->source, p->w, p->w16 };
+        const peer_product q = { p->m, p->n, p->k, kind, x[kind], w[kind], p->theirs };
         there[i] = peer_prepare(peers[i], &q);
-        if (there[i] && !(difference(t, peers[i], p, s8) < 1e-3)) {
-            fprintf(stderr, "bench_products: %s gives another product of %zu x %zu x %zu, %s\n", peer_name(peers[i]), p->m, p->n, p->k, s8 ? "8 bits" : "float32");
+        if (there[i] && !(difference(t, peers[i], p, kind) < 1e-3)) {
+            fprintf(stderr, "bench_products: %s gives another product of %zu x %zu x %zu, %s\n", peer_name(peers[i]), p->m, p->n, p->k, kinds[kind].name);
             exit(1);
         }
     }
     for (int r = 0; r < RUNS; r++) {
-        peak[r] = s8 ? peak_s8(t->level) : peak_f32(t->level);
-        own[r] = rate(t, NULL, p, s8);
+        peak[r] = kind == PRODUCT_S8 ? peak_s8(t->level) : kind == PRODUCT_BF16 ? peak_bf16(t->level) : peak_f32(t->level);
+        own[r] = rate(t, NULL, p, kind);
         for (int i = 0; i < peer_count; i++)
-            theirs[i][r] = there[i] ? rate(t, peers[i], p, s8) : 0;
+            theirs[i][r] = there[i] ? rate(t, peers[i], p, kind) : 0;
     }
     const double best = median(own), top = median(peak);
     printf("{\"bench\":\"product\",\"level\":\"%s\",\"type\":\"%s\",\"m\":%zu,\"n\":%zu,\"k\":%zu,\"gops\":%.1f,\"peak\":%.1f,\"share\":%.3f", t->name,
-           s8 ? "s8" : "f32", p->m, p->n, p->k, best, top, top > 0 ? best / top : 0);
+           kinds[kind].name, p->m, p->n, p->k, best, top, top > 0 ? best / top : 0);
     for (int i = 0; i < peer_count; i++) {
         if (there[i])
             printf(",\"%s\":%.1f", peer_name(peers[i]), median(theirs[i]));
@@ -152,13 +159,17 @@ static void fill(const kernels *t, problem *p)
     p->w = block(p->n * p->k);
     p->scale = block(p->m * sizeof(float));
     p->zero = block(p->m * sizeof(int32_t));
-    p->f32 = block(weights_bytes(WEIGHTS_F32, p->n, p->k));
-    p->s8 = block(weights_bytes(WEIGHTS_S8, p->n, p->k));
-    weights_pack(WEIGHTS_F32, p->n, p->k, p->source, p->k, p->f32);
-    weights_pack(WEIGHTS_S8, p->n, p->k, p->source, p->k, p->s8);
+    p->x16 = block(p->m * p->k * sizeof *p->x16);
+    p->w16 = block(p->n * p->k * sizeof *p->w16);
+    t->round_rows(p->m, p->k, p->x, p->k, p->x16, p->k);
+    t->round_rows(p->n, p->k, p->source, p->k, p->w16, p->k);
+    for (int kind = 0; kind < PRODUCT_KINDS; kind++) {
+        p->panels[kind] = block(weights_bytes(kinds[kind].type, p->n, p->k));
+        weights_pack(kinds[kind].type, p->n, p->k, p->source, p->k, p->panels[kind]);
+    }
     for (size_t j = 0; j < p->n; j++) /* weights.h: panels of 16 channels, 4 inputs side by side */
         for (size_t i = 0; i < p->k; i++)
-            p->w[j * p->k + i] = ((const int8_t *)p->s8)[j / 16 * 16 * p->k + i / 4 * 64 + j % 16 * 4 + i % 4];
+            p->w[j * p->k + i] = ((const int8_t *)p->panels[PRODUCT_S8])[j / 16 * 16 * p->k + i / 4 * 64 + j % 16 * 4 + i % 4];
     t->quantize_rows(p->m, p->k, p->x, p->k, NULL, p->q, p->k, p->scale, p->zero);
 }
 
@@ -170,9 +181,10 @@ static void all_shapes(const kernels *t, int few)
                 continue;
             problem p = { .m = rows_of[r], .n = shapes[s].n, .k = shapes[s].k };
             fill(t, &p);
-            for (int s8 = 0; s8 < 2; s8++)
-                measure(t, &p, s8);
-            void *const all[] = { p.source, p.x, p.out, p.theirs, p.q, p.w, p.scale, p.zero, p.f32, p.s8 };
+            for (int kind = 0; kind < PRODUCT_KINDS; kind++)
+                if (kind != PRODUCT_BF16 || t->gemm_bf16 != NULL)
+                    measure(t, &p, kind);
+            void *const all[] = { p.source, p.x, p.out, p.theirs, p.q, p.w, p.scale, p.zero, p.x16, p.w16, p.panels[0], p.panels[1], p.panels[2] };
             for (size_t i = 0; i < sizeof all / sizeof *all; i++)
                 free(all[i]);
         }

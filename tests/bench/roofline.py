@@ -13,17 +13,17 @@ import numpy as np
 import ecrec
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 920, 560, 70, 40, 190, 60
-COLOURS = {"f32": "#1f6fb4", "f16": "#6a4fb0", "s8": "#c2571a", "s4": "#3a8a3a"}
-BYTES = {"f32": 4, "f16": 2, "s8": 1}
+COLOURS = {"f32": "#1f6fb4", "f16": "#6a4fb0", "bf16": "#8a6d1f", "s8": "#c2571a", "s4": "#3a8a3a"}
+BYTES = {"f32": 4, "f16": 2, "bf16": 2, "s8": 1}
 
 
 def measure(peak, level):
-    for name in ("peak_f32", "peak_s8", "peak_read"):
+    for name in ("peak_f32", "peak_s8", "peak_bf16", "peak_read"):
         getattr(peak, name).restype = ctypes.c_double
     memory = np.ones(512 << 20, np.uint8)
     reads = {name: peak.peak_read(ctypes.c_void_p(memory.ctypes.data), ctypes.c_size_t(size), ctypes.c_uint32(level))
              for name, size in (("L2", 512 << 10), ("L3", 12 << 20), ("memory", 512 << 20))}
-    return {"f32": peak.peak_f32(ctypes.c_uint32(level)), "s8": peak.peak_s8(ctypes.c_uint32(level))}, reads
+    return {"f32": peak.peak_f32(ctypes.c_uint32(level)), "s8": peak.peak_s8(ctypes.c_uint32(level)), "bf16": peak.peak_bf16(ctypes.c_uint32(level))}, reads
 
 
 def points(folder):
@@ -40,7 +40,7 @@ def points(folder):
                 if r["threads"] == 1:
                     found.append((r["type"], f"search, {r['queries']} queries", 2 * r["queries"] / BYTES[r["type"]], r["gops"]))
                 continue
-            kind, m, n, k = "s8" if str(r.get("type", "")).startswith("s8") else "f32", r["m"], r["n"], r["k"]
+            kind, m, n, k = next((t for t in ("s8", "bf16") if str(r.get("type", "")).startswith(t)), "f32"), r["m"], r["n"], r["k"]
             moved = BYTES[kind] * (m * k + n * k) + 4 * m * n
             found.append((kind, f"{name} {m} x {n} x {k}", 2 * m * n * k / moved, r.get("gops") or r.get("gflops")))
     return found

@@ -3,7 +3,7 @@
 #
 #   tests/bench/run.sh [--build DIR] [--out DIR] [--threads 1,2] [--quick] [BENCH ...]      default: all of them; one thread
 #
-# encode     token ids to vectors beside ONNX Runtime (the newest, and the 1.30 of the gates): f32 and 8 bits; one text, a batch, mixed lengths;
+# encode     token ids to vectors beside ONNX Runtime (the newest, and the 1.30 of the gates): f32, bf16 where the processor has it, and 8 bits; one text, a batch, mixed lengths;
 #            each gate, the machine's floor; with --threads 1,2 what the second thread gives; the first run after loading
 # frappe     quality: each part of the ranker, beside Vowpal Wabbit, LightGBM and the rule "pair seen"
 # elec2      a stream: right before it learns, with updates of 1, 10, 100 rows, beside Vowpal Wabbit and river
@@ -19,9 +19,9 @@
 # matmul     large float32 products beside BLIS in each configuration, oneDNN and MKL
 # deltas     workers that learn a shard each, merged by their deltas, beside one worker
 # search     exact top-10 of a million vectors beside usearch and faiss, of this machine's memory bandwidth
-# sts        quality: STS-B with every real model, f32 and 8 bits, beside the figures that the reference gave
+# sts        quality: STS-B with every real model, f32, bf16 and 8 bits, beside the figures that the reference gave
 # roofline   an SVG of this machine's peak and bandwidths with a point for each case of products, matmul and search that ran before
-# levels     STS-B of float32, 8 and 4 bits at every CPU level of this machine: minutes, the portable level is slow
+# levels     STS-B of float32, bfloat16, 8 and 4 bits at every CPU level of this machine: minutes, the portable level is slow
 # update     what an update of 1,000 rows costs in tables of 2^24 rows, and readers' times beside updates
 # impressions  what a take from an impression log costs, by how much it holds
 # learn      labelled rows an update learns from in a second, beside Vowpal Wabbit

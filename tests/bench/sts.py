@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """STS-B test (1,379 pairs of sentences): Spearman's rank correlation of the cosine with people's scores, for each real model that is
-there, in float32 and in 8 bits, beside what the reference's own numbers gave.
+there, in float32, bfloat16 and 8 bits, beside what the reference's own numbers gave.
 
-    sts.py --tool ECREC [--json FILE]
+    sts.py --tool ECREC [--models NAME,NAME] [--json FILE]
 
 Needs NumPy, ECREC_DATA and ECREC_MODELS. Ends with 1 when a float32 figure is not the recorded one to 4 decimals."""
 import argparse
@@ -46,44 +46,46 @@ def measure(tool, model, left, right, prefix, folder):
     return (vectors[0] * vectors[1]).sum(1)
 
 
-def table(tool):
-    """[{model, prefix, recorded, f32, s8}]"""
+def table(tool, only):
+    """[{model, prefix, recorded, f32, bf16, s8}]"""
     with open(os.path.join(data, "text/sts-b-en/stsb-en-test.csv"), encoding="utf-8", newline="") as f:
         left, right, scores = zip(*csv.reader(f))
     scores = np.array(scores, float)
     out = []
     for name in sorted(os.listdir(os.path.join(data, "reference/models"))):
         source = os.path.join(models, name)
-        if not os.path.isdir(source):
+        if not os.path.isdir(source) or (only and name not in only):
             continue
         with open(os.path.join(data, "reference/models", name, "scores.json"), encoding="utf-8") as f:
             recorded = json.load(f)
         with tempfile.TemporaryDirectory() as t:
             run(tool, "import", source, "-o", t + "/f32.ecrec")
-            run(tool, "quantize", t + "/f32.ecrec", "-o", t + "/s8.ecrec")
+            for kind in ("bf16", "s8"):
+                run(tool, "quantize", t + "/f32.ecrec", "--type", kind, "-o", f"{t}/{kind}.ecrec")
             for key in ("sts_b_test", "sts_b_test_prefix_query"):
                 if key in recorded or key == "sts_b_test":
                     known = recorded.get(key, dict(prefix="", spearman=None))
                     prefix = known["prefix"]
                     out.append(dict(model=name, prefix=prefix, pairs=len(scores), recorded=known["spearman"],
-                                    **{kind: spearman(measure(tool, f"{t}/{kind}.ecrec", left, right, prefix, t), scores) for kind in ("f32", "s8")}))
+                                    **{kind: spearman(measure(tool, f"{t}/{kind}.ecrec", left, right, prefix, t), scores) for kind in ("f32", "bf16", "s8")}))
     return out
 
 
 def lines(rows):
-    text = ["| model, STS-B test | reference | ecrec, f32 | ecrec, 8 bits | bits cost |", "|---|---|---|---|---|"]
+    text = ["| model, STS-B test | reference | ecrec, f32 | ecrec, bf16 | ecrec, 8 bits | 8 bits cost |", "|---|---|---|---|---|---|"]
     for r in rows:
         name = r["model"] + (f' with "{r["prefix"]}"' if r["prefix"] else "")
-        text.append(f"| {name} | {'none' if r['recorded'] is None else format(r['recorded'], '.4f')} | {r['f32']:.4f} | {r['s8']:.4f} | {r['s8'] - r['f32']:+.4f} |")
+        text.append(f"| {name} | {'none' if r['recorded'] is None else format(r['recorded'], '.4f')} | {r['f32']:.4f} | {r['bf16']:.4f} | {r['s8']:.4f} | {r['s8'] - r['f32']:+.4f} |")
     return text
 
 
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--tool", required=True)
+    p.add_argument("--models")
     p.add_argument("--json")
     a = p.parse_args()
-    rows = table(a.tool)
+    rows = table(a.tool, a.models.split(",") if a.models else None)
     print("\n".join(lines(rows)))
     if a.json:
         with open(a.json, "w", encoding="utf-8") as f:

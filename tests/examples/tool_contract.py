@@ -266,6 +266,7 @@ def texts():
     check("import and info agree on the space", len(info["encoder"]) > 0 and isinstance(report, dict))
     timed = [json.loads(line) for line in run("bench", "m.ecrec", "--seconds", "0.4", "--threads", "2", "--json")[0].decode().splitlines()]
     check("bench times four cases", [row["tokens"] for row in timed[:3]] == [16, 64, 2048] and len(timed) == 4)
+    check("bench tells the share of the peak and bf16", all(row["peak"] == 0 or row["share"] == round(row["share"], 4) > 0 for row in timed) and [i for i in range(4) if timed[i].get("bf16_ms", 0) > 0] == [0, 2], timed)
     check("bench's times are times", all(0 < row["ms"] <= row["p99_ms"] and row["threads"] == 2 and row["threads_ms"] > 0 for row in timed))
     run("import", FOLDER, "-o", "short.ecrec", "--max-length", "20")
     timed = [json.loads(line)["tokens"] for line in run("bench", "short.ecrec", "--seconds", "0.4", "--json")[0].decode().splitlines()]

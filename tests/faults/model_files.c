@@ -199,8 +199,9 @@ static void flipped_under_checksums(void **state_)
     size_t length = 0, statuses[16] = { 0 };
     composition original;
     const unsigned char *file = ranker_file(quantized, &length);
+    const int flips = quantized == 3 ? scaled(FLIPS) / 5 : scaled(FLIPS); /* bfloat16 has little that can be wrong */
     compose_read(&original, file, length);
-    for (int i = 0; i < scaled(FLIPS); i++) {
+    for (int i = 0; i < flips; i++) {
         composition c;
         compose_copy(&c, &original);
         piece *p = &c.pieces[pick(c.count)];
@@ -224,9 +225,9 @@ static void flipped_under_checksums(void **state_)
         free(bytes);
         compose_free(&c);
     }
-    print_message("%d flips under right checksums: %zu load, %zu damaged, %zu unsupported, %zu other\n", scaled(FLIPS), statuses[ECREC_OK],
+    print_message("%d flips under right checksums: %zu load, %zu damaged, %zu unsupported, %zu other\n", flips, statuses[ECREC_OK],
                   statuses[ECREC_ERR_FORMAT], statuses[ECREC_ERR_UNSUPPORTED],
-                  (size_t)scaled(FLIPS) - statuses[ECREC_OK] - statuses[ECREC_ERR_FORMAT] - statuses[ECREC_ERR_UNSUPPORTED]);
+                  (size_t)flips - statuses[ECREC_OK] - statuses[ECREC_ERR_FORMAT] - statuses[ECREC_ERR_UNSUPPORTED]);
     assert_int_equal(statuses[ECREC_ERR_INTERNAL] + statuses[15], 0);
     compose_free(&original);
 }

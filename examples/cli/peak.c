@@ -4,11 +4,6 @@
 
 #include <ecrec/base.h>
 
-#include "base/cpu.h"
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 static double seconds_of(clockid_t clock)
 {
     struct timespec now;
@@ -100,12 +95,9 @@ double peak_s8(uint32_t level)
     return level == ECREC_CPU_AVX2 ? best_rate(loop_madd_256, 8 * 32) : 0;
 }
 
-double peak_bf16(void)
+double peak_bf16(uint32_t levels)
 {
-    uint32_t a, b, c, d;
-    if (!(cpu_levels() & ECREC_CPU_AVX512) || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1))
-        return 0;
-    return best_rate(loop_bf16_512, 24 * 64);
+    return levels & ECREC_CPU_AVX512BF16 ? best_rate(loop_bf16_512, 24 * 64) : 0;
 }
 
 static void read_512(const char *from, size_t bytes)
@@ -136,9 +128,54 @@ double peak_read(const void *memory, size_t bytes, uint32_t level)
     }
     return best * 1e-9;
 }
+#elif defined(__aarch64__)
+/* The same with registers of 128 bits. The assembler is told of the extension, which the caller has found. */
+#define ARM_STEP(operation, type, from, number) operation " v" #number "." type ", v30." from ", v31." from "\n\t"
+#define ARM_ROUND(operation, type, from)                                                                                        \
+    ARM_STEP(operation, type, from, 0) ARM_STEP(operation, type, from, 1) ARM_STEP(operation, type, from, 2) ARM_STEP(operation, type, from, 3)      \
+    ARM_STEP(operation, type, from, 4) ARM_STEP(operation, type, from, 5) ARM_STEP(operation, type, from, 6) ARM_STEP(operation, type, from, 7)      \
+    ARM_STEP(operation, type, from, 16) ARM_STEP(operation, type, from, 17) ARM_STEP(operation, type, from, 18) ARM_STEP(operation, type, from, 19)  \
+    ARM_STEP(operation, type, from, 20) ARM_STEP(operation, type, from, 21) ARM_STEP(operation, type, from, 22) ARM_STEP(operation, type, from, 23)
+#define ARM_LOOP(name, extension, body)                                                                                         \
+    static void name(long rounds)                                                                                               \
+    {                                                                                                                           \
+        __asm__ volatile(extension "movi v30.16b, #0\n\tmovi v31.16b, #0\n1:\n\t" body "subs %0, %0, #1\n\tb.ne 1b\n\t"      \
+                         : "+r"(rounds)                                                                                         \
+                         :                                                                                                      \
+                         : "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21",      \
+                           "v22", "v23", "v30", "v31");                                                                         \
+    }
+ARM_LOOP(loop_fmla, "", ARM_ROUND("fmla", "4s", "4s"))
+ARM_LOOP(loop_smlal, "", ARM_ROUND("smlal", "8h", "8b"))
+ARM_LOOP(loop_sdot, ".arch_extension dotprod\n\t", ARM_ROUND("sdot", "4s", "16b"))
+ARM_LOOP(loop_bfdot, ".arch armv8.6-a+bf16\n\t", ARM_ROUND("bfdot", "4s", "8h"))
+
+double peak_f32(uint32_t level)
+{
+    return level == ECREC_CPU_PORTABLE ? 0 : best_rate(loop_fmla, 16 * 8);
+}
+
+double peak_s8(uint32_t level)
+{
+    return level & (ECREC_CPU_NEON_DOTPROD | ECREC_CPU_NEON_I8MM | ECREC_CPU_NEON_BF16) ? best_rate(loop_sdot, 16 * 32)
+                                                                                        : level == ECREC_CPU_NEON ? best_rate(loop_smlal, 16 * 16) : 0;
+}
+
+double peak_bf16(uint32_t levels)
+{
+    return levels & ECREC_CPU_NEON_BF16 ? best_rate(loop_bfdot, 16 * 16) : 0;
+}
+
+double peak_read(const void *memory, size_t bytes, uint32_t level)
+{
+    (void)memory;
+    (void)bytes;
+    (void)level;
+    return 0;
+}
 #else
 double peak_f32(uint32_t level) { (void)level; return 0; }
 double peak_s8(uint32_t level) { (void)level; return 0; }
-double peak_bf16(void) { return 0; }
+double peak_bf16(uint32_t levels) { (void)levels; return 0; }
 double peak_read(const void *memory, size_t bytes, uint32_t level) { (void)memory; (void)bytes; (void)level; return 0; }
 #endif

@@ -1,6 +1,7 @@
-/* What this processor can do at most, measured in the run that quotes it: products a second of one thread, bytes a second. */
-#ifndef ECREC_TESTS_BENCH_PEAK_H
-#define ECREC_TESTS_BENCH_PEAK_H
+/* What this processor can do at most, measured in the run that quotes it: products a second of one thread, bytes a second. Of the tool and
+ * of tests/bench. */
+#ifndef ECREC_PEAK_H
+#define ECREC_PEAK_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -9,7 +10,7 @@
  * 0: this build does not know how to measure the level. `level` is one ECREC_CPU_* bit that the processor has. */
 double peak_f32(uint32_t level);
 double peak_s8(uint32_t level);
-double peak_bf16(void);
+double peak_bf16(uint32_t levels); /* a mask with ECREC_CPU_AVX512BF16 or ECREC_CPU_NEON_BF16, else 0 */
 /* 10^9 bytes a second read from `bytes` of memory in order. */
 double peak_read(const void *memory, size_t bytes, uint32_t level);
 
