@@ -116,7 +116,7 @@ ECREC_API int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *na
 /* What a ranker has beyond the first order, which is always there: each part that is switched on adds to the logit.
  * In JSON: "network": {"pairs": "all" or [["a", "b"], ...], "width": 16, "fm": true or "weighted", "cross_layers": 3, "cross_rank": 32,
  * "hidden": [128, 64], "unmet": true, "attention": 16, "gates": true,
- * "towers": true, "positions": 20}. */
+ * "towers": true, "positions": 20, "experts": 4}. */
 #define ECREC_MOST_HIDDEN 8
 typedef struct ecrec_network_options {
     uint32_t size;
@@ -135,8 +135,10 @@ typedef struct ecrec_network_options {
                                 with a weight each; a pair with a missing side gives nothing */
     uint32_t positions;      /* position bias: a weight for each position 2 .. positions at which rows were shown (further ones: the last), while
                                 learning; a score is as of position 1, unless ecrec_score_options asks for the row's own. 0: none; at most 1024 */
+    uint32_t experts;        /* so many perceptrons (2..16; 0: one) of the layers of hidden, whose units are multiples of 16; each label (at most 32) has a gate over
+                                them, so that labels which have little in common share less (multi-gate mixture of experts) */
 } ecrec_network_options;
-#define ECREC_NETWORK_OPTIONS_INIT { (uint32_t)sizeof(ecrec_network_options), 0, 0, 0, 0, 0, 0, { 0 }, 0, 0, 0, 0, 0 }
+#define ECREC_NETWORK_OPTIONS_INIT { (uint32_t)sizeof(ecrec_network_options), 0, 0, 0, 0, 0, 0, { 0 }, 0, 0, 0, 0, 0, 0 }
 ECREC_API void ecrec_network_options_init(ecrec_network_options *options);
 /* Switch parts on (once the last call counts). Errors: INVALID (which member). One thread. Since 0.1. */
 ECREC_API int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_options *options, ecrec_error *err);

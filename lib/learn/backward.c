@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "rank/experts.h"
 #include "rank/towers.h"
 
 enum { TASK_OUT = 192, PANEL = 16 };
@@ -18,6 +19,7 @@ size_t network_gradients_take(network_gradients *g, const network_plan *p, size_
     }
     for (uint32_t l = 0; l < p->hiddens; l++)
         g->hidden[l] = scratch_take(&s, rows * p->hidden[l].out * sizeof(float));
+    g->gate = scratch_take(&s, p->experts != 0 ? rows * p->gate.out * sizeof(float) : 0);
     g->heads = scratch_take(&s, rows * p->heads * sizeof(float));
     g->flat = scratch_take(&s, p->size * sizeof(float));
     return s.used;
@@ -40,6 +42,9 @@ static void turn_plan(const network_plan *p, network_plan *out)
     }
     for (uint32_t l = 0; l < p->hiddens; l++)
         out->hidden[l] = turned(p->hidden[l]);
+    for (uint32_t l = 1; l < p->hiddens && p->experts != 0; l++) /* each expert's by itself, one behind the other */
+        out->hidden[l] = (dense_layer){ p->hidden[l].w, p->hidden[l].b, p->hidden[l].in * p->experts, p->hidden[l].out / p->experts };
+    out->gate = turned(p->gate);
 }
 
 int32_t network_transposed_create(memory *m, const network_plan *p, network_packed **out)
@@ -60,6 +65,14 @@ static void transpose(const weights *w, const float *matrix)
     }
 }
 
+static void transpose_experts(const network_plan *p, const weights *all, const float *matrix)
+{
+    for (uint32_t e = 0; e < p->experts; e++) {
+        const weights w = expert_columns(p, all, e);
+        transpose(&w, matrix + (size_t)e * w.n * w.k);
+    }
+}
+
 void network_transpose(network_packed *t, const network_plan *p, const float *flat)
 {
     for (uint32_t l = 0; l < p->crosses; l++) {
@@ -68,7 +81,12 @@ void network_transpose(network_packed *t, const network_plan *p, const float *fl
         transpose(&t->cross_u[l], flat + p->cross_u[l].w);
     }
     for (uint32_t l = 0; l < p->hiddens; l++)
-        transpose(&t->hidden[l], flat + p->hidden[l].w);
+        if (l > 0 && p->experts != 0)
+            transpose_experts(p, &t->hidden[l], flat + p->hidden[l].w);
+        else
+            transpose(&t->hidden[l], flat + p->hidden[l].w);
+    if (p->experts != 0)
+        transpose(&t->gate, flat + p->gate.w);
 }
 
 /* ---- rows ---- */
@@ -142,19 +160,63 @@ static void backward_cross(const network_plan *p, const network_packed *t, const
         dx0[i] += dx[i];
 }
 
+/* From the heads' gradients to those of the experts' last layers and, through the gates' softmax, of x0. */
+static void backward_experts(const network_plan *p, const network_packed *t, const float *flat, const kernels *table, const network_pass *pass, network_gradients *g,
+                             size_t first, size_t n)
+{
+    const uint32_t last = p->hiddens - 1, width = p->hidden_head.in;
+    memset(g->hidden[last] + first * p->hidden[last].out, 0, n * p->hidden[last].out * sizeof(float));
+    for (size_t i = first; i < first + n; i++) {
+        const float *h = pass->hidden[last] + i * p->hidden[last].out;
+        float *dh = g->hidden[last] + i * p->hidden[last].out;
+        for (uint32_t task = 0, head = 0; task < p->tasks; task++) {
+            const float *gate = pass->gate + i * p->gate.out + (size_t)task * p->experts;
+            float *dgate = g->gate + i * p->gate.out + (size_t)task * p->experts, mean = 0, own[MOST_EXPERTS] = { 0 };
+            for (const uint32_t end = head + p->task_heads[task]; head < end; head++) {
+                const float dy = g->heads[i * p->heads + head], *w = flat + p->hidden_head.w + (size_t)head * width;
+                for (uint32_t e = 0; e < p->experts && dy != 0; e++) {
+                    own[e] += dy * table->dot_f32(width, w, h + (size_t)e * width);
+                    table->axpy_f32(width, dy * gate[e], w, dh + (size_t)e * width);
+                }
+            }
+            for (uint32_t e = 0; e < p->experts; e++)
+                mean += gate[e] * own[e];
+            for (uint32_t e = 0; e < p->experts; e++)
+                dgate[e] = gate[e] * (own[e] - mean);
+        }
+    }
+    apply(table, &t->gate, g->gate + first * p->gate.out, n, g->x0 + first * p->inputs, g->x0 + first * p->inputs);
+}
+
+static void experts_down(const network_plan *p, const network_packed *t, const kernels *table, network_gradients *g, uint32_t l, size_t first, size_t n)
+{
+    const size_t in = p->hidden[l].out, out = p->hidden[l - 1].out;
+    for (uint32_t e = 0; e < p->experts; e++) {
+        const weights w = expert_columns(p, &t->hidden[l], e);
+        const gemm_f32_call call = { .m = n, .x = g->hidden[l] + first * in + e * w.k, .x_stride = in, .w = &w, .out = g->hidden[l - 1] + first * out + e * w.n,
+                                     .out_stride = out, .epilogue = EPILOGUE_NONE };
+        table->gemm_f32(&call);
+    }
+}
+
 static void backward_hidden(const network_plan *p, const network_packed *t, const float *flat, const kernels *table, const network_pass *pass,
                             network_gradients *g, size_t first, size_t n, float dropout)
 {
     const uint32_t last = p->hiddens - 1;
     const float kept = 1 / (1 - dropout);
-    from_heads(&p->hidden_head, flat, table, g->heads + first * p->heads, n, g->hidden[last] + first * p->hidden[last].out);
+    if (p->experts != 0)
+        backward_experts(p, t, flat, table, pass, g, first, n);
+    else
+        from_heads(&p->hidden_head, flat, table, g->heads + first * p->heads, n, g->hidden[last] + first * p->hidden[last].out);
     for (uint32_t l = p->hiddens; l-- > 0;) {
         const size_t width = p->hidden[l].out, at = first * width;
         float *dh = g->hidden[l] + at;
         const float *h = pass->hidden[l] + at;
         for (size_t i = 0; i < n * width; i++) /* a unit that is off, by ReLU or by dropout, is 0 */
             dh[i] *= h[i] > 0 ? kept : 0.0f;
-        if (l > 0)
+        if (l > 0 && p->experts != 0)
+            experts_down(p, t, table, g, l, first, n);
+        else if (l > 0)
             apply(table, &t->hidden[l], dh, n, g->hidden[l - 1] + first * p->hidden[l - 1].out, NULL);
         else
             apply(table, &t->hidden[l], dh, n, g->x0 + first * p->inputs, g->x0 + first * p->inputs);
@@ -182,9 +244,39 @@ void network_backward(const network_plan *p, const network_packed *t, const floa
 
 /* ---- weights ---- */
 
-typedef struct product { const dense_layer *layer; const float *dy, *x; } product;
+typedef struct product { dense_layer layer; const float *dy, *x; size_t dy_stride, x_stride; } product;
 
-enum { MOST_PRODUCTS = 2 * MOST_CROSS + ECREC_MOST_HIDDEN + 2 };
+enum { MOST_PRODUCTS = 2 * MOST_CROSS + ECREC_MOST_HIDDEN * MOST_EXPERTS + MOST_GATED + 2 };
+
+static product whole(const dense_layer *l, const float *dy, const float *x)
+{
+    return (product){ *l, dy, x, l->out, l->in };
+}
+
+static const float *at(const float *x, size_t n)
+{
+    return x != NULL ? x + n : NULL;
+}
+
+/* Of layers above the first each expert's by itself; heads by label, from its mixture. */
+static uint32_t list_experts(const network_plan *p, const network_pass *pass, const network_gradients *g, product *out)
+{
+    const uint32_t width = p->hidden_head.in;
+    uint32_t n = 0;
+    for (uint32_t l = 1; l < p->hiddens; l++)
+        for (uint32_t e = 0; e < p->experts; e++) {
+            const dense_layer all = p->hidden[l];
+            const uint32_t units = all.out / p->experts;
+            const dense_layer own = { all.w + (size_t)e * units * all.in, all.b + (size_t)e * units, units, all.in };
+            out[n++] = (product){ own, at(g->hidden[l], (size_t)e * units), at(pass->hidden[l - 1], (size_t)e * all.in), all.out, p->hidden[l - 1].out };
+        }
+    for (uint32_t t = 0, head = 0; t < p->tasks; head += p->task_heads[t], t++) {
+        const dense_layer own = { p->hidden_head.w + (size_t)head * width, SIZE_MAX, p->task_heads[t], width };
+        out[n++] = (product){ own, at(g->heads, head), at(pass->mix, (size_t)t * width), p->heads, (size_t)p->tasks * width };
+    }
+    out[n++] = whole(&p->gate, g->gate, pass->x0);
+    return n;
+}
 
 static uint32_t list_products(const network_plan *p, const network_pass *pass, const network_gradients *g, product *out)
 {
@@ -192,15 +284,17 @@ static uint32_t list_products(const network_plan *p, const network_pass *pass, c
     for (uint32_t l = 0; l < p->crosses; l++) {
         const float *x = l == 0 ? pass->x0 : pass->cross[l - 1];
         if (p->rank != 0)
-            out[n++] = (product){ &p->cross_v[l], g->low[l], x };
-        out[n++] = (product){ &p->cross_u[l], g->mid[l], p->rank != 0 ? pass->low[l] : x };
+            out[n++] = whole(&p->cross_v[l], g->low[l], x);
+        out[n++] = whole(&p->cross_u[l], g->mid[l], p->rank != 0 ? pass->low[l] : x);
     }
     if (p->crosses != 0)
-        out[n++] = (product){ &p->cross_head, g->heads, pass->cross[p->crosses - 1] };
-    for (uint32_t l = 0; l < p->hiddens; l++)
-        out[n++] = (product){ &p->hidden[l], g->hidden[l], l == 0 ? pass->x0 : pass->hidden[l - 1] };
+        out[n++] = whole(&p->cross_head, g->heads, pass->cross[p->crosses - 1]);
+    for (uint32_t l = 0; l < p->hiddens && (l == 0 || p->experts == 0); l++)
+        out[n++] = whole(&p->hidden[l], g->hidden[l], l == 0 ? pass->x0 : pass->hidden[l - 1]);
+    if (p->experts != 0)
+        return n + list_experts(p, pass, g, out + n);
     if (p->hiddens != 0)
-        out[n++] = (product){ &p->hidden_head, g->heads, pass->hidden[p->hiddens - 1] };
+        out[n++] = whole(&p->hidden_head, g->heads, pass->hidden[p->hiddens - 1]);
     return n;
 }
 
@@ -217,7 +311,7 @@ uint32_t network_weight_tasks(const network_plan *p)
     const uint32_t n = list_products(p, &pass, &g, list);
     uint32_t tasks = 1; /* fm_weights, attention_heads, towers_weights */
     for (uint32_t i = 0; i < n; i++)
-        tasks += tasks_of(list[i].layer);
+        tasks += tasks_of(&list[i].layer);
     return tasks;
 }
 
@@ -229,7 +323,7 @@ size_t network_weight_scratch(const network_plan *p, const kernels *table, size_
     const uint32_t n = list_products(p, &pass, &g, list);
     size_t most = 64;
     for (uint32_t i = 0; i < n; i++) {
-        const size_t bytes = matmul_scratch(table, list[i].layer->out < TASK_OUT ? list[i].layer->out : TASK_OUT, list[i].layer->in, rows);
+        const size_t bytes = matmul_scratch(table, list[i].layer.out < TASK_OUT ? list[i].layer.out : TASK_OUT, list[i].layer.in, rows);
         most = bytes > most ? bytes : most;
     }
     return (most + 63) / 64 * 64;
@@ -270,8 +364,8 @@ void network_weight_gradient(const network_plan *p, const kernels *table, const 
     product list[MOST_PRODUCTS];
     const uint32_t n = list_products(p, pass, g, list);
     uint32_t i = 0;
-    while (i < n && task >= tasks_of(list[i].layer))
-        task -= tasks_of(list[i++].layer);
+    while (i < n && task >= tasks_of(&list[i].layer))
+        task -= tasks_of(&list[i++].layer);
     if (i == n) {
         if (p->fm == 2)
             fm_weights(p, table, pass, g, rows);
@@ -280,10 +374,10 @@ void network_weight_gradient(const network_plan *p, const kernels *table, const 
             towers_weights(p, table, pass, rows, g->heads, g->flat + p->tower_weights);
         return;
     }
-    const dense_layer *l = list[i].layer;
+    const dense_layer *l = &list[i].layer;
     const uint32_t from = task * TASK_OUT, out = l->out - from < TASK_OUT ? l->out - from : TASK_OUT;
-    const matmul_call call = { .m = out, .n = l->in, .k = rows, .alpha = 1, .transpose_a = 1, .a = list[i].dy + from, .a_stride = l->out, .b = list[i].x,
-                               .b_stride = l->in, .c = g->flat + l->w + (size_t)from * l->in, .c_stride = l->in, .scratch = scratch };
+    const matmul_call call = { .m = out, .n = l->in, .k = rows, .alpha = 1, .transpose_a = 1, .a = list[i].dy + from, .a_stride = list[i].dy_stride, .b = list[i].x,
+                               .b_stride = list[i].x_stride, .c = g->flat + l->w + (size_t)from * l->in, .c_stride = l->in, .scratch = scratch };
     matmul_f32(table, &call);
     if (l->b == SIZE_MAX)
         return;
@@ -291,5 +385,5 @@ void network_weight_gradient(const network_plan *p, const kernels *table, const 
     memset(bias, 0, out * sizeof *bias);
     for (size_t row = 0; row < rows; row++)
         for (uint32_t o = 0; o < out; o++)
-            bias[o] += list[i].dy[row * l->out + from + o];
+            bias[o] += list[i].dy[row * list[i].dy_stride + from + o];
 }

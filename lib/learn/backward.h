@@ -8,6 +8,7 @@
 /* Gradients of a pass's values, row by row as the pass has them; all taken from one stretch of memory. */
 typedef struct network_gradients {
     float *x0, *mid[MOST_CROSS], *low[MOST_CROSS], *hidden[ECREC_MOST_HIDDEN] /* before ReLU */, *wide /* scratch */;
+    float *gate /* rows x tasks x experts: before softmax */;
     float *heads; /* rows x heads: d loss / d logit, set by the caller */
     float *flat;  /* of "rank.network" */
 } network_gradients;

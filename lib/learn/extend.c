@@ -188,6 +188,8 @@ static void copy_network(const extension *e, const float *from, float *to)
         copy_layer(&a->hidden[l], &b->hidden[l], NULL, l == 0 ? e->inputs : NULL, from, to);
     if (a->hiddens != 0 && b->hiddens != 0)
         copy_layer(&a->hidden_head, &b->hidden_head, NULL, NULL, from, to);
+    if (a->experts != 0 && b->experts != 0)
+        copy_layer(&a->gate, &b->gate, NULL, e->inputs, from, to);
     copy_attention(e, from, to);
     if (a->positions != 0)
         memcpy(to + b->position_weights, from + a->position_weights, (size_t)a->heads * (a->positions - 1) * sizeof *to);

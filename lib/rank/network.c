@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "rank/experts.h"
 #include "rank/towers.h"
 
 static void each_matrix(network_packed *packed, const network_plan *p, void (*visit)(void *opaque, weights *w, const dense_layer *l), void *opaque)
@@ -14,6 +15,8 @@ static void each_matrix(network_packed *packed, const network_plan *p, void (*vi
     }
     for (uint32_t i = 0; i < p->hiddens; i++)
         visit(opaque, &packed->hidden[i], &p->hidden[i]);
+    if (p->experts != 0)
+        visit(opaque, &packed->gate, &p->gate);
     for (uint32_t i = 0; i < p->histories; i++) {
         visit(opaque, &packed->attention[i].events, &p->attention[i].events);
         visit(opaque, &packed->attention[i].candidate, &p->attention[i].candidate);
@@ -80,6 +83,8 @@ size_t network_pass_take(network_pass *pass, const network_plan *p, size_t rows,
     }
     for (uint32_t i = 0; i < p->hiddens; i++)
         pass->hidden[i] = scratch_take(&s, rows * p->hidden[i].out * sizeof(float));
+    pass->gate = scratch_take(&s, p->experts != 0 ? rows * p->gate.out * sizeof(float) : 0);
+    pass->mix = scratch_take(&s, p->experts != 0 ? rows * p->tasks * p->hidden_head.in * sizeof(float) : 0);
     pass->present = scratch_take(&s, rows * p->fields + 1);
     pass->shares = scratch_take(&s, NETWORK_PARTS * rows * p->heads * sizeof(float));
     pass->scratch = scratch_take(&s, (rows + NETWORK_ROWS - 1) / NETWORK_ROWS * p->inputs * sizeof(float));
@@ -182,12 +187,18 @@ static void forward_hidden(const network_plan *p, const network_packed *packed, 
     for (uint32_t l = 0; l < p->hiddens; l++) {
         const dense_layer *layer = &p->hidden[l];
         float *h = pass->hidden[l] + first * layer->out;
-        apply(table, &packed->hidden[l], x, layer->in, flat + layer->b, n, h, EPILOGUE_RELU);
+        if (l > 0 && p->experts != 0)
+            experts_layer(p, packed, flat, table, pass, l, first, n);
+        else
+            apply(table, &packed->hidden[l], x, layer->in, flat + layer->b, n, h, EPILOGUE_RELU);
         if (dropout != NULL && dropout->rate > 0)
             drop_units(dropout, first, n, l, layer->out, h);
         x = h;
     }
-    forward_heads(&p->hidden_head, flat, table, x, n, pass->shares + (PART_HIDDEN * pass->rows + first) * p->heads);
+    if (p->experts != 0)
+        experts_heads(p, packed, flat, table, pass, first, n);
+    else
+        forward_heads(&p->hidden_head, flat, table, x, n, pass->shares + (PART_HIDDEN * pass->rows + first) * p->heads);
 }
 
 static void forward_attention(const network_plan *p, const float *flat, const kernels *table, network_pass *pass, size_t first, size_t n)

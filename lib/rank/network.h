@@ -8,7 +8,7 @@
  *   history: what its events say of the candidate (rank/attention.h), zeros without any.
  * Factorisation machine (Rendle, ICDM 2010): sum over pairs of fields of <e_i, e_j>, weighted (Pan et al., WWW 2018): of r_ij <e_i, e_j>.
  * Cross layers (Wang et al., "DCN V2", WWW 2021, eq. 1 and 2): x_{l+1} = x0 * (U V x_l + b) + x_l, or W in place of U V; then a head w . x_L.
- * Perceptron: h = relu(W h + b) over the hidden layers, from x0; then a head w . h.
+ * Perceptron: h = relu(W h + b) over the hidden layers, from x0; then a head w . h. Several of them with a gate a label: rank/experts.h.
  * Attention: a head w . interest for each history. Towers: rank/towers.h. How a vector x is embedded with gates: rank/modality.h.
  * All weights but the embeddings lie in one row of floats. Inside the rank and learn rooms. */
 #ifndef ECREC_LIB_RANK_NETWORK_H
@@ -18,7 +18,7 @@
 #include "rank/schema.h"
 
 enum { MOST_CROSS = 8, NETWORK_ROWS = 64 /* rows that are worked on at once */, PART_FM = 0, PART_CROSS, PART_HIDDEN, PART_ATTENTION, PART_TOWERS, PART_POSITION, NETWORK_PARTS,
-       MOST_TOWERS = 16 };
+       MOST_TOWERS = 16, MOST_EXPERTS = 16, MOST_GATED = 32 /* labels */ };
 
 typedef struct dense_layer {
     size_t w, b; /* offsets; w is out x in, row-major */
@@ -41,6 +41,8 @@ typedef struct network_plan {
     size_t fm_weights; /* fm 2: heads x fields (fields - 1) / 2 */
     dense_layer cross_v[MOST_CROSS] /* with a rank only; no bias */, cross_u[MOST_CROSS], cross_head /* no bias */;
     dense_layer hidden[ECREC_MOST_HIDDEN], hidden_head;
+    uint32_t experts /* 0: one perceptron, no gates */, tasks /* labels */, task_heads[MOST_GATED];
+    dense_layer gate; /* tasks x experts */
     uint32_t gates;
     uint32_t towers, tower[MOST_TOWERS]; /* which of the embeddings they are; 0: the part is not there */
     uint32_t positions;
@@ -55,7 +57,7 @@ typedef struct network_plan {
 typedef struct network_packed {
     memory *m;
     size_t bytes;
-    weights cross_v[MOST_CROSS], cross_u[MOST_CROSS], hidden[ECREC_MOST_HIDDEN];
+    weights cross_v[MOST_CROSS], cross_u[MOST_CROSS], hidden[ECREC_MOST_HIDDEN], gate;
     attention_packed attention[MOST_HISTORIES];
 } network_packed;
 int32_t network_packed_create(memory *m, const network_plan *p, network_packed **out);
@@ -87,6 +89,7 @@ static inline float network_position(const network_plan *p, const float *flat, u
 typedef struct network_pass {
     size_t rows;
     float *x0, *cross[MOST_CROSS] /* x_1 .. x_L */, *low[MOST_CROSS], *mid[MOST_CROSS] /* U V x + b */, *hidden[ECREC_MOST_HIDDEN];
+    float *gate /* rows x tasks x experts: softmax */, *mix /* rows x tasks x units */;
     unsigned char *present; /* rows x fields: 0: the field is missing */
     float *shares; /* NETWORK_PARTS x rows x heads */
     float *scratch; /* NETWORK_ROWS x width floats a thread's block */

@@ -147,12 +147,18 @@ static void plan_network(const ecrec_schema *s, ranker *r)
     if (n->crosses != 0)
         n->cross_head = layer(&at, n->heads, n->inputs, 0);
     uint32_t in = n->inputs;
+    n->experts = n->inputs != 0 && s->network.hidden[0] != 0 ? s->network.experts : 0;
     for (; n->hiddens < ECREC_MOST_HIDDEN && s->network.hidden[n->hiddens] != 0 && n->inputs != 0; n->hiddens++) {
-        n->hidden[n->hiddens] = layer(&at, s->network.hidden[n->hiddens], in, 1);
+        n->hidden[n->hiddens] = layer(&at, s->network.hidden[n->hiddens] * (n->experts != 0 ? n->experts : 1), in, 1);
         in = s->network.hidden[n->hiddens];
     }
     if (n->hiddens != 0)
         n->hidden_head = layer(&at, n->heads, in, 0);
+    n->tasks = n->experts != 0 ? s->label_count : 0;
+    for (uint32_t t = 0; t < n->tasks; t++)
+        n->task_heads[t] = label_outputs(&s->labels[t]);
+    if (n->experts != 0)
+        n->gate = layer(&at, n->tasks * n->experts, n->inputs, 1);
     plan_attention(s, r, &at);
     for (uint32_t i = 0; i < r->fields && s->network.towers; i++)
         if (r->plan[i].embedded != NO_INDEX && (r->plan[i].dims != 0 || r->plan[i].history != NO_INDEX) && n->towers < MOST_TOWERS)

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "rank/bins.h"
+#include "rank/network.h"
 #include "rank/vocabulary.h"
 
 void ecrec_field_options_init(ecrec_field_options *options)
@@ -64,7 +65,9 @@ void schema_refresh(ecrec_schema *s)
         }
         mix(&h, &s->network, offsetof(schema_network, attention));
         if (network_has_more(&s->network))
-            mix(&h, &s->network.attention, sizeof s->network - offsetof(schema_network, attention));
+            mix(&h, &s->network.attention, offsetof(schema_network, experts) - offsetof(schema_network, attention));
+        if (s->network.experts != 0)
+            mix(&h, &s->network.experts, sizeof s->network.experts);
         mix(&h, s->pairs, s->pair_count * sizeof *s->pairs);
     }
     s->fingerprint = h;
@@ -93,7 +96,7 @@ int field_has_more(const schema_field *f)
 
 int network_has_more(const schema_network *n)
 {
-    return n->attention != 0 || n->gates != 0 || n->towers != 0 || n->positions != 0;
+    return n->attention != 0 || n->gates != 0 || n->towers != 0 || n->positions != 0 || n->experts != 0;
 }
 
 int label_has_more(const schema_label *l)
@@ -390,6 +393,8 @@ int32_t ecrec_schema_add_label_of(ecrec_schema *schema, const char *name, const 
         return error_set(err, ECREC_ERR_INVALID, "label \"%s\": negatives_kept is %g; it is for binary labels with their own loss, above 0 and at most 1", name, o->negatives_kept);
     if (o->target > ECREC_TARGET_LOG || (o->target != ECREC_TARGET_STANDARD && (kind != ECREC_LABEL_VALUE || o->loss != ECREC_LOSS_OWN)))
         return error_set(err, ECREC_ERR_INVALID, "label \"%s\": target is %u (0 standard, 1 plain, 2 log; of value labels with their own loss)", name, o->target);
+    if (schema->network.experts != 0 && schema->label_count >= MOST_GATED)
+        return error_set(err, ECREC_ERR_LIMIT, "a schema whose network has experts has at most %d labels", MOST_GATED);
     if (schema->label_count == MOST_LABELS)
         return error_set(err, ECREC_ERR_LIMIT, "a schema has at most %d labels", MOST_LABELS);
     if ((status = grow(schema, (void **)&schema->labels, &schema->label_capacity, schema->label_count, sizeof *schema->labels, err)) != ECREC_OK)
@@ -464,6 +469,12 @@ static int32_t check_network(const ecrec_schema *s, const ecrec_network_options 
         return error_set(err, ECREC_ERR_INVALID, "network: gates and towers are 0 or 1");
     if (o->positions > MOST_POSITIONS || o->positions == 1)
         return error_set(err, ECREC_ERR_INVALID, "network: positions is %u; it must be 0 or 2 .. %d", o->positions, MOST_POSITIONS);
+    for (int i = 0; i < ECREC_MOST_HIDDEN && o->experts != 0; i++)
+        if (o->hidden[0] == 0 || o->hidden[i] % 16 != 0 || o->hidden[i] * (uint64_t)o->experts > 32768)
+            return error_set(err, ECREC_ERR_INVALID, "network: experts are perceptrons: each layer of hidden must have a multiple of 16 units, at most 32768 in all experts together; layer %d has %u",
+                             i + 1, o->hidden[i]);
+    if (o->experts > MOST_EXPERTS || o->experts == 1 || (o->experts != 0 && s->label_count > MOST_GATED))
+        return error_set(err, ECREC_ERR_INVALID, "network: experts is %u (0 or 2 .. %d) with %u labels (at most %d)", o->experts, MOST_EXPERTS, s->label_count, MOST_GATED);
     if (o->width == 0 && (o->fm != 0 || o->attention != 0 || o->gates != 0 || o->towers != 0 || o->cross_layers != 0 || o->hidden[0] != 0))
         return error_set(err, ECREC_ERR_INVALID, "network: fm, cross_layers, hidden, attention, gates and towers work on the fields' embeddings: width must be above 0");
     if (o->width != 0 && !histories && o->towers == 0 && o->fm == 0 && o->cross_layers == 0 && o->hidden[0] == 0)
@@ -485,7 +496,7 @@ int32_t ecrec_schema_set_network(ecrec_schema *schema, const ecrec_network_optio
     if (schema->references != 1)
         return error_set(err, ECREC_ERR_INVALID, "the schema is already used by a batch and cannot change");
     schema_network n = { .all_pairs = o->all_pairs != 0, .unmet = o->unmet != 0, .width = o->width, .fm = o->fm, .cross_layers = o->cross_layers, .cross_rank = o->cross_rank,
-                         .attention = o->attention, .gates = o->gates, .towers = o->towers, .positions = o->positions };
+                         .attention = o->attention, .gates = o->gates, .towers = o->towers, .positions = o->positions, .experts = o->experts };
     n.embedding_bits = o->width == 0 ? 0 : o->embedding_bits != 0 ? o->embedding_bits : DEFAULT_BITS - 2;
     memcpy(n.hidden, o->hidden, sizeof n.hidden);
     schema->network = n;

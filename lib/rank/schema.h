@@ -43,7 +43,7 @@ typedef struct schema_pair { uint32_t a, b; } schema_pair; /* hashed fields */
 
 typedef struct schema_network {
     uint32_t all_pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden[ECREC_MOST_HIDDEN];
-    uint32_t attention, gates, towers, positions; /* from attention on: settings, 0 where nothing asks for them */
+    uint32_t attention, gates, towers, positions, experts; /* from attention on: settings, 0 where nothing asks for them */
 } schema_network;
 
 struct ecrec_schema {

@@ -12,7 +12,7 @@
 
 enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2, SETTINGS_VERSION = 3 };
 enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2, SETTING_EVENT_TYPES = 3, SETTING_HASH_BITS = 4, SETTING_HASH_SEED = 5, SETTING_VALUES = 6, SETTING_DROPPED = 7, SETTING_ADMIT = 8, SETTING_BINS = 9, MOST_SETTING = 1 << 29 };
-enum { NETWORK_ATTENTION = 1, NETWORK_GATES = 2, NETWORK_TOWERS = 3, NETWORK_POSITIONS = 4 };
+enum { NETWORK_ATTENTION = 1, NETWORK_GATES = 2, NETWORK_TOWERS = 3, NETWORK_POSITIONS = 4, NETWORK_EXPERTS = 5 };
 enum { LABEL_LOSS = 1, LABEL_LOG_Q = 2, LABEL_KEPT = 3 /* the bits of a float32 */, LABEL_TARGET = 4 };
 
 static int32_t write_setting(buffer *b, uint32_t key, uint32_t value)
@@ -85,7 +85,7 @@ static int32_t write_label_settings(const schema_label *l, buffer *b)
 
 static int32_t write_network_settings(const schema_network *n, buffer *b)
 {
-    const setting settings[] = { { NETWORK_ATTENTION, n->attention }, { NETWORK_GATES, n->gates }, { NETWORK_TOWERS, n->towers }, { NETWORK_POSITIONS, n->positions } };
+    const setting settings[] = { { NETWORK_ATTENTION, n->attention }, { NETWORK_GATES, n->gates }, { NETWORK_TOWERS, n->towers }, { NETWORK_POSITIONS, n->positions }, { NETWORK_EXPERTS, n->experts } };
     return write_list(settings, sizeof settings / sizeof *settings, b);
 }
 
@@ -227,7 +227,7 @@ static int32_t read_label_settings(ecrec_label_options *o, reader *r, ecrec_erro
 
 static int32_t read_network_settings(ecrec_network_options *o, reader *r, ecrec_error *err)
 {
-    const setting_place settings[] = { { NETWORK_ATTENTION, &o->attention }, { NETWORK_GATES, &o->gates }, { NETWORK_TOWERS, &o->towers }, { NETWORK_POSITIONS, &o->positions } };
+    const setting_place settings[] = { { NETWORK_ATTENTION, &o->attention }, { NETWORK_GATES, &o->gates }, { NETWORK_TOWERS, &o->towers }, { NETWORK_POSITIONS, &o->positions }, { NETWORK_EXPERTS, &o->experts } };
     return read_list(settings, sizeof settings / sizeof *settings, "the network", r, err);
 }
 

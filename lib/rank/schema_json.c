@@ -168,7 +168,7 @@ static int32_t parse_network(ecrec_schema *s, const json *v, ecrec_error *err)
     ecrec_network_options o = ECREC_NETWORK_OPTIONS_INIT;
     const struct { const char *key; uint32_t *to; } numbers[] = {
         { "width", &o.width }, { "embedding_bits", &o.embedding_bits }, { "cross_layers", &o.cross_layers }, { "cross_rank", &o.cross_rank },
-        { "attention", &o.attention }, { "gates", &o.gates }, { "towers", &o.towers }, { "positions", &o.positions } };
+        { "attention", &o.attention }, { "gates", &o.gates }, { "towers", &o.towers }, { "positions", &o.positions }, { "experts", &o.experts } };
     const json *pairs = NULL;
     if (!json_is(v, JSON_OBJECT))
         return error_at(err, ECREC_ERR_INVALID, v->position, "schema: \"network\" is not an object");
@@ -195,7 +195,7 @@ static int32_t parse_network(ecrec_schema *s, const json *v, ecrec_error *err)
             status = parse_flag(m, "network", &o.unmet, err);
         } else if (!known) {
             return error_at(err, ECREC_ERR_INVALID, m->position,
-                            "schema: network: the member \"%s\" is not known (pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden, attention, gates, towers, positions are)", m->key);
+                            "schema: network: the member \"%s\" is not known (pairs, unmet, width, embedding_bits, fm, cross_layers, cross_rank, hidden, attention, gates, towers, positions, experts are)", m->key);
         }
         if (status != ECREC_OK)
             return status;

@@ -634,7 +634,8 @@ static int32_t network(world *w)
     parts.fm = 2;
     parts.cross_layers = 2;
     parts.cross_rank = 2;
-    parts.hidden[0] = 8;
+    parts.hidden[0] = 16;
+    parts.experts = 2;
     parts.unmet = 1;
     kinds.kind = ECREC_LABEL_CLASSES;
     kinds.classes = 2;

@@ -11,7 +11,7 @@ enum { N = 400 };
 
 static const char networks[][256] = {
     "", ",\"network\":{\"pairs\":[[\"shop\",\"item\"]],\"unmet\":true}",
-    ",\"network\":{\"width\":4,\"fm\":\"weighted\",\"cross_layers\":2,\"hidden\":[8,4],\"gates\":true,\"towers\":true,\"positions\":3}",
+    ",\"network\":{\"width\":4,\"fm\":\"weighted\",\"cross_layers\":2,\"hidden\":[16,16],\"experts\":2,\"gates\":true,\"towers\":true,\"positions\":3}",
     ",\"network\":{\"width\":4,\"fm\":true,\"cross_layers\":2,\"cross_rank\":3,\"hidden\":[8]}" };
 
 static ecrec_schema *make(ecrec_context *context, const char *network)

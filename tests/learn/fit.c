@@ -13,7 +13,7 @@ static const char schema_text[] =
     "{\"name\":\"look\",\"kind\":\"vector\",\"dimension\":6},"
     "{\"name\":\"tags\",\"kind\":\"multi\"}],\"labels\":[\"click\",{\"name\":\"stars\",\"kind\":\"ordinal\",\"classes\":5},{\"name\":\"which\",\"kind\":\"classes\",\"classes\":3},{\"name\":\"spent\",\"kind\":\"value\"}],"
     "\"hash_bits\":14,\"network\":{\"pairs\":[[\"user\",\"item\"]],\"unmet\":true,\"width\":8,\"embedding_bits\":12,\"fm\":\"weighted\",\"cross_layers\":2,"
-    "\"cross_rank\":8,\"hidden\":[32,16]}}";
+    "\"cross_rank\":8,\"hidden\":[32,16],\"experts\":3}}";
 
 typedef struct world {
     ecrec_context *context;

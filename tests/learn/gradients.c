@@ -76,8 +76,34 @@ static double reference(const network_plan *p, const double *w, const double *x0
         for (uint32_t h = 0; h < p->heads && p->crosses != 0; h++)
             for (uint32_t i = 0; i < p->inputs; i++)
                 loss += heads[row * p->heads + h] * w[p->cross_head.w + h * p->inputs + i] * x[i];
+        for (uint32_t e = 0; e < p->experts; e++) { /* each by itself, then what each label's gate gives of it */
+            memcpy(x, x0, p->inputs * sizeof *x);
+            for (uint32_t l = 0; l < p->hiddens; l++) {
+                const uint32_t units = p->hidden[l].out / p->experts;
+                for (uint32_t o = e * units; o < (e + 1) * units; o++) {
+                    double sum = w[p->hidden[l].b + o];
+                    for (uint32_t i = 0; i < p->hidden[l].in; i++)
+                        sum += w[p->hidden[l].w + o * p->hidden[l].in + i] * x[i];
+                    next[o - e * units] = sum > 0 ? sum : 0;
+                }
+                memcpy(x, next, units * sizeof *x);
+            }
+            for (uint32_t t = 0, h = 0; t < p->tasks; t++) {
+                double own = 0, all = 0;
+                for (uint32_t k = 0; k < p->experts; k++) {
+                    double sum = w[p->gate.b + t * p->experts + k];
+                    for (uint32_t i = 0; i < p->inputs; i++)
+                        sum += w[p->gate.w + (t * p->experts + k) * p->inputs + i] * x0[i];
+                    all += exp(sum);
+                    own = k == e ? exp(sum) : own;
+                }
+                for (const uint32_t end = h + p->task_heads[t]; h < end; h++)
+                    for (uint32_t i = 0; i < p->hidden_head.in; i++)
+                        loss += heads[row * p->heads + h] * own / all * w[p->hidden_head.w + h * p->hidden_head.in + i] * x[i];
+            }
+        }
         memcpy(x, x0, p->inputs * sizeof *x);
-        for (uint32_t l = 0; l < p->hiddens; l++) {
+        for (uint32_t l = 0; l < p->hiddens && p->experts == 0; l++) {
             for (uint32_t o = 0; o < p->hidden[l].out; o++) {
                 double sum = w[p->hidden[l].b + o];
                 for (uint32_t i = 0; i < p->hidden[l].in; i++)
@@ -86,7 +112,7 @@ static double reference(const network_plan *p, const double *w, const double *x0
             }
             memcpy(x, next, p->hidden[l].out * sizeof *x);
         }
-        for (uint32_t h = 0; h < p->heads && p->hiddens != 0; h++)
+        for (uint32_t h = 0; h < p->heads && p->hiddens != 0 && p->experts == 0; h++)
             for (uint32_t i = 0; i < p->hidden_head.in; i++)
                 loss += heads[row * p->heads + h] * w[p->hidden_head.w + h * p->hidden_head.in + i] * x[i];
     }
@@ -232,6 +258,14 @@ static void parts_alone(void **unused)
     o.hidden[0] = 9;
     o.hidden[1] = 4;
     check_parts(&o);
+    o.hidden[0] = 16;
+    o.hidden[1] = 16;
+    o.experts = 2;
+    check_parts(&o);
+    o.hidden[1] = 0;
+    o.experts = 3;
+    check_parts(&o);
+    o.experts = 0;
     o.hidden[0] = o.hidden[1] = 0;
     o.towers = 1;
     check_parts(&o);

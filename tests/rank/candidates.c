@@ -18,7 +18,7 @@ static const char schema_text[] =
     "{\"name\":\"taste\",\"kind\":\"vector\",\"dimension\":3},{\"name\":\"look\",\"kind\":\"vector\",\"dimension\":3,\"compare\":\"taste\"},"
     "{\"name\":\"past\",\"kind\":\"history\",\"compare\":\"item\",\"dimension\":8}],"
     "\"labels\":[\"click\",{\"name\":\"stars\",\"kind\":\"classes\",\"classes\":3}],\"hash_bits\":12,"
-    "\"network\":{\"width\":6,\"embedding_bits\":12,\"pairs\":\"all\",\"unmet\":true,\"fm\":\"weighted\",\"gates\":true,\"towers\":true,\"cross_layers\":1,\"hidden\":[9]}}";
+    "\"network\":{\"width\":6,\"embedding_bits\":12,\"pairs\":\"all\",\"unmet\":true,\"fm\":\"weighted\",\"gates\":true,\"towers\":true,\"cross_layers\":1,\"hidden\":[16],\"experts\":2}}";
 
 /* Columns of rows 0 .. n; whose: 0 all of them, 1 the user's, 2 the candidates'. Sides say which fields are the user's. */
 static void fill(ecrec_batch *b, size_t n, int whose, unsigned sides)
