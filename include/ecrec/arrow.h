@@ -60,9 +60,9 @@ struct ArrowArrayStream {
 
 /* Make a record batch (a struct array, "+s") the rows of a batch: its columns are found by the names of the schema's fields and labels,
  * and "weight", "position", "propensity", "event", "group"; columns with other names are passed over, fields that it lacks are missing.
- *   text, category, user, item: utf8, large_utf8, binary, large_binary, fixed-size binary, or a dictionary of them; a category also
+ *   text, category, user, item: utf8, large_utf8, utf8_view, binary, large_binary, binary_view, fixed-size binary, or a dictionary of them; a category also
  *     integers (by their decimal spelling) and booleans ("true", "false");
- *   number, labels, weight, propensity, position: integers, float16/32/64, booleans;
+ *   number, labels, weight, propensity, position: integers, float16/32/64, decimals of 32 to 256 bits, booleans;
  *   vector, image: fixed-size lists, lists or large lists of numbers;
  *   multi: lists or large lists of what a category takes, or of structs or maps of it and a number, the weight;
  *   history: lists of items (as a category's), or of structs of "item" and, if they are there, "type" (a number) and "time" (as a time);

@@ -50,7 +50,7 @@ int32_t arrow_wrong_type(const reading *r, const arrow_column *c, const char *wa
 int arrow_is_number(const arrow_column *c)
 {
     const arrow_view *v = c->has_dictionary ? &c->dictionary : &c->view;
-    return v->form == ARROW_BOOLEANS || v->form == ARROW_FLOATS || (v->form == ARROW_INTEGERS && v->multiply == 0) || v->form == ARROW_NULLS;
+    return v->form == ARROW_BOOLEANS || v->form == ARROW_FLOATS || (v->form == ARROW_INTEGERS && v->multiply == 0) || v->form == ARROW_DECIMALS || v->form == ARROW_NULLS;
 }
 
 /* ---- numbers ---- */
@@ -234,7 +234,7 @@ int32_t arrow_read_texts_of(const reading *r, const arrow_column *c, int64_t fir
     const arrow_view *type = c->has_dictionary ? &c->dictionary : &c->view, *v = &c->view;
     if (type->form != ARROW_TEXTS && type->form != ARROW_NULLS && !(category && type->multiply == 0 && (type->form == ARROW_INTEGERS || type->form == ARROW_BOOLEANS)))
         return arrow_wrong_type(r, c, category ? "category: text, bytes, integers or booleans" : "text");
-    if (c->has_dictionary || type->form != ARROW_TEXTS)
+    if (c->has_dictionary || type->form != ARROW_TEXTS || v->width == TEXT_VIEW)
         return copy_texts(r, c, first, n, starts_block, values);
     arrow_borrow(values, v->width == 0 ? v->values : v->bytes);
     if (v->width == 8 && n != 0) {

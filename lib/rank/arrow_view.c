@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/error.h"
 #include "base/format.h"
 
@@ -50,6 +51,31 @@ static int read_time(arrow_view *v, const char *f)
     }
 }
 
+/* "d:19,10", "d:19,10,128": precision, scale, bits. */
+static int read_decimal(arrow_view *v, const char *f)
+{
+    char part[3][8] = { "", "", "128" };
+    size_t n = 0, at = 0;
+    uint64_t precision = 0, scale = 0, bits = 0;
+    for (; *f != 0; f++) {
+        if (*f == ',' && n < 2) {
+            part[n++][at] = 0;
+            at = 0;
+        } else if (at + 1 < sizeof part[0]) {
+            part[n][at++] = *f;
+        } else {
+            return 0;
+        }
+    }
+    part[n][at] = 0;
+    const int minus = part[1][0] == '-';
+    if (n == 0 || !parse_u64(part[0], strlen(part[0]), &precision) || precision == 0 || precision > 76 || !parse_u64(part[1] + minus, strlen(part[1] + minus), &scale) ||
+        scale > 300 || !parse_u64(part[2], strlen(part[2]), &bits) || (bits != 32 && bits != 64 && bits != 128 && bits != 256))
+        return 0;
+    v->fixed = minus ? -(int64_t)scale : (int64_t)scale;
+    return set(v, ARROW_DECIMALS, (int)(bits / 8), 1);
+}
+
 /* What a format string says; 0: nothing that is read here. */
 static int read_format(arrow_view *v, const char *f)
 {
@@ -67,6 +93,10 @@ static int read_format(arrow_view *v, const char *f)
         return set(v, ARROW_LISTS, 8, 1);
     if (strcmp(f, "+s") == 0)
         return set(v, ARROW_RECORDS, 0, 0);
+    if (strcmp(f, "vu") == 0 || strcmp(f, "vz") == 0)
+        return set(v, ARROW_TEXTS, TEXT_VIEW, 0);
+    if (strncmp(f, "d:", 2) == 0)
+        return read_decimal(v, f + 2);
     if (strncmp(f, "w:", 2) == 0)
         return set(v, ARROW_TEXTS, 0, 0) && read_size(f + 2, &v->fixed);
     if (strncmp(f, "+w:", 3) == 0)
@@ -97,6 +127,45 @@ static int32_t check_offsets(const arrow_view *v, int64_t first, int64_t n, ecre
     return ECREC_OK;
 }
 
+/* The entry of a text view: its length, and where it lies: buffer -1: in the entry itself, behind the length. */
+static void read_view(const arrow_view *v, int64_t i, int32_t *length, int32_t *buffer, int32_t *offset)
+{
+    const unsigned char *at = (const unsigned char *)v->values + (v->offset + i) * TEXT_VIEW;
+    memcpy(length, at, 4);
+    *buffer = -1;
+    *offset = 0;
+    if (*length > TEXT_VIEW - 4) {
+        memcpy(buffer, at + 8, 4);
+        memcpy(offset, at + 12, 4);
+    }
+}
+
+/* The buffers behind the views: so many with bytes, then one that says how long each is. */
+static int32_t check_views(arrow_view *v, int64_t first, int64_t n, ecrec_error *err)
+{
+    const struct ArrowArray *a = v->array;
+    if (a->n_buffers < 3 || a->n_buffers > INT32_MAX || a->buffers == NULL)
+        REFUSE("Arrow column \"%s\": it has %lld buffers; format \"%s\" has 3 or more", v->name, (long long)a->n_buffers, v->schema->format);
+    const int64_t count = a->n_buffers - 3, *sizes = a->buffers[count + 2];
+    v->valid = a->buffers[0];
+    v->values = a->buffers[1];
+    if (v->valid == NULL && a->null_count > 0)
+        REFUSE("Arrow column \"%s\": it has %lld nulls, but no validity bitmap", v->name, (long long)a->null_count);
+    if ((v->values == NULL && n != 0) || (sizes == NULL && count != 0) || (uintptr_t)sizes % sizeof *sizes != 0)
+        REFUSE("Arrow column \"%s\": its buffer of %s is NULL or out of line", v->name, v->values == NULL && n != 0 ? "views" : "sizes");
+    for (int64_t i = first; i < first + n; i++) {
+        int32_t length = 0, buffer = 0, offset = 0;
+        if (!view_has(v, i))
+            continue;
+        read_view(v, i, &length, &buffer, &offset);
+        if (length < 0 || (buffer != -1 && (buffer < 0 || buffer >= count || a->buffers[2 + buffer] == NULL || offset < 0 || sizes[buffer] < length || offset > sizes[buffer] - length)) ||
+            (buffer == -1 && length > TEXT_VIEW - 4))
+            return error_row(err, ECREC_ERR_INVALID, (uint64_t)(i - first), "Arrow column \"%s\": entry %lld says that it has %d bytes from %d on of buffer %d, which are not there", v->name,
+                             (long long)(i - first), length, offset, buffer);
+    }
+    return ECREC_OK;
+}
+
 static int aligned(const void *p, int width)
 {
     return width < 2 || (uintptr_t)p % (size_t)width == 0;
@@ -104,10 +173,12 @@ static int aligned(const void *p, int width)
 
 static int32_t check_buffers(arrow_view *v, int64_t first, int64_t n, ecrec_error *err)
 {
-    static const int64_t counts[] = { [ARROW_NULLS] = 0, [ARROW_BOOLEANS] = 2, [ARROW_INTEGERS] = 2, [ARROW_FLOATS] = 2, [ARROW_TEXTS] = 3, [ARROW_LISTS] = 2, [ARROW_RECORDS] = 1 };
+    static const int64_t counts[] = { [ARROW_NULLS] = 0, [ARROW_BOOLEANS] = 2, [ARROW_INTEGERS] = 2, [ARROW_FLOATS] = 2, [ARROW_TEXTS] = 3, [ARROW_LISTS] = 2, [ARROW_RECORDS] = 1, [ARROW_DECIMALS] = 2 };
     const struct ArrowArray *a = v->array;
     const int fixed = (v->form == ARROW_TEXTS || v->form == ARROW_LISTS) && v->width == 0;
     const int64_t wanted = counts[v->form] - fixed;
+    if (v->form == ARROW_TEXTS && v->width == TEXT_VIEW)
+        return check_views(v, first, n, err);
     if (a->n_buffers != wanted)
         REFUSE("Arrow column \"%s\": it has %lld buffers; format \"%s\" has %lld", v->name, (long long)a->n_buffers, v->schema->format, (long long)wanted);
     if (wanted != 0 && a->buffers == NULL)
@@ -121,7 +192,7 @@ static int32_t check_buffers(arrow_view *v, int64_t first, int64_t n, ecrec_erro
         v->bytes = a->buffers[2];
     if (wanted > 1 && v->values == NULL && n != 0 && !(fixed && v->fixed == 0))
         REFUSE("Arrow column \"%s\": its buffer of %s is NULL", v->name, (v->form == ARROW_TEXTS && !fixed) || v->form == ARROW_LISTS ? "offsets" : "values");
-    if (wanted > 1 && !aligned(v->values, v->width))
+    if (wanted > 1 && v->form != ARROW_DECIMALS && !aligned(v->values, v->width))
         REFUSE("Arrow column \"%s\": its buffer lies at an address that is no multiple of %d", v->name, v->width);
     return (v->form == ARROW_TEXTS || v->form == ARROW_LISTS) && !fixed ? check_offsets(v, first, n, err) : ECREC_OK;
 }
@@ -139,7 +210,7 @@ int32_t view_open(arrow_view *v, const char *name, const struct ArrowSchema *sch
         REFUSE("Arrow column \"%s\": format \"%.40s\" is not one that is read here; cast it before", name, schema->format);
     if (array->length < 0 || array->offset < 0 || array->offset > INT64_MAX / 32 || array->length > INT64_MAX / 32)
         REFUSE("Arrow column \"%s\": length %lld or offset %lld is out of range", name, (long long)array->length, (long long)array->offset);
-    if (v->fixed != 0 && array->offset + array->length > INT64_MAX / 8 / v->fixed)
+    if (v->form != ARROW_DECIMALS && v->fixed != 0 && array->offset + array->length > INT64_MAX / 8 / v->fixed)
         REFUSE("Arrow column \"%s\": %lld entries of %lld are out of range", name, (long long)array->length, (long long)v->fixed);
     if (array->null_count < -1 || array->null_count > array->length)
         REFUSE("Arrow column \"%s\": %lld of its %lld entries are said to be null", name, (long long)array->null_count, (long long)array->length);
@@ -230,9 +301,44 @@ static double half(uint16_t h)
     return sign * (1024 + fraction) * (double)((uint64_t)1 << exponent) * 0x1p-25;
 }
 
+/* Two's complement, little-endian, of up to 256 bits, times 10^-scale: rounded once. */
+static double decimal_at(const arrow_view *v, int64_t at)
+{
+    uint32_t words[8] = { 0 };
+    const int n = v->width / 4;
+    decimal d = { .count = 0 };
+    unsigned char digits[80];
+    int count = 0, carry = 1;
+    memcpy(words, (const unsigned char *)v->values + at * v->width, (size_t)v->width);
+    const int minus = words[n - 1] >> 31 != 0;
+    for (int i = 0; i < n && minus; i++) {
+        words[i] = ~words[i] + (uint32_t)carry;
+        carry = carry && words[i] == 0;
+    }
+    for (int left = n; left > 0;) { /* the last digit first */
+        uint64_t rest = 0;
+        for (int i = left - 1; i >= 0; i--) {
+            rest = rest << 32 | words[i];
+            words[i] = (uint32_t)(rest / 10);
+            rest %= 10;
+        }
+        digits[count++] = (unsigned char)rest;
+        while (left > 0 && words[left - 1] == 0)
+            left--;
+    }
+    for (int i = count; i-- > 0;)
+        if (d.count != 0 || digits[i] != 0)
+            d.digit[d.count++] = digits[i];
+    d.point = d.count - (int)v->fixed;
+    const double x = d.count != 0 ? decimal_to_double(&d) : 0;
+    return minus ? -x : x;
+}
+
 double view_number(const arrow_view *v, int64_t i)
 {
     const int64_t at = v->offset + i;
+    if (v->form == ARROW_DECIMALS)
+        return decimal_at(v, at);
     if (v->form == ARROW_BOOLEANS)
         return bit(v->values, at);
     if (v->form == ARROW_INTEGERS)
@@ -249,6 +355,12 @@ void view_range(const arrow_view *v, int64_t i, int64_t *from, int64_t *to)
 const char *view_text(const arrow_view *v, int64_t i, size_t *length)
 {
     int64_t from = 0, to = 0;
+    if (v->width == TEXT_VIEW) {
+        int32_t bytes = 0, buffer = 0, offset = 0;
+        read_view(v, i, &bytes, &buffer, &offset);
+        *length = (size_t)bytes;
+        return buffer < 0 ? (const char *)v->values + (v->offset + i) * TEXT_VIEW + 4 : (const char *)v->array->buffers[2 + buffer] + offset;
+    }
     view_range(v, i, &from, &to);
     *length = (size_t)(to - from);
     if (*length == 0)

@@ -5,7 +5,8 @@
 
 #include "ecrec/arrow.h"
 
-enum { ARROW_NULLS, ARROW_BOOLEANS, ARROW_INTEGERS, ARROW_FLOATS, ARROW_TEXTS, ARROW_LISTS, ARROW_RECORDS };
+enum { ARROW_NULLS, ARROW_BOOLEANS, ARROW_INTEGERS, ARROW_FLOATS, ARROW_TEXTS, ARROW_LISTS, ARROW_RECORDS, ARROW_DECIMALS };
+enum { TEXT_VIEW = 16 /* width of a text whose entries are views: length, and the bytes or where they are */ };
 
 typedef struct arrow_view {
     const char *name; /* of the column, for messages */

@@ -1,6 +1,7 @@
 """A pyarrow table is learned from and scored in a line; its numbers are those of the same rows given as columns, its memory goes back.
 usage: arrow_table.py LIBRARY FOLDER_OF_MODULE"""
 import datetime
+import decimal
 import gc
 import os
 import sys
@@ -44,7 +45,16 @@ with ecrec.Context() as context, ecrec.Model.ranker(context, SCHEMA) as ranker:
     assert np.array_equal(plain[:, 0], scores.to_numpy())
     assert ecrec.evaluate(context, plain[:, 0], click)["auc"] > 0.95
     encoded = table(KINDS).set_column(0, "shop", pa.array(shops).dictionary_encode())
-    for same in (table(OTHER), encoded, pa.concat_tables([first.slice(0, 300), first.slice(300)])):
+    # as a database and Polars give them: views of texts, decimals, days
+    views = {**KINDS, "shop": pa.string_view(), "tags": pa.large_list(pa.string_view()), "click": pa.bool_()}
+    days = table({**KINDS, "when": pa.date32()}, when=[datetime.date(2024, 1, 1 + i % 28) for i in range(ROWS)])
+    for kind in (pa.date64(), pa.timestamp("s"), pa.timestamp("ns")):
+        assert np.array_equal(ranker.score(days.set_column(4, "when", days["when"].cast(kind))), ranker.score(days))
+    cents = np.round(price, 2)
+    exact = [decimal.Decimal(f"{p:.2f}") for p in cents]
+    for kind in (pa.decimal32(9, 2), pa.decimal64(18, 2), pa.decimal128(38, 2), pa.decimal256(76, 2)):
+        assert np.array_equal(ranker.score(table({**KINDS, "price": kind}, price=exact)), ranker.score(table(KINDS, price=cents))), kind
+    for same in (table(views), table(OTHER), encoded, pa.concat_tables([first.slice(0, 300), first.slice(300)])):
         assert np.array_equal(ranker.score(same), plain)
     assert np.array_equal(ranker.score(first.slice(123, 400)), plain[123:523])
     chunks = pa.concat_tables([first.slice(0, 300), first.slice(300)])

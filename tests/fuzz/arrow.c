@@ -12,7 +12,7 @@ enum { MOST_NODES = 24, MOST_LENGTH = 200, BUFFER = 1 << 13, TEXT = 1 << 12 };
 typedef struct node {
     struct ArrowSchema schema, *schema_children[6];
     struct ArrowArray data, *data_children[6];
-    const void *buffers[4];
+    const void *buffers[5];
 } node;
 
 typedef struct maker {
@@ -40,7 +40,7 @@ static unsigned next(maker *m) { return m->at < m->size ? m->data[m->at++] : 0; 
 static node *make(maker *m, int depth)
 {
     static const char *const formats[] = { "n", "b", "c", "C", "s", "S", "i", "I", "l", "L", "e", "f", "g", "u", "U", "z", "Z", "w:3", "w:0", "+l", "+L", "+w:2", "+w:0",
-                                           "+s", "+m", "tss:", "tsm:UTC", "tsu:", "tsn:", "tdD", "tdm", "d:1,2", "+", "", "w:", "tsx:", "ts", "+w:-1", "vu", NULL };
+                                           "+s", "+m", "tss:", "tsm:UTC", "tsu:", "tsn:", "tdD", "tdm", "d:1,2", "+", "", "w:", "tsx:", "ts", "+w:-1", "vu", "vz", "d:9,2,32", "d:38,6", "d:76,-2,256", NULL };
     static const char *const names[] = { "title", "shop", "price", "v", "tags", "when", "click", "weight", "position", "propensity", "event", "group", "past", "item", "type", "time", "past", "other", NULL, "" };
     if (m->used == MOST_NODES)
         return NULL;
@@ -58,6 +58,11 @@ static node *make(maker *m, int depth)
     n->buffers[0] = wrong & 1 ? m->values + wrong : NULL;
     n->buffers[1] = text || list ? (*f == 'u' || *f == 'z' || f[1] == 'l' || f[1] == 'm' ? (const void *)m->narrow : (const void *)m->wide) : m->values + 8 * (wrong & 6);
     n->buffers[2] = m->values;
+    if (*f == 'v') { /* views: one buffer, and its size */
+        static const int64_t sizes[] = { BUFFER };
+        n->data.n_buffers = 4;
+        n->buffers[3] = sizes;
+    }
     n->data.buffers = n->buffers;
     n->data.null_count = wrong & 1 ? -1 : 0;
     n->data.children = n->data_children;
@@ -83,7 +88,7 @@ static node *make(maker *m, int depth)
     case 2: n->data.offset = INT64_MAX - (int64_t)next(m); break;
     case 3: n->data.null_count = (int64_t)next(m) - 9; break;
     case 4: n->buffers[1] = NULL; break;
-    case 5: n->data.n_buffers = next(m); n->data.n_buffers -= 3; break;
+    case 5: n->data.n_buffers = *f == 'v' ? next(m) % 3 : next(m); n->data.n_buffers -= *f == 'v' ? 0 : 3; break;
     case 6: n->data.n_children += 1; break;
     case 7: n->data.buffers = NULL; break;
     case 8: n->data.release = NULL; break;
@@ -114,6 +119,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     m->narrow = malloc(1024 * sizeof *m->narrow);
     for (size_t i = 0; i < BUFFER; i++)
         m->values[i] = size != 0 ? data[(i * 7 + i / size) % size] : 0;
+    for (size_t i = 0; i + 16 <= BUFFER && size % 2; i += 16) { /* views, most of them right */
+        const int32_t view[4] = { size != 0 ? data[i % size] % 40 : 0, 0, data[(i + 1) % size] > 250, data[(i + 2) % size] };
+        if (view[0] > 12)
+            memcpy(m->values + i, view, sizeof view);
+        else
+            memcpy(m->values + i, view, 4);
+    }
     int64_t at = 0;
     for (size_t i = 0; i < 1024; i++) { /* they rise, but for a byte here and there */
         const unsigned step = size != 0 ? data[i % size] : 0;

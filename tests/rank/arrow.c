@@ -31,7 +31,7 @@ static void release_schema(struct ArrowSchema *s)
 typedef struct array {
     struct ArrowSchema schema, *schema_children[8];
     struct ArrowArray data, *data_children[8];
-    const void *buffers[3];
+    const void *buffers[5];
 } array;
 
 static array *make(array *a, const char *format, const char *name, int64_t length, int64_t offset, int buffers, const void *valid, const void *values, const void *bytes)
@@ -191,6 +191,92 @@ static void test_types(void **state)
     close_all(&f);
 }
 
+static void refused(fixture *f, array *top, const char *part);
+typedef struct text_view { int32_t length; char bytes[4]; int32_t buffer, offset; } text_view;
+
+/* Texts as views of several buffers, and decimals of any width: as they are, and with an entry that says too much. */
+static void test_views(void **state)
+{
+    (void)state;
+    static const char one[] = "a longer text than twelve", two[] = "zz another text";
+    static const int64_t sizes[] = { sizeof one - 1, sizeof two - 1 };
+    static text_view views[5];
+    static const struct { const char *format; uint32_t words[4][8]; double wanted[4]; } decimals[] = {
+        { "d:9,2,32", { { 150 }, { UINT32_MAX }, { 0 }, { 999999999 } }, { 1.5, -0.01, 0, 9999999.99 } },
+        { "d:18,0,64", { { 1, 1 }, { 0, 0x80000000u }, { 0 }, { 7 } }, { 4294967297.0, -0x1p63, 0, 7 } },
+        { "d:38,10", { { 1 }, { 0xFFFFFFFFu, 0xFFFFFFFFu, 0xFFFFFFFFu, 0x7FFFFFFFu }, { 0xF5EDE2A0u, 0xFFFFFFFFu, 0xFFFFFFFFu, 0xFFFFFFFFu }, { 0x89E80000u, 0x8AC72304u } },
+          { 1e-10, 17014118346046923173168730371.5884105727, -0.0169 , 1e9 } },
+        { "d:76,-2,256", { { 3 }, { 0, 0, 0, 0, 0, 0, 0, 0x80000000u }, { 0 }, { 0, 0, 0, 0, 1 } }, { 300, -100 * 0x1p255, 0, 100 * 0x1p128 } } };
+    fixture f;
+    ecrec_error err = ECREC_ERROR_INIT;
+    array top, title, shop, price;
+    open_all(&f);
+    views[0] = (text_view){ 3, "abc", 0, 0 };
+    views[1] = (text_view){ 12, "one ", 0, 0 };
+    memcpy((char *)&views[1] + 4, "twelve bytes", 12);
+    views[2] = (text_view){ 15, "zz a", 1, 0 };
+    views[3] = (text_view){ 13, "long", 0, 2 };
+    make(&top, "+s", "", 4, 0, 1, NULL, NULL, NULL);
+    add(&top, make(&title, "vu", "title", 4, 0, 5, NULL, views, one));
+    title.buffers[3] = two;
+    title.buffers[4] = sizes;
+    add(&top, make(&shop, "vz", "shop", 3, 1, 5, NULL, views, one));
+    shop.data.length = 4;
+    shop.buffers[3] = two;
+    shop.buffers[4] = sizes;
+    CALL(ecrec_batch_take_arrow(f.batch, &top.schema, &top.data, &err));
+    says(&f, TITLE, 0, "abc");
+    says(&f, TITLE, 1, "twelve bytes");
+    says(&f, TITLE, 2, two);
+    says(&f, TITLE, 3, "longer text t");
+    says(&f, SHOP, 0, "twelve bytes");
+    says(&f, SHOP, 3, "");
+    CALL(ecrec_batch_reset(f.batch, 0, &err));
+    static const text_view wrong[] = { { -1, "", 0, 0 }, { 13, "", 2, 0 }, { 13, "", -1, 0 }, { 13, "", -7, 0 }, { 26, "", 0, 0 }, { 13, "", 0, 13 }, { 13, "", 0, -1 }, { INT32_MAX, "", 0, INT32_MAX } };
+    static const double seven = 7;
+    CALL(ecrec_batch_reset(f.batch, 1, &err));
+    CALL(ecrec_batch_set_number(f.batch, PRICE, &seven, NULL, &err));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        views[3] = wrong[i];
+        make(&top, "+s", "", 4, 0, 1, NULL, NULL, NULL);
+        add(&top, make(&title, "vu", "title", 4, 0, 5, NULL, views, one));
+        title.buffers[3] = two;
+        title.buffers[4] = sizes;
+        refused(&f, &top, "which are not there");
+        title.data.n_buffers = 2;
+        refused(&f, &top, "it has 2 buffers");
+        title.data.n_buffers = 5;
+        title.buffers[4] = NULL;
+        refused(&f, &top, "sizes");
+    }
+    for (size_t k = 0; k < sizeof decimals / sizeof *decimals; k++) {
+        unsigned char packed[4 * 32];
+        const size_t width = k == 0 ? 4 : k == 1 ? 8 : k == 2 ? 16 : 32;
+        for (size_t i = 0; i < 4; i++)
+            memcpy(packed + i * width, decimals[k].words[i], width);
+        if (k == 2) { /* -169000000 */
+            const int64_t low[2] = { -169000000, -1 };
+            memcpy(packed + 2 * width, low, sizeof low);
+        }
+        make(&top, "+s", "", 4, 0, 1, NULL, NULL, NULL);
+        add(&top, make(&price, decimals[k].format, "price", 4, 0, 2, NULL, packed, NULL));
+        CALL(ecrec_batch_take_arrow(f.batch, &top.schema, &top.data, &err));
+        for (size_t i = 0; i < 4; i++)
+            if (column_number(&f.batch->columns[PRICE], i) != decimals[k].wanted[i])
+                fail_msg("%s, %zu: %.17g", decimals[k].format, i, column_number(&f.batch->columns[PRICE], i));
+        CALL(ecrec_batch_reset(f.batch, 0, &err));
+    }
+    static const char *const broken[] = { "d:", "d:5", "d:0,1", "d:77,1", "d:5,301", "d:5,1,96", "d:5,1,128,1", "d:5,1,123456789", "d:x,1", "d:5,-" };
+    CALL(ecrec_batch_reset(f.batch, 1, &err));
+    CALL(ecrec_batch_set_number(f.batch, PRICE, &seven, NULL, &err));
+    for (size_t k = 0; k < sizeof broken / sizeof *broken; k++) {
+        make(&top, "+s", "", 4, 0, 1, NULL, NULL, NULL);
+        add(&top, make(&price, broken[k], "price", 4, 0, 2, NULL, prices, NULL));
+        refused(&f, &top, "is not one that is read here");
+    }
+    close_all(&f);
+}
+
 /* Lists of texts, and of texts with weights in structs; lists of numbers as vectors; what rows are. */
 static void test_lists(void **state)
 {
@@ -287,7 +373,7 @@ static void test_hostile(void **state)
     CASE(one.data.buffers = NULL, one.data.buffers = one.buffers, "buffers are NULL");
     CASE(one.data.n_buffers = 3, one.data.n_buffers = 2, "it has 3 buffers");
     CASE(one.schema.format = NULL, one.schema.format = "g", "format is NULL");
-    CASE(one.schema.format = "d:19,10", one.schema.format = "g", "is not one that is read here");
+    CASE(one.schema.format = "d:19,10,96", one.schema.format = "g", "is not one that is read here");
     CASE(one.schema.format = "", one.schema.format = "g", "is not one that is read here");
     CASE(one.schema.format = "tsu:", one.schema.format = "g", "is no number");
     CASE(one.schema.name = "nothing", one.schema.name = "price", "no column has the name");
@@ -497,7 +583,7 @@ static void test_scores(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = { cmocka_unit_test(test_no_copy), cmocka_unit_test(test_types), cmocka_unit_test(test_lists),
+    static const struct CMUnitTest tests[] = { cmocka_unit_test(test_no_copy), cmocka_unit_test(test_types), cmocka_unit_test(test_lists), cmocka_unit_test(test_views),
                                                cmocka_unit_test(test_hostile), cmocka_unit_test(test_histories), cmocka_unit_test(test_stream), cmocka_unit_test(test_scores) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
