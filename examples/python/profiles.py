@@ -46,7 +46,7 @@ with tempfile.TemporaryDirectory() as place, ecrec.Context() as context, ecrec.M
                 said["without"].append(bare.score(plain).ravel())
                 came.append(bought)
             for learner, batch in ((model, rows), (bare, plain)):
-                learner.update(batch, passes=3, max_loss_growth=10.0)
+                learner.update(batch, passes=3, max_loss_growth=10.0, step_rows=8)
         for u, i, y in zip(users, items, bought):
             profiles.add(f"u{u}", now, f"i{i}", BUY if y else VIEW, looks[i], [brand[i]])
     auc = {name: ecrec.evaluate(context, np.concatenate(scores), np.concatenate(came))["auc"] for name, scores in said.items()}
