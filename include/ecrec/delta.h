@@ -34,9 +34,10 @@ ECREC_API int32_t ecrec_delta_info(ecrec_context *context, const void *bytes, si
 
 /* Make one delta of several workers' that began from the same kept snapshot of the model, and give it to sink->write in one call: what all
  * of them learned. Each row of a table moves by the mean of its moves, weighed by the root of the squared gradients that each worker added, so a
- * row that one worker alone has seen moves as far as there; AdaGrad's sums add up; a network is weighed by steps; events that one has seen are known, of the rows
- * remembered (ecrec_online_configure) the base's stay. The model is not changed:
- * apply the result to it, and to the workers after a rollback to the base. At most 1,024 deltas.
+ * row that one worker alone has seen moves as far as there; AdaGrad's sums add up; a network is weighed by steps. What is remembered (ecrec_online_configure) is
+ * as of one that had learned all of it: events that one has seen are known; the reservoir is a sample in which each of the rows that any of them was
+ * offered has the same chance, told by the seed; the reserve has the newest of each in turn; counts and windows add up; a drift detector is that of
+ * the worker with the most rows. An event that two workers learned from counts twice. The model is not changed: apply the result to it, and to the workers after a rollback to the base. At most 1,024 deltas.
  * Errors: INVALID, FORMAT (which delta: its place), UNSUPPORTED (not a ranker), MISMATCH (another model, or a base that is not kept, or two
  * bases), IO (the sink), NOMEM. Any thread. Since 0.1. */
 ECREC_API int32_t ecrec_delta_merge(ecrec_model *model, const void *const *deltas, const size_t *lengths, size_t n, const ecrec_sink *sink,

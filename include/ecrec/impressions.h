@@ -56,8 +56,9 @@ ECREC_API int32_t ecrec_impressions_label(ecrec_impressions *log, uint32_t label
                                           int64_t now, size_t *joined, ecrec_error *err);
 
 /* What can be learned from at `now` and was not yet (ecrec_impressions_done): a batch of at most `most` rows (0: all), oldest first, the
- * caller's. It takes time by what is new, not by what the log holds; *batch is NULL when there are none. A row has the labels that came since it was last taken, or 0 where the timeout is over. Its
- * event id is the impression's the first time, another one (always the same) when it comes again with more labels.
+ * caller's; *batch is NULL when there are none. It takes time by what is new, not by what the log holds. A row has the labels that came since it
+ * was last taken, or 0 where the timeout is over. Its event id is the impression's the first time, another one (always the same) when it comes
+ * again with more labels.
  * *served (rows x outputs) and *snapshots (rows), each may be NULL: what was served, for ecrec_update_options.served; valid until the next call.
  * With ECREC_CORRECTION_DELAY a 0 that the timeout made weighs (1 - p) / (1 - p + s p) times its weight, p the probability served and s the share of
  * the 1s that come later (those are learned from as well when they come): importance weights as of Ktena et al., "Addressing delayed feedback

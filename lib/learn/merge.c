@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "learn/online.h"
+#include "learn/merge_memory.h"
 #include "learn/progress.h"
 #include "rank/bins.h"
 #include "rank/features.h"
@@ -360,32 +360,9 @@ static int32_t merge_progress(const merger *g)
     return status;
 }
 
-/* Events that a worker has seen are known to all; of rows, windows and detectors the base's stay. */
-static int32_t merge_events(const merger *g)
+static int32_t merge_memory(const merger *g)
 {
-    online base, o;
-    if (!changed(g, "learn.online"))
-        return ECREC_OK;
-    int32_t status = online_view(&base, g->base, g->schema, g->err);
-    if (status == ECREC_OK)
-        status = online_open(&o, g->m, g->next, g->schema, g->err);
-    for (size_t k = 0; k < g->n && status == ECREC_OK; k++) {
-        online worker;
-        if ((status = online_view(&worker, g->workers[k], g->schema, g->err)) != ECREC_OK)
-            return status;
-        if (base.words == NULL || worker.words == NULL || memcmp(base.words, worker.words, ONLINE_EVENT_COUNT * sizeof *base.words) != 0)
-            return error_set(g->err, ECREC_ERR_UNSUPPORTED, "delta %zu changes what the ranker remembers (ecrec_online_configure), which cannot be merged", k);
-        const uint64_t window = worker.words[ONLINE_EVENTS], count = worker.words[ONLINE_EVENT_COUNT], before = base.words[ONLINE_EVENT_COUNT];
-        const uint64_t first = count - before > window ? count - window : before;
-        for (uint64_t i = first; i < count && window != 0 && status == ECREC_OK; i++) {
-            const uint64_t *id = tensor_row(worker.seen.ring, i % window);
-            int known = 0;
-            status = events_see(&o.seen, id != NULL ? *id : 0, &known);
-        }
-        if (status != ECREC_OK)
-            return status == ECREC_ERR_NOMEM ? error_nomem(g->err, "learn.events", 0) : error_set(g->err, status, "delta %zu: the events are damaged", k);
-    }
-    return status;
+    return changed(g, "learn.online") ? merge_memories(g->m, g->schema, g->base, g->workers, g->n, g->next, g->err) : ECREC_OK;
 }
 
 /* Sightings add up. */
@@ -472,7 +449,7 @@ int32_t merge_states(memory *m, const ecrec_schema *schema, uint32_t dimension, 
         status = check_known(&g);
     if (status == ECREC_OK && tensor_set_copy(base, &g.next) != ECREC_OK)
         status = error_nomem(err, "the merged state", 0);
-    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_targets, merge_calibration, merge_progress, merge_events, merge_sightings, merge_bins };
+    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_targets, merge_calibration, merge_progress, merge_memory, merge_sightings, merge_bins };
     if (status == ECREC_OK && (status = merge_table(&g, "rank.hashed", "learn.hashed")) == ECREC_OK)
         status = merge_table(&g, "rank.embeddings", "learn.embeddings");
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == ECREC_OK; i++)

@@ -285,11 +285,13 @@ static uint64_t cells_of(const buffer *bytes)
     return bytes->length / CELL_PAYLOAD + 1;
 }
 
-/* The bytes at a place of a store; where there is no room for them the place stays empty. The reservoir leaves a quarter to the reserve. */
-static int32_t put(online *o, tensor *store, uint64_t at, const buffer *bytes)
+/* The bytes at a place of a store; where there is no room for them the place stays empty. The reservoir leaves a quarter to the reserve, but a row
+ * that takes no more than the ones before it did (`lived` cells were in use with them) may come in their stead, or it would melt away. */
+static int32_t put(online *o, tensor *store, uint64_t at, const buffer *bytes, uint64_t lived)
 {
     uint64_t first = 0;
-    const uint64_t room = o->words[ONLINE_CELLS], most = store == o->reservoir && o->reserve != NULL ? room - room / 4 : room;
+    const uint64_t room = o->words[ONLINE_CELLS], quarter = store == o->reservoir && o->reserve != NULL ? room / 4 : 0;
+    const uint64_t most = lived > room - quarter ? lived : room - quarter;
     int32_t status = clear(o, store, at);
     if (status == ECREC_OK && *o->cells.live + cells_of(bytes) > most)
         return ECREC_OK;
@@ -309,7 +311,33 @@ static int32_t put_reserve(online *o, const buffer *bytes)
     int32_t status = ECREC_OK;
     for (uint64_t i = 0; i < capacity && status == ECREC_OK && *o->cells.live + cells_of(bytes) > o->words[ONLINE_CELLS]; i++)
         status = clear(o, o->reserve, (now + i) % capacity);
-    return status == ECREC_OK ? put(o, o->reserve, now % capacity, bytes) : status;
+    return status == ECREC_OK ? put(o, o->reserve, now % capacity, bytes, *o->cells.live) : status;
+}
+
+int online_has(const tensor *store, uint64_t at)
+{
+    return entry(store, at) != 0;
+}
+
+int32_t online_bytes(const online *o, const tensor *store, uint64_t at, buffer *out, ecrec_error *err)
+{
+    const uint64_t first = entry(store, at);
+    return first != 0 ? explain(cells_get(&o->cells, first, out), err) : ECREC_OK;
+}
+
+int32_t online_clear(online *o, uint64_t at, ecrec_error *err)
+{
+    return explain(clear(o, o->reservoir, at), err);
+}
+
+int32_t online_put(online *o, uint64_t at, const buffer *bytes, uint64_t lived, ecrec_error *err)
+{
+    return explain(put(o, o->reservoir, at, bytes, lived), err);
+}
+
+int32_t online_put_reserve(online *o, const buffer *bytes, ecrec_error *err)
+{
+    return explain(put_reserve(o, bytes), err);
 }
 
 static int labelled(const ecrec_batch *b, size_t row)
@@ -341,7 +369,7 @@ int32_t online_keep(online *o, const ecrec_batch *batch, size_t row, buffer *wor
     work->length = 0;
     int32_t status = row_write(batch, row, work);
     if (status == ECREC_OK)
-        status = reserved ? put_reserve(o, work) : put(o, o->reservoir, at, work);
+        status = reserved ? put_reserve(o, work) : put(o, o->reservoir, at, work, *o->cells.live);
     return explain(status, err);
 }
 

@@ -49,6 +49,13 @@ static inline double online_double(const online *o, int word)
 
 /* Keep a labelled row, or not: in the reserve, or offered to the reservoir (algorithm R: Vitter, ACM TOMS 11, 1985). work: scratch. */
 int32_t online_keep(online *o, const ecrec_batch *batch, size_t row, buffer *work, ecrec_error *err);
+/* For a merge: whether a place of a store has a row; its bytes, appended (none: nothing). A row of the reservoir goes; one comes, or, where memory does
+ * not do, none (`lived`: cells that were in use before rows went to make room); the reserve's newest. NOMEM, FORMAT. */
+int online_has(const tensor *store, uint64_t at);
+int32_t online_bytes(const online *o, const tensor *store, uint64_t at, buffer *out, ecrec_error *err);
+int32_t online_clear(online *o, uint64_t at, ecrec_error *err);
+int32_t online_put(online *o, uint64_t at, const buffer *bytes, uint64_t lived, ecrec_error *err);
+int32_t online_put_reserve(online *o, const buffer *bytes, ecrec_error *err);
 /* The rows of a store (entries[0 .. n) of it) as a batch; *out NULL: there are none. NOMEM, FORMAT. */
 int32_t online_rows(const online *o, const ecrec_schema *schema, const tensor *store, const uint64_t *entries, size_t n, ecrec_batch **out, ecrec_error *err);
 /* Rows of the reserve, oldest first, at most `most` evenly spread. */
