@@ -712,9 +712,9 @@ class Model(_Handle):
         """(a smaller model, its report). Shares to remove; importance is measured on the texts when given."""
         return self._smaller(_lib.ecrec_prune, _PruneOptions, texts, progress, heads=heads, feed_forward=feed_forward, layers=layers)
 
-    def quantize(self, texts=None, progress=None):
-        """(the model in 8 bits, its report)."""
-        return self._smaller(_lib.ecrec_quantize, _QuantizeOptions, texts, progress, type=4)
+    def quantize(self, texts=None, progress=None, type="s8"):
+        """(the model in 8 bits, or with type "s4" in 4, "bf16" in bfloat16; its report)."""
+        return self._smaller(_lib.ecrec_quantize, _QuantizeOptions, texts, progress, type={"bf16": 3, "s8": 4, "s4": 9}[type])
 
 
 class Impressions(_Handle):

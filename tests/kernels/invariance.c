@@ -1,5 +1,5 @@
 /* A text's vector at every level of this processor: the same bits alone, in a batch, in another order, on one thread or several,
- * whoever runs the tasks; float32 and 8 bits. And the same bits at every level that has a fused multiply-add. The model is
+ * whoever runs the tasks; float32, 8 bits and bfloat16. And the same bits at every level that has a fused multiply-add. The model is
  * all-MiniLM-L6-v2. */
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +92,9 @@ static void every_level(void **state)
     const char *folder = model_path("all-MiniLM-L6-v2");
     NEED(folder, "all-MiniLM-L6-v2");
     ecrec_context *context = context_with(1, 0);
-    ecrec_model *models[2] = { NULL, NULL };
+    ecrec_model *models[3] = { NULL, NULL, NULL };
+    ecrec_quantize_options brain = ECREC_QUANTIZE_OPTIONS_INIT;
+    const uint32_t rounding = ECREC_CPU_AVX512BF16 | ECREC_CPU_NEON_BF16, widening = ECREC_CPU_AVX2 | ECREC_CPU_AVX512VNNI | ECREC_CPU_NEON | ECREC_CPU_NEON_I8MM;
     fill();
     CALL(ecrec_model_import(context, folder, NULL, &models[0], NULL, &err));
     if (emulated()) { /* one layer of six is work enough */
@@ -103,18 +105,28 @@ static void every_level(void **state)
         ecrec_model_release(whole);
     }
     CALL(ecrec_quantize(models[0], NULL, &models[1], NULL, &err));
-    for (int i = 0; i < 2; i++) {
-        const char *file = temporary(i == 0 ? "f32.ecrec" : "s8.ecrec");
+    brain.type = ECREC_TYPE_BF16;
+    CALL(ecrec_quantize(models[0], &brain, &models[2], NULL, &err));
+    for (int i = 0; i < 3; i++) {
+        static const char *const names[] = { "f32.ecrec", "s8.ecrec", "bf16.ecrec" };
+        const char *file = temporary(names[i]);
         CALL(ecrec_model_save(models[i], file, &err));
         static float fused[ROWS * DIMENSION], batch[ROWS * DIMENSION];
         const char *first = NULL;
         for (uint32_t level = 1; level != 0; level <<= 1) {
             if ((cpu_levels() & level) == 0 || (level == ECREC_CPU_PORTABLE && getenv("ECREC_THOROUGH") == NULL)) /* portable alone takes a minute */
                 continue;
+            if (i == 2 && (level & (rounding | widening)) == 0) /* some of those that widen stand for all */
+                continue;
             one_level(file, level, batch);
             if (level == ECREC_CPU_PORTABLE || level == ECREC_CPU_SSE2) /* a product and a sum, each rounded */
                 continue;
-            if (first != NULL && memcmp(batch, fused, (size_t)(emulated() ? 4 : ROWS) * DIMENSION * sizeof *batch) != 0)
+            const int same = first == NULL || memcmp(batch, fused, (size_t)(emulated() ? 4 : ROWS) * DIMENSION * sizeof *batch) == 0;
+            if (i == 2 && (level & rounding) != 0) { /* bf16 products are others */
+                assert_false(same);
+                continue;
+            }
+            if (!same)
                 fail_msg("%s: level %#x gives other bits than the first with fused multiply-adds", first, level);
             first = file;
             memcpy(fused, batch, sizeof fused);
