@@ -1,5 +1,6 @@
 /* Deltas and journals at the ABI: argument checks, then one call into a room. */
 #include <math.h>
+#include <string.h>
 
 #include "base/format.h"
 #include "base/report.h"
@@ -202,6 +203,17 @@ static int32_t merge_into(ecrec_model *model, const snapshot *base, tensor_set *
     return status;
 }
 
+/* Which delta of a merge it was. */
+static void name_delta(ecrec_error *err, size_t i)
+{
+    ecrec_error said;
+    if (err == NULL || strncmp(err->message, "delta ", 6) == 0)
+        return;
+    said = *err;
+    (void)error_set(err, said.code, "delta %zu: %s", i, said.message);
+    err->position = said.position;
+}
+
 int32_t ecrec_delta_merge(ecrec_model *model, const void *const *deltas, const size_t *lengths, size_t n, const ecrec_sink *sink, ecrec_error *err)
 {
     enum { MOST_DELTAS = 1024 };
@@ -240,6 +252,8 @@ int32_t ecrec_delta_merge(ecrec_model *model, const void *const *deltas, const s
             head.to = d.to;
         if (status == ECREC_OK)
             status = delta_apply(m, &d, deltas[i], lengths[i], base->tensors, &states[i], err);
+        if (status != ECREC_OK)
+            name_delta(err, i);
     }
     if (status == ECREC_OK)
         status = merge_into(model, base, states, n, &head, sink, err);

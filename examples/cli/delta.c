@@ -62,7 +62,7 @@ static int export_delta(const arguments *a, ecrec_context *context)
     return code;
 }
 
-typedef struct deltas { ecrec_model *model; void *bytes[MOST_DELTAS]; size_t lengths[MOST_DELTAS]; size_t n; } deltas;
+typedef struct deltas { ecrec_model *model; void *bytes[MOST_DELTAS]; size_t lengths[MOST_DELTAS]; const char *names[MOST_DELTAS]; size_t n; } deltas;
 
 static int read_deltas(const arguments *a, deltas *d)
 {
@@ -83,6 +83,7 @@ static int read_deltas(const arguments *a, deltas *d)
         if (f != NULL)
             fclose(f);
         d->bytes[d->n] = bytes;
+        d->names[d->n] = a->positional[i];
         d->n++;
         if (bad)
             return failed("%s: %s", a->positional[i], f != NULL && got > 0 ? "there is no memory for it" : strerror(errno));
@@ -108,7 +109,16 @@ static int apply_deltas(const arguments *a, deltas *d)
 static int32_t make_merge(void *opaque, const ecrec_sink *sink, ecrec_error *err)
 {
     const deltas *d = opaque;
-    return ecrec_delta_merge(d->model, (const void *const *)d->bytes, d->lengths, d->n, sink, err);
+    const int32_t status = ecrec_delta_merge(d->model, (const void *const *)d->bytes, d->lengths, d->n, sink, err);
+    char said[sizeof err->message];
+    memcpy(said, err->message, sizeof said);
+    if (status != ECREC_OK && strncmp(said, "delta ", 6) == 0) { /* which one by its file */
+        char *end = NULL;
+        const unsigned long which = strtoul(said + 6, &end, 10);
+        if (end != said + 6 && which < d->n)
+            snprintf(err->message, sizeof err->message, "%s%s", d->names[which], end);
+    }
+    return status;
 }
 
 static int tell_deltas(const arguments *a, ecrec_context *context, const deltas *d)
@@ -129,13 +139,15 @@ int command_delta(int argc, char **argv)
     static const char *const known[] = { "output=", "journal=", "from=", "json", "threads=", NULL };
     arguments a;
     ecrec_error err = ECREC_ERROR_INIT;
-    int code = arguments_parse(&a, argc, argv, known, 2, MOST_DELTAS + 2);
+    int code = arguments_parse(&a, argc, argv, known, 1, MOST_DELTAS + 2);
     if (code != 0)
         return code;
     const char *what = a.positional[0];
     const int merge = strcmp(what, "merge") == 0, apply = strcmp(what, "apply") == 0, info = strcmp(what, "info") == 0;
     if (!merge && !apply && !info && strcmp(what, "export") != 0)
         return usage_error("delta", "\"%s\" is none of export, apply, merge, info", what);
+    if (a.positionals < 2)
+        return usage_error("delta", info ? "info takes DELTA ..." : "the model file is missing");
     ecrec_context *context = open_context(&a);
     if (context == NULL)
         return EXIT_FAILED;

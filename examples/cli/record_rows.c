@@ -198,6 +198,8 @@ static int put_json(records *r, column *c, size_t row, const json_t *v)
     return json_is_number(v) ? put_number(r, c, row, json_number_value(v)) : bad(r, c, "it must be a number");
 }
 
+static const char byte_0[] = "it has a byte 0, which no text has (was the file cut by a crash?)"; /* what follows it would not be seen */
+
 /* The line's cells, in r->cells; rows of CSV may go on in the lines that follow. */
 static int cut(records *r, size_t room, size_t *count)
 {
@@ -231,6 +233,8 @@ static int cut(records *r, size_t room, size_t *count)
     if (cells == NULL)
         return broken(r, "no memory for the cells");
     r->cells = cells;
+    if (memchr(line, 0, length) != NULL)
+        return bad_line(r, "%s", byte_0);
     const char *wrong = cells_split(line, length, separator, cells, room, count);
     return wrong == NULL ? 0 : bad_line(r, "behind the closing quote of cell %zu stands \"%.20s\"", *count, wrong);
 }
@@ -360,6 +364,8 @@ int row_read(records *r, size_t row)
         c->timed = row == 0 ? 0 : c->timed;
         c->first_item[row] = c->items;
     }
+    if (memchr(r->input.line, 0, r->input.length) != NULL)
+        return bad_line(r, "%s", byte_0);
     switch (r->format) {
     case FORMAT_JSONL: return read_json(r, row);
     case FORMAT_LIBSVM: return read_libsvm(r, row);

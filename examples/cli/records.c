@@ -382,7 +382,7 @@ static int next_row(records *r, size_t row)
         const int more = lines_next(&r->input);
         if (more <= 0)
             return more;
-        const int blank = r->input.line[strspn(r->input.line, " \t")] == 0;
+        const int blank = strspn(r->input.line, " \t") == r->input.length;
         if (blank && ((r->format != FORMAT_TSV && r->format != FORMAT_CSV) || r->input.length == 0))
             continue;
         r->line_of[row] = r->input.number;

@@ -80,6 +80,12 @@ int arguments_parse(arguments *a, int argc, char **argv, const char *const *know
             return usage_error(a->command, "the option %s is not known", argv[i]);
     }
     double threads;
+    static const char *const formats[] = { "auto", "jsonl", "tsv", "csv", "libsvm" };
+    size_t format = 0;
+    while (format < 5 && strcmp(argument(a, "input-format", "auto"), formats[format]) != 0)
+        format++;
+    if (format == 5)
+        return usage_error(a->command, "--input-format is \"%s\"; it must be auto, jsonl, tsv, csv or libsvm", argument(a, "input-format", ""));
     if (a->positionals < least)
         return usage_error(a->command, strcmp(a->command, "import") == 0 ? "the folder of the model is missing" : "the model file is missing");
     return argument_count(a, "threads", 1, 1, 256, &threads); /* every command takes it: told here, with the rest of the usage */

@@ -298,7 +298,7 @@ static int run_trial(search *s, unsigned rung, trial *t, uint32_t epochs)
         return 0;
     }
     if (!figure(s, report, &t->score, &err)) {
-        code = failed("--metric: %s", err.message);
+        code = s->metric != NULL ? usage_error("tune", "--metric: %s", err.message) : failed("--metric: %s", err.message);
     } else {
         t->auc = auc_of(s, report);
         write_log(s, rung, t);
