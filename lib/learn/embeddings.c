@@ -85,15 +85,16 @@ static void start_row(float *w, const float *sum, uint32_t width, uint64_t slot)
         w[i] = START_SIZE * random_normal(&random);
 }
 
-static int32_t look_up(embedding_steps *e, uint64_t slot, size_t u)
+/* The rows of all the different slots, each table's together. */
+static int32_t look_up(embedding_steps *e)
 {
     const learn_state *s = e->state;
-    e->slots[u] = slot;
-    e->zs[u] = e->vs[u] = NULL;
-    if ((e->weights[u] = tensor_row_edit(s->embeddings, slot)) == NULL || (e->sums[u] = tensor_row_edit(s->embedding_sums, slot)) == NULL ||
-        (e->z != NULL && (e->zs[u] = tensor_row_edit(e->z, slot)) == NULL) || (e->v != NULL && (e->vs[u] = tensor_row_edit(e->v, slot)) == NULL))
-        return ECREC_ERR_NOMEM;
-    start_row(e->weights[u], e->sums[u], s->now->net.width, slot);
+    const struct { tensor *t; float **to; } tables[] = { { s->embeddings, e->weights }, { s->embedding_sums, e->sums }, { e->z, e->zs }, { e->v, e->vs } };
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (tables[i].t != NULL && tensor_float_rows(tables[i].t, e->slots, e->count, tables[i].to) != ECREC_OK)
+            return ECREC_ERR_NOMEM;
+    for (size_t u = 0; u < e->count; u++)
+        start_row(e->weights[u], e->sums[u], s->now->net.width, e->slots[u]);
     return ECREC_OK;
 }
 
@@ -103,19 +104,17 @@ static size_t row_of(const embedding_steps *e, size_t i)
 }
 
 /* The number of a value's row among the different ones; `size` of the map is a power of two. */
-static int32_t find_row(embedding_steps *e, uint64_t hash, size_t size, uint32_t *index)
+static uint32_t find_row(embedding_steps *e, uint64_t hash, size_t size)
 {
     const uint64_t slot = hash & (((uint64_t)1 << e->state->now->net.embedding_bits) - 1);
     size_t at = (size_t)(slot * 0x9E3779B97F4A7C15u >> 32) & (size - 1);
     while (e->map[at] != 0 && e->slots[e->map[at] - 1] != slot)
         at = (at + 1) & (size - 1);
     if (e->map[at] == 0) {
-        if (look_up(e, slot, e->count) != ECREC_OK)
-            return ECREC_ERR_NOMEM;
+        e->slots[e->count] = slot;
         e->map[at] = (uint32_t)++e->count;
     }
-    *index = e->map[at] - 1;
-    return ECREC_OK;
+    return e->map[at] - 1;
 }
 
 int32_t embedding_steps_resolve(embedding_steps *e, const learn_rows *rows, const size_t *order, size_t first, size_t n, ecrec_error *err)
@@ -142,24 +141,24 @@ int32_t embedding_steps_resolve(embedding_steps *e, const learn_rows *rows, cons
     while (size < 2 * total)
         size *= 2;
     memset(e->map, 0, size * sizeof *e->map);
-    for (size_t i = 0; i < n && status == ECREC_OK; i++) {
+    for (size_t i = 0; i < n; i++) {
         const size_t row = row_of(e, i);
         const uint64_t *c = rows_categories(rows, r, row);
-        for (uint32_t k = 0; k < r->categories && status == ECREC_OK; k++)
-            status = find_row(e, c[k], size, &e->index[i * r->categories + k]);
+        for (uint32_t k = 0; k < r->categories; k++)
+            e->index[i * r->categories + k] = find_row(e, c[k], size);
         e->multi_at[i] = at;
         if (r->multis == 0)
             continue;
-        for (size_t k = rows->multi_starts[row * r->multis]; k < rows->multi_starts[(row + 1) * r->multis] && status == ECREC_OK; k++)
-            status = find_row(e, rows->multi_hashes[k], size, &e->index[at++]);
+        for (size_t k = rows->multi_starts[row * r->multis]; k < rows->multi_starts[(row + 1) * r->multis]; k++)
+            e->index[at++] = find_row(e, rows->multi_hashes[k], size);
     }
-    for (size_t i = 0; i < n && r->histories != 0 && status == ECREC_OK; i++) {
+    for (size_t i = 0; i < n && r->histories != 0; i++) {
         const size_t row = row_of(e, i);
         e->event_at[i] = at;
-        for (size_t k = rows->event_starts[row * r->histories]; k < rows->event_starts[(row + 1) * r->histories] && status == ECREC_OK; k++)
-            status = find_row(e, rows->event_hashes[k], size, &e->index[at++]);
+        for (size_t k = rows->event_starts[row * r->histories]; k < rows->event_starts[(row + 1) * r->histories]; k++)
+            e->index[at++] = find_row(e, rows->event_hashes[k], size);
     }
-    return status == ECREC_OK ? ECREC_OK : error_nomem(err, "the touched embeddings", EMBEDDING_CHUNK * r->net.width * sizeof(float));
+    return look_up(e) == ECREC_OK ? ECREC_OK : error_nomem(err, "the touched embeddings", EMBEDDING_CHUNK * r->net.width * sizeof(float));
 }
 
 typedef struct multi_span { size_t from, to /* values of the rows */, at /* in index */; } multi_span;

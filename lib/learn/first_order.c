@@ -72,6 +72,21 @@ static int resolve_one(const first_order *f, uint64_t row, float **w, float **su
            (f->z == NULL || (*z = tensor_row_edit(f->z, row)) != NULL) && (f->v == NULL || (*v = tensor_row_edit(f->v, row)) != NULL);
 }
 
+/* One head's: each table's rows together. */
+static int32_t resolve_all(const first_order *f, size_t n)
+{
+    const learn_state *s = f->state;
+    const struct { tensor *t; float **to; } tables[] = { { s->hashed, f->weights }, { s->hashed_sums, f->sums }, { f->z, f->zs }, { f->v, f->vs } };
+    int32_t status = ECREC_OK;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables && status == ECREC_OK; i++) {
+        if (tables[i].t != NULL)
+            status = tensor_float_rows(tables[i].t, f->slots, n, tables[i].to);
+        else
+            memset(tables[i].to, 0, n * sizeof *tables[i].to);
+    }
+    return status;
+}
+
 int32_t first_order_resolve(first_order *f, const learn_rows *rows, const size_t *order, size_t first, size_t n, ecrec_error *err)
 {
     const ranker *r = f->state->now;
@@ -100,10 +115,7 @@ int32_t first_order_resolve(first_order *f, const learn_rows *rows, const size_t
         }
     }
     f->starts[n] = at;
-    for (size_t k = 0; k < at && r->heads == 1; k++)
-        if (!resolve_one(f, f->slots[k], &f->weights[k], &f->sums[k], &f->zs[k], &f->vs[k]))
-            return error_nomem(err, "the touched weights", HASHED_CHUNK * sizeof(float));
-    return ECREC_OK;
+    return r->heads != 1 || at == 0 || resolve_all(f, at) == ECREC_OK ? ECREC_OK : error_nomem(err, "the touched weights", HASHED_CHUNK * sizeof(float));
 }
 
 void first_order_count(first_order *f, const learn_rows *rows, const size_t *list, size_t n, const tensor *sums, uint64_t *bits)

@@ -111,7 +111,7 @@ static double load(const tensor *t)
     for (uint64_t b = 0; t != NULL && b < t->block_count; b++)
         for (uint64_t c = 0; t->blocks[b] != NULL && c < CHUNK_BLOCK; c++) {
             const uint64_t first = (b * CHUNK_BLOCK + c) << t->chunk_shift;
-            for (uint64_t row = first; t->blocks[b]->chunks[c] != NULL && row < first + t->rows_per_chunk && row < t->shape[0]; row++) {
+            for (uint64_t row = first; tensor_block(t, b)->at[c] != NULL && row < first + t->rows_per_chunk && row < t->shape[0]; row++) {
                 const float *w = tensor_row(t, row);
                 int any = 0;
                 for (uint64_t i = 0; i < t->shape[1] && !any; i++)

@@ -68,10 +68,10 @@ static void merge_row(const merger *g, uint64_t row, const tensor *w, const tens
     }
 }
 
-static const chunk *chunk_of(const tensor *t, uint64_t index)
+static const void *chunk_of(const tensor *t, uint64_t index)
 {
-    const chunk_block *b = t->blocks[index / CHUNK_BLOCK];
-    return b != NULL ? b->chunks[index % CHUNK_BLOCK] : NULL;
+    const table_node *b = tensor_block(t, index / CHUNK_BLOCK);
+    return b != NULL ? b->at[index % CHUNK_BLOCK] : NULL;
 }
 
 static int chunk_changed(const merger *g, const char *names[2], uint64_t index)

@@ -35,22 +35,17 @@ static int all_zero(const unsigned char *bytes, size_t n)
     return n == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0);
 }
 
-static const unsigned char *chunk_rows(const chunk *c)
-{
-    return (const unsigned char *)c + CHUNK_HEADER;
-}
-
 /* A chunk of zeros is as if it was not there. */
-static void sum_chunk(hash128 *state, const tensor *t, uint64_t seed, uint64_t index, const chunk *c, int add)
+static void sum_chunk(hash128 *state, const tensor *t, uint64_t seed, uint64_t index, const void *c, int add)
 {
     const size_t size = (size_t)(t->rows_per_chunk * t->row_bytes);
-    if (c != NULL && !all_zero(chunk_rows(c), size))
-        sum(state, hash_128(chunk_rows(c), size, seed ^ ((index + 1) * 0x9E3779B97F4A7C15u)), add);
+    if (c != NULL && !all_zero(c, size))
+        sum(state, hash_128(c, size, seed ^ ((index + 1) * 0x9E3779B97F4A7C15u)), add);
 }
 
-static const chunk_block *block_at(const tensor *t, uint64_t i)
+static const table_node *block_at(const tensor *t, uint64_t i)
 {
-    return t != NULL && i < t->block_count ? t->blocks[i] : NULL;
+    return t != NULL && i < t->block_count ? tensor_block(t, i) : NULL;
 }
 
 static int same_table(const tensor *a, const tensor *b)
@@ -70,12 +65,12 @@ static void sum_tensor(hash128 *state, const char *name, const tensor *t, const 
         return;
     }
     for (uint64_t i = 0; i < t->block_count; i++) {
-        const chunk_block *b = t->blocks[i], *o = block_at(other, i);
+        const table_node *b = tensor_block(t, i), *o = block_at(other, i);
         if (b == NULL || b == o)
             continue;
         for (uint64_t c = 0; c < CHUNK_BLOCK; c++)
-            if (o == NULL || b->chunks[c] != o->chunks[c])
-                sum_chunk(state, t, seed, i * CHUNK_BLOCK + c, b->chunks[c], add);
+            if (o == NULL || b->at[c] != o->at[c])
+                sum_chunk(state, t, seed, i * CHUNK_BLOCK + c, b->at[c], add);
     }
 }
 
@@ -124,10 +119,10 @@ typedef struct rows_writer {
     uint64_t count, next; /* next: one past the last row listed */
 } rows_writer;
 
-static int32_t write_changed_rows(rows_writer *w, const tensor *t, uint64_t index, const chunk *old, const chunk *new)
+static int32_t write_changed_rows(rows_writer *w, const tensor *t, uint64_t index, const void *old, const void *new)
 {
     const size_t n = (size_t)t->row_bytes;
-    const unsigned char *a = new != NULL ? chunk_rows(new) : NULL, *b = old != NULL ? chunk_rows(old) : NULL;
+    const unsigned char *a = new != NULL ? (const unsigned char *)new : NULL, *b = old != NULL ? (const unsigned char *)old : NULL;
     const uint64_t first = index << t->chunk_shift;
     int32_t status = ECREC_OK;
     for (uint64_t r = 0; r < t->rows_per_chunk && first + r < t->shape[0] && status == ECREC_OK; r++) {
@@ -150,9 +145,9 @@ static int32_t write_table(buffer *out, const tensor *old, const tensor *t)
     buffer_init(&w.list, out->m);
     buffer_init(&w.rows, out->m);
     for (uint64_t i = 0; i < t->block_count && status == ECREC_OK; i++) {
-        const chunk_block *b = t->blocks[i], *o = block_at(old, i);
+        const table_node *b = tensor_block(t, i), *o = block_at(old, i);
         for (uint64_t c = 0; b != o && c < CHUNK_BLOCK && status == ECREC_OK; c++) {
-            const chunk *new_chunk = b != NULL ? b->chunks[c] : NULL, *old_chunk = o != NULL ? o->chunks[c] : NULL;
+            const void *new_chunk = b != NULL ? b->at[c] : NULL, *old_chunk = o != NULL ? o->at[c] : NULL;
             if (new_chunk != old_chunk)
                 status = write_changed_rows(&w, t, i * CHUNK_BLOCK + c, old_chunk, new_chunk);
         }
@@ -400,7 +395,7 @@ static int32_t read_table(applier *a, const char *name, tensor *t, int new)
         const unsigned char *change = read_bytes(&a->r, n);
         if (row == UINT64_MAX || change == NULL)
             return bad_tensor(a, name, "has a row out of place");
-        if (new && tensor_row(t, row) == NULL && !charge(a, CHUNK_HEADER + t->rows_per_chunk * t->row_bytes))
+        if (new && tensor_row(t, row) == NULL && !charge(a, t->rows_per_chunk * t->row_bytes))
             return bad_tensor(a, name, too_large);
         unsigned char *to = tensor_row_edit(t, row);
         if (to == NULL)
@@ -419,14 +414,14 @@ static int32_t make_tensor(applier *a, const char *name, const tensor *old, cons
     size_t bytes = 0;
     if (chunked) {
         if (like->rank != 2 || (like->type != TYPE_F32 && like->type != TYPE_F64 && like->type != TYPE_U32 && like->type != TYPE_U64) || like->shape[0] == 0 ||
-            like->shape[0] > (uint64_t)1 << 34 || like->shape[1] == 0 || like->shape[1] > 65536 || like->rows_per_chunk < 16 || like->rows_per_chunk > 1u << 20 ||
+            like->shape[0] > (uint64_t)1 << 34 || like->shape[1] == 0 || like->shape[1] > 65536 || like->rows_per_chunk < LEAST_CHUNK || like->rows_per_chunk > 1u << 20 ||
             (like->rows_per_chunk & (like->rows_per_chunk - 1)) != 0)
             return bad_tensor(a, name, "has an impossible shape");
     } else if (like->layout != LAYOUT_ROWS || (bytes = tensor_bytes(like->type, like->layout, like->rank, like->shape)) > a->r.length - a->r.position) {
         return bad_tensor(a, name, "has a shape that does not fit its bytes");
     }
     /* one that `from` has is as large as its host allowed; of a new one this much now, and what its chunks take when they are made */
-    if (old == NULL && chunked && !charge(a, (like->shape[0] / like->rows_per_chunk / CHUNK_BLOCK + 1) * sizeof(chunk_block *)))
+    if (old == NULL && chunked && !charge(a, (like->shape[0] / like->rows_per_chunk / CHUNK_BLOCK + 1) * sizeof(void *)))
         return bad_tensor(a, name, too_large);
     const int32_t status = !chunked ? tensor_create(a->m, like->type, like->layout, like->rank, like->shape, out)
                            : old != NULL ? tensor_fork(old, out)

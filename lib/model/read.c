@@ -223,10 +223,10 @@ static int32_t read_chunks(file *f, const section *s, tensor **out)
     if (s->rank != 2 || (s->type != TYPE_F32 && s->type != TYPE_F64 && s->type != TYPE_U32 && s->type != TYPE_U64))
         return bad_section(f, s, "is no table of chunks");
     /* the pointer table must stay in proportion to what is stored: 2^34 rows at most */
-    if (s->shape[0] == 0 || s->shape[0] > (uint64_t)1 << 34 || s->shape[1] == 0 || s->shape[1] > 65536 || s->rows_per_chunk < 16 ||
+    if (s->shape[0] == 0 || s->shape[0] > (uint64_t)1 << 34 || s->shape[1] == 0 || s->shape[1] > 65536 || s->rows_per_chunk < LEAST_CHUNK ||
         s->rows_per_chunk > (1u << 20) || (s->rows_per_chunk & (s->rows_per_chunk - 1)) != 0)
         return bad_section(f, s, "has an impossible shape");
-    if (!charge(f, (s->shape[0] / s->rows_per_chunk / CHUNK_BLOCK + 1) * sizeof(chunk_block *)))
+    if (!charge(f, (s->shape[0] / s->rows_per_chunk / CHUNK_BLOCK + 1) * sizeof(void *)))
         return bad_section(f, s, too_large);
     int32_t status = unpack(f, s, &bytes);
     if (status != ECREC_OK)
@@ -249,7 +249,7 @@ static int32_t read_chunks(file *f, const section *s, tensor **out)
             break;
         }
         const int new_block = i == 0 || index / CHUNK_BLOCK != last / CHUNK_BLOCK;
-        if (!charge(f, CHUNK_HEADER + size + (new_block ? sizeof(chunk_block) : 0))) {
+        if (!charge(f, size + (new_block ? sizeof(table_node) + CHUNK_BLOCK * sizeof(void *) : 0))) {
             status = bad_section(f, s, too_large);
             break;
         }

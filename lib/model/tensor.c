@@ -56,7 +56,7 @@ size_t tensor_bytes(int32_t type, int32_t layout, int32_t rank, const uint64_t *
     }
 }
 
-static tensor *blank(memory *m, int32_t type, int32_t layout, int32_t rank, const uint64_t *shape)
+tensor *tensor_blank(memory *m, int32_t type, int32_t layout, int32_t rank, const uint64_t *shape)
 {
     tensor *t = memory_zero(m, sizeof *t);
     if (t == NULL)
@@ -76,7 +76,7 @@ int32_t tensor_create(memory *m, int32_t type, int32_t layout, int32_t rank, con
     size_t bytes = tensor_bytes(type, layout, rank, shape);
     if (bytes == SIZE_MAX)
         return ECREC_ERR_NOMEM;
-    tensor *t = blank(m, type, layout, rank, shape);
+    tensor *t = tensor_blank(m, type, layout, rank, shape);
     if (t == NULL)
         return ECREC_ERR_NOMEM;
     t->bytes = bytes;
@@ -94,7 +94,7 @@ int32_t tensor_view(memory *m, mapping *map, const void *data, int32_t type, int
     size_t bytes = tensor_bytes(type, layout, rank, shape);
     if (bytes == SIZE_MAX)
         return ECREC_ERR_NOMEM;
-    tensor *t = blank(m, type, layout, rank, shape);
+    tensor *t = tensor_blank(m, type, layout, rank, shape);
     if (t == NULL)
         return ECREC_ERR_NOMEM;
     t->bytes = bytes;
@@ -116,151 +116,17 @@ tensor *tensor_reference(tensor *t)
     return t;
 }
 
-/* ---- chunks: two levels, so that a copy of a huge table costs its touched blocks, not its length ---- */
-
-static size_t chunk_bytes(const tensor *t)
-{
-    return CHUNK_HEADER + t->rows_per_chunk * t->row_bytes;
-}
-
-static void chunk_release(const tensor *t, chunk *c)
-{
-    if (c != NULL && atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel) == 1)
-        memory_release(t->m, c, chunk_bytes(t));
-}
-
-/* The counters of a block's chunks lie far apart: asking for all of them first lets the waits for memory overlap. */
-static void look_ahead(const chunk_block *b)
-{
-    for (size_t i = 0; i < CHUNK_BLOCK; i++)
-        if (b->chunks[i] != NULL)
-            (void)atomic_load_explicit(&b->chunks[i]->references, memory_order_relaxed);
-}
-
-static void block_release(const tensor *t, chunk_block *b)
-{
-    if (b == NULL || atomic_fetch_sub_explicit(&b->references, 1, memory_order_acq_rel) != 1)
-        return;
-    look_ahead(b);
-    for (size_t i = 0; i < CHUNK_BLOCK; i++)
-        chunk_release(t, b->chunks[i]);
-    memory_release(t->m, b, sizeof *b);
-}
-
 void tensor_release(tensor *t)
 {
     if (t == NULL || atomic_fetch_sub_explicit(&t->references, 1, memory_order_acq_rel) != 1)
         return;
-    for (uint64_t i = 0; i < t->block_count; i++)
-        block_release(t, t->blocks[i]);
-    memory_release(t->m, t->blocks, t->blocks != NULL ? t->block_count * sizeof *t->blocks : 0);
+    if (t->store != NULL)
+        table_release(t);
     if (t->map != NULL)
         mapping_release(t->map);
     else
         memory_release(t->m, (void *)(uintptr_t)t->data, t->bytes);
     memory_release(t->m, t, sizeof *t);
-}
-
-int32_t tensor_chunked(memory *m, int32_t type, uint64_t rows, uint64_t columns, uint64_t rows_per_chunk, tensor **out)
-{
-    const uint64_t shape[2] = { rows, columns };
-    size_t row_bytes, bytes;
-    if (rows == 0 || columns == 0 || rows_per_chunk == 0 || rows_per_chunk > (1u << 20) || (rows_per_chunk & (rows_per_chunk - 1)) ||
-        !size_multiply((size_t)columns, type_size(type), &row_bytes) || row_bytes == 0 ||
-        !size_multiply(row_bytes, (size_t)rows_per_chunk, &bytes) || bytes > ((size_t)1 << 30))
-        return ECREC_ERR_NOMEM;
-    tensor *t = blank(m, type, LAYOUT_CHUNKS, 2, shape);
-    if (t == NULL)
-        return ECREC_ERR_NOMEM;
-    t->row_bytes = row_bytes;
-    t->rows_per_chunk = rows_per_chunk;
-    while (((uint64_t)1 << t->chunk_shift) < rows_per_chunk)
-        t->chunk_shift++;
-    t->chunk_count = (rows + rows_per_chunk - 1) / rows_per_chunk;
-    t->block_count = (t->chunk_count + CHUNK_BLOCK - 1) / CHUNK_BLOCK;
-    t->blocks = memory_zero(m, memory_product((size_t)t->block_count, sizeof *t->blocks));
-    if (t->blocks == NULL) {
-        memory_release(m, t, sizeof *t);
-        return ECREC_ERR_NOMEM;
-    }
-    *out = t;
-    return ECREC_OK;
-}
-
-int32_t tensor_fork(const tensor *t, tensor **out)
-{
-    tensor *copy = NULL;
-    int32_t status = tensor_chunked(t->m, t->type, t->shape[0], t->shape[1], t->rows_per_chunk, &copy);
-    if (status != ECREC_OK)
-        return status;
-    for (uint64_t i = 0; i < t->block_count; i++) {
-        if (t->blocks[i] != NULL)
-            atomic_fetch_add_explicit(&t->blocks[i]->references, 1, memory_order_relaxed);
-        copy->blocks[i] = t->blocks[i];
-    }
-    *out = copy;
-    return ECREC_OK;
-}
-
-/* A block of `t` that nobody else has; NULL: no memory. */
-static chunk_block *own_block(tensor *t, uint64_t index)
-{
-    chunk_block *b = t->blocks[index], *fresh;
-    if (b != NULL && atomic_load_explicit(&b->references, memory_order_acquire) == 1)
-        return b;
-    if ((fresh = memory_zero(t->m, sizeof *fresh)) == NULL)
-        return NULL;
-    atomic_init(&fresh->references, 1);
-    if (b != NULL)
-        look_ahead(b);
-    for (size_t i = 0; b != NULL && i < CHUNK_BLOCK; i++) {
-        fresh->chunks[i] = b->chunks[i];
-        if (b->chunks[i] != NULL)
-            atomic_fetch_add_explicit(&b->chunks[i]->references, 1, memory_order_relaxed);
-    }
-    t->blocks[index] = fresh;
-    block_release(t, b);
-    return fresh;
-}
-
-void *tensor_row_own(tensor *t, uint64_t row)
-{
-    uint64_t index = row >> t->chunk_shift;
-    chunk_block *b = own_block(t, index / CHUNK_BLOCK);
-    if (b == NULL)
-        return NULL;
-    chunk *c = b->chunks[index % CHUNK_BLOCK];
-    if (c == NULL || atomic_load_explicit(&c->references, memory_order_acquire) != 1) {
-        chunk *fresh = memory_allocate(t->m, chunk_bytes(t));
-        if (fresh == NULL)
-            return NULL;
-        atomic_init(&fresh->references, 1);
-        if (c != NULL)
-            memcpy((unsigned char *)fresh + CHUNK_HEADER, (unsigned char *)c + CHUNK_HEADER, chunk_bytes(t) - CHUNK_HEADER);
-        else
-            memset((unsigned char *)fresh + CHUNK_HEADER, 0, chunk_bytes(t) - CHUNK_HEADER);
-        b->chunks[index % CHUNK_BLOCK] = fresh;
-        chunk_release(t, c);
-        c = fresh;
-    }
-    return (unsigned char *)c + CHUNK_HEADER + (row & (t->rows_per_chunk - 1)) * t->row_bytes;
-}
-
-uint64_t tensor_own_bytes(const tensor *t, const tensor *base)
-{
-    uint64_t bytes = 0;
-    if (t->layout != LAYOUT_CHUNKS)
-        return base == t ? 0 : t->bytes;
-    for (uint64_t i = 0; i < t->block_count; i++) {
-        const chunk_block *b = t->blocks[i];
-        const chunk_block *other = base != NULL && i < base->block_count ? base->blocks[i] : NULL;
-        if (b == NULL || b == other)
-            continue;
-        for (size_t c = 0; c < CHUNK_BLOCK; c++)
-            if (b->chunks[c] != NULL && (other == NULL || other->chunks[c] != b->chunks[c]))
-                bytes += chunk_bytes(t);
-    }
-    return bytes;
 }
 
 void tensor_weights(const tensor *t, weights *w)

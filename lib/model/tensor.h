@@ -22,15 +22,21 @@ enum { TENSOR_MAX_RANK = 4 };
 
 typedef struct mapping mapping; /* file.h: bytes with a reference count */
 
-enum { CHUNK_HEADER = 64, CHUNK_BLOCK = 32 };
-typedef struct chunk {
-    _Atomic uint32_t references; /* the rows follow at CHUNK_HEADER */
-} chunk;
-/* Chunks are found through blocks of pointers that forks share too, so that forking a huge table is cheap. */
-typedef struct chunk_block {
-    _Atomic uint32_t references;
-    chunk *chunks[CHUNK_BLOCK]; /* NULL: all zeros */
-} chunk_block;
+enum { CHUNK_BLOCK = 32, LEAST_CHUNK = 4 /* rows, in files */ };
+/* Chunks are found through blocks of pointers, and these through a directory; both are versions: a copy of the one it was made from
+ * (its parent), made when a fork first writes there. What a version made itself it owns; the rest it shares with the versions before it,
+ * without a count: when a version is given up, what it owns goes to the one version made from it that still has it, or is freed
+ * (model/table.c). So a fork costs nothing, and an update what it touches. */
+typedef struct table_node {
+    struct table_node *parent, *child, *next, *previous; /* child: first of those made from it; next, previous: its siblings */
+    _Atomic uint32_t references; /* a directory: tables that have it; a block: 1 while a directory owns it */
+    _Atomic uint32_t children;
+    _Atomic uint64_t *owned;     /* a bit an entry */
+    _Atomic uint64_t own;        /* a block's */
+    uint32_t count, blocks;      /* entries; 1: they are blocks, 0: chunks */
+    void *at[];                  /* NULL: all zeros */
+} table_node;
+typedef struct table_store table_store; /* what all forks of a table share: a lock, and the memory of their chunks */
 
 typedef struct tensor {
     _Atomic uint32_t references;
@@ -43,7 +49,9 @@ typedef struct tensor {
     /* chunked: shape {rows, columns}; a NULL block or chunk is all zeros; rows_per_chunk is a power of two */
     uint64_t rows_per_chunk, chunk_count, block_count, row_bytes;
     uint32_t chunk_shift;
-    chunk_block **blocks;
+    table_store *store;
+    table_node *directory;
+    void *const *blocks; /* the directory's entries */
 } tensor;
 
 size_t tensor_bytes(int32_t type, int32_t layout, int32_t rank, const uint64_t *shape); /* dense; SIZE_MAX: overflow or unknown */
@@ -58,28 +66,40 @@ void *tensor_edit(tensor *t); /* the owned block of a tensor that nobody else ha
 
 /* Chunked: read a row (NULL: all zeros); a copy that shares all chunks; a row to write in such an unshared copy (its chunk
  * is copied when shared, made when NULL; NULL: no memory). */
+static inline const table_node *tensor_block(const tensor *t, uint64_t index)
+{
+    return t->blocks[index];
+}
 static inline const void *tensor_row(const tensor *t, uint64_t row)
 {
-    uint64_t index = row >> t->chunk_shift;
-    const chunk_block *b = t->blocks[index / CHUNK_BLOCK];
-    const chunk *c = b != NULL ? b->chunks[index % CHUNK_BLOCK] : NULL;
-    return c != NULL ? (const unsigned char *)c + CHUNK_HEADER + (row & (t->rows_per_chunk - 1)) * t->row_bytes : NULL;
+    const uint64_t index = row >> t->chunk_shift;
+    const table_node *b = t->blocks[index / CHUNK_BLOCK];
+    const unsigned char *c = b != NULL ? b->at[index % CHUNK_BLOCK] : NULL;
+    return c != NULL ? c + (row & (t->rows_per_chunk - 1)) * t->row_bytes : NULL;
 }
 int32_t tensor_fork(const tensor *t, tensor **out);
 void *tensor_row_own(tensor *t, uint64_t row);
+static inline int node_owns(const table_node *n, uint64_t i)
+{
+    return (int)(atomic_load_explicit(&n->owned[i / 64], memory_order_acquire) >> (i & 63) & 1);
+}
 static inline void *tensor_row_edit(tensor *t, uint64_t row)
 {
-    const uint64_t index = row >> t->chunk_shift;
-    chunk_block *b = t->blocks[index / CHUNK_BLOCK];
-    if (b != NULL && atomic_load_explicit(&b->references, memory_order_acquire) == 1) { /* mostly it is ours already */
-        chunk *c = b->chunks[index % CHUNK_BLOCK];
-        if (c != NULL && atomic_load_explicit(&c->references, memory_order_acquire) == 1)
-            return (unsigned char *)c + CHUNK_HEADER + (row & (t->rows_per_chunk - 1)) * t->row_bytes;
-    }
+    const uint64_t index = row >> t->chunk_shift, i = index / CHUNK_BLOCK;
+    const table_node *d = t->directory;
+    if (atomic_load_explicit(&d->references, memory_order_acquire) == 1 && atomic_load_explicit(&d->children, memory_order_acquire) == 0 &&
+        node_owns(d, i) && node_owns(d->at[i], index % CHUNK_BLOCK)) /* mostly it is ours already */
+        return (unsigned char *)((table_node *)d->at[i])->at[index % CHUNK_BLOCK] + (row & (t->rows_per_chunk - 1)) * t->row_bytes;
     return tensor_row_own(t, row);
 }
+/* The same of many rows of float32, asked of memory ahead of use. out[i]: where the i-th lies. NOMEM. */
+int32_t tensor_float_rows(tensor *t, const uint64_t *rows, size_t n, float **out);
 /* Bytes of chunks of `t` that `base` does not share (base NULL: all). */
 uint64_t tensor_own_bytes(const tensor *t, const tensor *base);
+
+/* For table.c and tensor.c: a tensor without data; NULL: no memory. What a chunked one has beside itself is given up. */
+tensor *tensor_blank(memory *m, int32_t type, int32_t layout, int32_t rank, const uint64_t *shape);
+void table_release(tensor *t);
 
 /* A PANELS tensor as weights. */
 void tensor_weights(const tensor *t, weights *w);

@@ -18,7 +18,7 @@
 
 #define NO_INDEX UINT32_MAX
 enum { NUMBER_COUNT, NUMBER_MEAN, NUMBER_SQUARES, NUMBER_FROZEN_MEAN, NUMBER_FROZEN_SCALE, NUMBER_FROZEN_COUNT, NUMBER_COLUMNS };
-enum { HASHED_CHUNK = 64, EMBEDDING_CHUNK = 16 };
+enum { HASHED_CHUNK = 64, EMBEDDING_CHUNK = 4 };
 
 typedef struct field_plan {
     int32_t kind;      /* its form: field_form */
