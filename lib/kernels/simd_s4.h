@@ -2,12 +2,37 @@
  * meanwhile. The sum over k has one order, that of gemm_f32. Part of a level's file. The level defines vi_bytes(p): LANES bytes
  * as int32, vi_and, vi_high(v): v >> 4, vf_load_half(p): LANES halves as floats. */
 
-enum { FOUR_STEP = 128 /* of k, whole groups */, FOUR_ROWS = 64 };
+enum { FOUR_STEP = 128 /* of k, whole groups */, FOUR_ROWS = 128 };
 
-/* k values of a panel's 16 channels, from the beginning of a group. */
-static __attribute__((noinline)) void unpack_four(const unsigned char *from, const uint16_t *scales, size_t k, float *to)
+/* What the lowest four bits of each lane stand for. */
+INLINE vf low_four(vi v)
 {
+#if LANES == 16 /* where picking one of 16 floats is one instruction */
+    static const float values[16] = { -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7 };
+    return _mm512_permutexvar_ps(v, vf_load(values));
+#else
+    return vi_to_vf(vi_sub(vi_and(v, vi_set(15)), vi_set(8)));
+#endif
+}
+
+/* A stretch of a panel: where its values and its scales lie. */
+typedef struct stretch { const unsigned char *values; const uint16_t *scales; } stretch;
+
+INLINE stretch stretch_at(const weights *w, size_t padded, size_t column, size_t i)
+{
+    return (stretch){ (const unsigned char *)w->panels + (column * padded + i * PANEL) / 2,
+                      w->group_scale + column * (padded / WEIGHTS_GROUP) + i / WEIGHTS_GROUP * PANEL };
+}
+
+/* k values of a panel's 16 channels, from the beginning of a group; those that will be wanted next are fetched. */
+static __attribute__((noinline)) void unpack_four(stretch at, stretch ahead, size_t k, float *to)
+{
+    const unsigned char *from = at.values;
+    const uint16_t *scales = at.scales;
     for (size_t i = 0; i < k; i += WEIGHTS_GROUP) {
+        fetch_ahead(ahead.scales, i / WEIGHTS_GROUP * PANEL * sizeof(uint16_t));
+        for (size_t line = 0; line < WEIGHTS_GROUP * PANEL / 2; line += LINE_BYTES)
+            fetch_ahead(ahead.values, i * PANEL / 2 + line);
         vf scale[PARTS];
         UNROLL
         for (int v = 0; v < PARTS; v++)
@@ -16,8 +41,8 @@ static __attribute__((noinline)) void unpack_four(const unsigned char *from, con
             UNROLL
             for (int v = 0; v < PARTS; v++) {
                 const vi both = vi_bytes(from + j / 2 * PANEL + v * LANES);
-                vf_store(to + j * PANEL + v * LANES, vf_mul(vi_to_vf(vi_sub(vi_and(both, vi_set(15)), vi_set(8))), scale[v]));
-                vf_store(to + (j + 1) * PANEL + v * LANES, vf_mul(vi_to_vf(vi_sub(vi_high(both), vi_set(8))), scale[v]));
+                vf_store(to + j * PANEL + v * LANES, vf_mul(low_four(both), scale[v]));
+                vf_store(to + (j + 1) * PANEL + v * LANES, vf_mul(low_four(vi_high(both)), scale[v]));
             }
         }
     }
@@ -109,9 +134,12 @@ static void gemm_s4(const gemm_s4_call *c)
             const size_t m = c->m - top < FOUR_ROWS ? c->m - top : FOUR_ROWS, blocks = (m + TILE_ROWS - 1) / TILE_ROWS;
             for (size_t i = 0; i < k; i += FOUR_STEP) {
                 const size_t some = k - i < FOUR_STEP ? k - i : FOUR_STEP, whole = padded - i < FOUR_STEP ? padded - i : FOUR_STEP;
-                for (size_t p = 0; p < panels; p++)
-                    unpack_four((const unsigned char *)c->w->panels + ((column + p * PANEL) * padded + i * PANEL) / 2,
-                                c->w->group_scale + (column + p * PANEL) * (padded / WEIGHTS_GROUP) + i / WEIGHTS_GROUP * PANEL, whole, w + p * FOUR_STEP * PANEL);
+                for (size_t p = 0; p < panels; p++) {
+                    const size_t at = column + p * PANEL;
+                    const int end = i + whole == padded; /* then come these channels again for other rows, or the next ones */
+                    const stretch ahead = !end ? stretch_at(c->w, padded, at, i + whole) : stretch_at(c->w, padded, top + m < c->m || left <= width ? at : at + width, 0);
+                    unpack_four(stretch_at(c->w, padded, at, i), ahead, whole, w + p * FOUR_STEP * PANEL);
+                }
                 for (size_t b = 0; b < blocks; b++) {
                     const size_t row = block_begin(m, blocks, b), rows = block_begin(m, blocks, b + 1) - row;
                     any_part(rows, panels, some, c->x + (top + row) * c->x_stride + i, c->x_stride, w, sums + row * width, i == 0);
