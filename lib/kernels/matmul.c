@@ -192,11 +192,11 @@ static void block(const inner *in, const matmul_call *c, size_t row, size_t rows
         }
 }
 
-/* A block of op(a) for the tile. Our own reads rows where they lie, or copies of them: at a stride that puts all rows into the same
+/* A block of op(a) for the tile. Our own reads rows, or columns of a, where they lie, or copies of them: at a stride that puts all rows into the same
  * few sets of the cache, and for the rows of the last tile, which may not be there to be read (they become zeros). */
 static left take_left(const inner *in, const matmul_call *c, size_t row, size_t rows, size_t at, size_t k, float *to)
 {
-    int packed = c->transpose_a;
+    int packed = c->transpose_a && (c->a_stride % 256 == 0 || rows % in->mr != 0);
 #ifdef ECREC_WITH_BLIS
     packed = packed || in->blis != NULL;
 #endif
@@ -204,6 +204,8 @@ static left take_left(const inner *in, const matmul_call *c, size_t row, size_t 
         pack(c->a, c->a_stride, c->transpose_a, row, rows, at, k, in->mr, 1, to);
         return (left){ to, in->mr * k, 1, in->mr };
     }
+    if (c->transpose_a)
+        return (left){ c->a + at * c->a_stride + row, in->mr, 1, c->a_stride };
     const float *from = c->a + row * c->a_stride + at;
     if (c->a_stride % 256 != 0 && rows % in->mr == 0)
         return (left){ from, in->mr * c->a_stride, c->a_stride, 1 };

@@ -5,7 +5,7 @@
 #include "rank/experts.h"
 #include "rank/towers.h"
 
-enum { TASK_OUT = 192, PANEL = 16 };
+enum { TASK_OUT = 512 /* rows of a gradient that one task makes: each task reads all of the inputs */, PANEL = 16 };
 
 size_t network_gradients_take(network_gradients *g, const network_plan *p, size_t rows, void *memory)
 {
@@ -303,6 +303,13 @@ static uint32_t tasks_of(const dense_layer *l)
     return (l->out + TASK_OUT - 1) / TASK_OUT;
 }
 
+/* Parts of one size, in whole panels. */
+static uint32_t rows_of_task(const dense_layer *l)
+{
+    const uint32_t tasks = tasks_of(l);
+    return ((l->out + tasks - 1) / tasks + PANEL - 1) / PANEL * PANEL;
+}
+
 uint32_t network_weight_tasks(const network_plan *p)
 {
     static const network_pass pass;
@@ -375,7 +382,9 @@ void network_weight_gradient(const network_plan *p, const kernels *table, const 
         return;
     }
     const dense_layer *l = &list[i].layer;
-    const uint32_t from = task * TASK_OUT, out = l->out - from < TASK_OUT ? l->out - from : TASK_OUT;
+    const uint32_t size = rows_of_task(l), from = task * size, out = l->out > from ? (l->out - from < size ? l->out - from : size) : 0;
+    if (out == 0)
+        return;
     const matmul_call call = { .m = out, .n = l->in, .k = rows, .alpha = 1, .transpose_a = 1, .a = list[i].dy + from, .a_stride = list[i].dy_stride, .b = list[i].x,
                                .b_stride = list[i].x_stride, .c = g->flat + l->w + (size_t)from * l->in, .c_stride = l->in, .scratch = scratch };
     matmul_f32(table, &call);
