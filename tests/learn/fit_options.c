@@ -57,6 +57,58 @@ static double factor(uint32_t schedule, double warmup, double step, double steps
     return schedule == ECREC_SCHEDULE_LINEAR ? left : schedule == ECREC_SCHEDULE_COSINE ? 0.5 * (1 - cos(acos(-1.0) * left)) : 1;
 }
 
+/* AdamW on two weights (of positions 2 and 3) with their gradient cut to a norm, against the same by hand: the gradient of the mean squared error is
+ * (w - y) / 2 of each. */
+static void clipping(void **unused)
+{
+    (void)unused;
+    enum { STEPS = 6 };
+    static const double clips[] = { 0, 1.5, 100 };
+    static const float y[2] = { 10, -3 };
+    static const uint32_t positions[2] = { 2, 3 };
+    double kept[2][2];
+    for (int c = 0; c < 3; c++) {
+        world w;
+        ecrec_error err = ECREC_ERROR_INIT;
+        ecrec_fit_options o = ECREC_FIT_OPTIONS_INIT;
+        ecrec_score_options score = ECREC_SCORE_OPTIONS_INIT;
+        ecrec_session *session = NULL;
+        const uint64_t user[2] = { 7, 7 };
+        float got[2];
+        double by_hand[2] = { 0, 0 }, m[2] = { 0, 0 }, v[2] = { 0, 0 };
+        world_open(&w, "{\"fields\":[{\"name\":\"user\",\"kind\":\"category\"}],\"labels\":[{\"name\":\"spent\",\"kind\":\"value\",\"target\":\"plain\"}],\"hash_bits\":10,\"network\":{\"positions\":3}}", 2);
+        CALL(ecrec_batch_set_category_u64(w.batch, 0, user, NULL, &err));
+        CALL(ecrec_batch_set_label(w.batch, 0, y, NULL, &err));
+        CALL(ecrec_batch_set_position(w.batch, positions, NULL, &err));
+        o.epochs = STEPS;
+        o.rate = 1e-12; /* of the rest: it stays where it is */
+        o.network_rate = 0.5;
+        o.network_decay = 0.1;
+        o.clip = clips[c];
+        CALL(ecrec_fit(w.model, w.batch, &o, NULL, &err));
+        CALL(ecrec_session_create(w.model, NULL, &session, &err));
+        score.positions = 1;
+        CALL(ecrec_score(w.model, session, w.batch, &score, got, 2, &err));
+        for (int step = 1; step <= STEPS; step++) {
+            double g[2] = { (by_hand[0] - (double)y[0]) / 2, (by_hand[1] - (double)y[1]) / 2 };
+            const double norm = sqrt(g[0] * g[0] + g[1] * g[1]), scale = clips[c] > 0 && norm > clips[c] ? clips[c] / norm : 1;
+            for (int i = 0; i < 2; i++) {
+                m[i] = 0.9 * m[i] + 0.1 * scale * g[i];
+                v[i] = 0.999 * v[i] + 0.001 * scale * scale * g[i] * g[i];
+                by_hand[i] -= 0.5 * 0.1 * by_hand[i] + 0.5 * m[i] / (1 - pow(0.9, step)) / (sqrt(v[i] / (1 - pow(0.999, step))) + 1e-8);
+            }
+        }
+        for (int i = 0; i < 2; i++)
+            if (fabs((double)got[i] - by_hand[i]) > 1e-4 * fabs(by_hand[i]))
+                fail_msg("clip %g: weight %d is %.6f, by hand %.6f", clips[c], i, (double)got[i], by_hand[i]);
+        if (c < 2)
+            memcpy(kept[c], by_hand, sizeof by_hand);
+        ecrec_session_release(session);
+        world_close(&w);
+    }
+    assert_true(fabs(kept[0][1] - kept[1][1]) > 1e-2); /* it says something */
+}
+
 /* One row whose target is far away: the gradient stays, so Adam moves its weight by the rate in each step. */
 static void schedules(void **unused)
 {
@@ -310,6 +362,6 @@ static void broken_checkpoint(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(schedules), cmocka_unit_test(class_weights), cmocka_unit_test(outcome_weights), cmocka_unit_test(no_leak), cmocka_unit_test(broken_checkpoint) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(schedules), cmocka_unit_test(clipping), cmocka_unit_test(class_weights), cmocka_unit_test(outcome_weights), cmocka_unit_test(no_leak), cmocka_unit_test(broken_checkpoint) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
