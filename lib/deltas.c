@@ -92,9 +92,12 @@ static int same(hash128 a, hash128 b)
     return a.low == b.low && a.high == b.high;
 }
 
-/* A kept snapshot that the delta led to before; 0: none. For the updating thread. */
-static uint64_t applied_before(ecrec_model *model, const delta_head *d)
+/* A kept snapshot that the delta led to before; 0: none, or the model stands where the delta begins (a way back leads to one that is kept). For the
+ * updating thread. */
+static uint64_t applied_before(ecrec_model *model, const snapshot *now, const delta_head *d)
 {
+    if (same(model_state(model, now), d->base) && !same(d->base, d->result))
+        return 0;
     for (uint32_t i = model->kept_count; i-- > 0;)
         if (same(model_state(model, model->kept[i]), d->result) && (model->kept[i]->number == d->to || i + 1 == model->kept_count))
             return model->kept[i]->number;
@@ -116,7 +119,7 @@ int32_t ecrec_delta_apply(ecrec_model *model, const void *bytes, size_t length, 
         return error_set(err, ECREC_ERR_MISMATCH, "the delta is of a model with another schema or encoder");
     if ((status = model_update_begin(model, &now, err)) != ECREC_OK)
         return status;
-    if ((number = applied_before(model, &d)) == 0) {
+    if ((number = applied_before(model, now, &d)) == 0) {
         char needs[33], has[33];
         state_text(d.base, needs);
         state_text(model_state(model, now), has);

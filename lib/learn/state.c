@@ -108,11 +108,24 @@ static int outdated(const double *s, double x)
     return s[NUMBER_COUNT] >= grown * s[NUMBER_FROZEN_COUNT] || fabs(x - s[NUMBER_FROZEN_MEAN]) * s[NUMBER_FROZEN_SCALE] > 6;
 }
 
+/* What the statistics take a value for: a slip of many orders of magnitude must not leave them, or the weights said in them, infinite. A real
+ * change of scale gets through all the same, since each such value moves the bounds. */
+static double bounded(const double *s, double x)
+{
+    static const double most = 1e100, most_deviations = 1e6;
+    if (s[NUMBER_FROZEN_COUNT] >= SETTLED) {
+        const double far = (x - s[NUMBER_FROZEN_MEAN]) * s[NUMBER_FROZEN_SCALE];
+        if (!(fabs(far) <= most_deviations))
+            x = s[NUMBER_FROZEN_MEAN] + (x < s[NUMBER_FROZEN_MEAN] ? -most_deviations : most_deviations) / s[NUMBER_FROZEN_SCALE];
+    }
+    return fmin(fmax(x, -most), most);
+}
+
 /* Welford's update. */
-void state_see_number(learn_state *l, const field_plan *p, double x)
+void state_see_number(learn_state *l, const field_plan *p, double value)
 {
     double *s = (double *)(uintptr_t)l->statistics->data + (size_t)p->number * NUMBER_COLUMNS;
-    const double d = x - s[NUMBER_MEAN];
+    const double x = bounded(s, value), d = x - s[NUMBER_MEAN];
     s[NUMBER_COUNT] += 1;
     s[NUMBER_MEAN] += d / s[NUMBER_COUNT];
     s[NUMBER_SQUARES] += d * (x - s[NUMBER_MEAN]);
@@ -127,6 +140,9 @@ int32_t state_check(const learn_state *s, ecrec_error *err)
         for (size_t k = 0; dense[i] != NULL && k < dense[i]->bytes / sizeof(float); k++)
             if (!isfinite(tensor_floats(dense[i])[k]))
                 return error_set(err, ECREC_ERR_REJECTED, "a weight is no longer a finite number; nothing has changed");
+    for (size_t i = 0; s->statistics != NULL && i < s->statistics->bytes / sizeof(double); i++)
+        if (!isfinite(((const double *)s->statistics->data)[i]))
+            return error_set(err, ECREC_ERR_REJECTED, "the mean or scale of a number is no longer finite; nothing has changed");
     return ECREC_OK;
 }
 

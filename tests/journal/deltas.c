@@ -122,7 +122,13 @@ static void ranges_and_ways_back(void **unused)
     assert_int_equal(ecrec_model_snapshot(w.replica), 6); /* a number is not given twice */
     CALL(ecrec_rollback(w.trainer, 1, &err));
     assert_string_equal(shop_state(w.trainer), first);
-    (void)back;
+    /* back to one that is still kept, twice: the second time it is there already; and forth again */
+    CALL(ecrec_delta_apply(w.replica, back.data, back.length, NULL, &err));
+    assert_string_equal(shop_state(w.replica), first);
+    CALL(ecrec_delta_apply(w.replica, back.data, back.length, NULL, &err));
+    assert_string_equal(shop_state(w.replica), first);
+    CALL(ecrec_delta_apply(w.replica, forth.data, forth.length, NULL, &err));
+    assert_string_not_equal(shop_state(w.replica), first);
     free(forth.data);
     free(back.data);
     close_world(&w);
