@@ -64,14 +64,15 @@ static const command commands[] = {
       "ecrec update RANKER.ecrec -i ROWS -o RANKER2.ecrec [--batch ROWS] [--passes N] [--rate ETA] [--decay LAMBDA]\n"
       "             [--max-loss-growth NATS] [--journal FILE] [--json]\n"
       "             [--events N] [--reserve ROWS] [--reservoir ROWS] [--drift] [--replay SHARE] [--max-score-move X]\n"
-      "             [--max-calibration-growth X] [--force] [--forget FIELD=VALUE] [--rebin] [--class-weights W0,W1,... [--correct-weights]]\n"
+      "             [--max-calibration-growth X] [--force] [--forget FIELD=VALUE] [--rebin] [--expire] [--class-weights W0,W1,... [--correct-weights]]\n"
       "  --batch       rows an update (default 256; 1: one row an update)\n"
       "  --reserve, --reservoir, --events, --drift  what the ranker remembers from now on: recent rows that guard updates, rows to\n"
       "                replay, ids of events that count once, a detector of drift\n"
       "  --replay      rows of the reservoir learned from again, a row of an update\n"
       "  --max-score-move, --max-calibration-growth, --force  the guard: how far scores may move; learn though it refuses\n"
       "  --forget      before anything is learned: rows and hashed weights of one user (item, category) go\n"
-      "  --rebin       before anything is learned: numbers in bins are cut anew, by those seen so far\n" },
+      "  --rebin       before anything is learned: numbers in bins are cut anew, by those seen so far\n"
+      "  --expire      before anything is learned: a period ends, and ids that were not seen in expire_after of them go\n" },
     { "delta", command_delta, "what was learned, as a file: for replicas, and of several workers one",
       "ecrec delta export RANKER.ecrec --journal FILE [--from SNAPSHOT] -o DELTA\n"
       "ecrec delta apply RANKER.ecrec DELTA ... -o RANKER2.ecrec [--json]\n"

@@ -64,6 +64,22 @@ static int rebin(const arguments *a, ecrec_model *model)
     return 0;
 }
 
+/* --expire */
+static int expire(const arguments *a, ecrec_model *model)
+{
+    ecrec_error err = ECREC_ERROR_INIT;
+    ecrec_report *report = NULL;
+    if (!has(a, "expire"))
+        return 0;
+    if (ecrec_expire(model, &report, &err) != ECREC_OK)
+        return failed_with(&err);
+    fputs(has(a, "json") ? ecrec_report_json(report) : ecrec_report_text(report), stdout);
+    if (has(a, "json"))
+        putchar('\n');
+    ecrec_report_release(report);
+    return 0;
+}
+
 int online_begin(const arguments *a, ecrec_model *model, ecrec_update_options *o)
 {
     int code = argument_number(a, "replay", 0, 0, 64, &o->replay);
@@ -76,5 +92,7 @@ int online_begin(const arguments *a, ecrec_model *model, ecrec_update_options *o
         code = configure(a, model);
     if (code == 0)
         code = forget(a, model);
-    return code == 0 ? rebin(a, model) : code;
+    if (code == 0)
+        code = rebin(a, model);
+    return code == 0 ? expire(a, model) : code;
 }

@@ -132,7 +132,7 @@ int command_score(int argc, char **argv);
 int command_update(int argc, char **argv);
 int command_delta(int argc, char **argv);
 /* The options of update that say what the ranker remembers and how it is guarded; --forget is done. 0, or told. */
-#define ONLINE_OPTIONS "events=", "reserve=", "reservoir=", "drift", "replay=", "max-score-move=", "max-calibration-growth=", "force", "forget=", "rebin"
+#define ONLINE_OPTIONS "events=", "reserve=", "reservoir=", "drift", "replay=", "max-score-move=", "max-calibration-growth=", "force", "forget=", "rebin", "expire"
 int online_begin(const arguments *a, ecrec_model *model, ecrec_update_options *o);
 /* --class-weights: to be freed, NULL without. 0, or told. */
 int outcome_weights_open(const arguments *a, const ecrec_schema *schema, float **out, uint32_t *count);

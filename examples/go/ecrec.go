@@ -270,6 +270,11 @@ func (m *Model) Rebin() error {
 	return call(func(err *C.ecrec_error) C.int32_t { return C.ecrec_rebin(m.m, nil, nil, nil, err) })
 }
 
+// Expire ends a period: values of fields with expire_after that were not seen in so many of them start anew.
+func (m *Model) Expire() error {
+	return call(func(err *C.ecrec_error) C.int32_t { return C.ecrec_expire(m.m, nil, err) })
+}
+
 // Rollback makes a kept snapshot the current one, bit for bit.
 func (m *Model) Rollback(snapshot uint64) error {
 	return call(func(err *C.ecrec_error) C.int32_t { return C.ecrec_rollback(m.m, C.uint64_t(snapshot), err) })

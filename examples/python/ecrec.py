@@ -643,6 +643,12 @@ class Model(_Handle):
         _call(_lib.ecrec_rebin, self._h, field.encode() if field is not None else None, rows._h if rows is not None else None, c.byref(handle))
         return _report(handle)
 
+    def expire(self):
+        """End a period: values of fields with expire_after that were not seen in so many start anew. The report has how many."""
+        handle = _p()
+        _call(_lib.ecrec_expire, self._h, c.byref(handle))
+        return _report(handle)
+
     def fit(self, batch, progress=None, **options):
         """Learn over epochs; options are ecrec_fit_options' members (epochs, holdout, seed ...). The report as nested dicts."""
         batch = self._rows(batch)

@@ -49,7 +49,8 @@ typedef struct ecrec_field_options {
     uint32_t bins;          /* NUMBER: cut into so many bins of equal share, 2 .. 256, each with weights as a category's value has them (in no pairs);
                                0: standardised. The cuts are frozen in each snapshot: fit sets them where there are none, an update that leaves
                                8 numbers a bin behind it likewise; then ecrec_rebin alone moves them. It takes about 13 KiB a field */
-    uint32_t reserved2;
+    uint32_t expire_after;  /* CATEGORY, USER, ITEM and MULTI: a value that is not seen in so many whole periods, at most 65535, expires: its weights
+                               start anew, it is admitted anew. The host says when a period ends (ecrec_expire). 0: never */
 } ecrec_field_options;
 #define ECREC_FIELD_OPTIONS_INIT { (uint32_t)sizeof(ecrec_field_options), 0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0 }
 ECREC_API void ecrec_field_options_init(ecrec_field_options *options);

@@ -136,6 +136,14 @@ ECREC_API int32_t ecrec_fit(ecrec_model *model, const ecrec_batch *batch, const 
  * thread. Allocates. Since 0.1. */
 ECREC_API int32_t ecrec_rebin(ecrec_model *model, const char *field, const ecrec_batch *batch, ecrec_report **report, ecrec_error *err);
 
+/* End a period (a day, an hour: the host's to say) and publish a snapshot without what has expired: values of fields with expire_after that no update
+ * and no fit saw in so many whole periods before. Their weights, those of their pairs, embeddings and what the optimisers know start
+ * anew, as does their admission; a row that a value shares with one that lives stays. `report` (may be NULL): period, "expired." and "kept." and weights,
+ * embeddings, sightings: rows of each table. A delta that ended a period cannot be merged with others.
+ * Errors: INVALID (no field expires), LIMIT (2^23 periods), UNSUPPORTED (not a ranker), BUSY, IO (the journal), NOMEM. Any thread. Allocates.
+ * Since 0.1. */
+ECREC_API int32_t ecrec_expire(ecrec_model *model, ecrec_report **report, ecrec_error *err);
+
 typedef struct ecrec_calibrate_options {
     uint32_t size;
     int32_t method;   /* ECREC_CALIBRATION_*; 0: Platt for binary labels, temperature for classes (which have no other) */

@@ -9,6 +9,7 @@
 #include "base/sort.h"
 #include "learn/calibrate.h"
 #include "learn/checkpoint.h"
+#include "learn/expiry.h"
 #include "learn/labels.h"
 #include "learn/groups.h"
 #include "learn/losses.h"
@@ -259,7 +260,9 @@ static int32_t open_all(fitter *f)
         rebin_see(&f->state, c->batch, f->learned, f->learned_count);
         status = rebin_first(&f->state, 0, f->err);
     }
-    if (status == ECREC_OK && (status = rows_open(&f->data, &c->source, f->state.now, c->batch, f->err)) == ECREC_OK)
+    if (status == ECREC_OK && (status = rows_open(&f->data, &c->source, f->state.now, c->batch, f->err)) == ECREC_OK && fresh && expiry_see(&f->state, &f->data, NULL, c->batch->rows) != ECREC_OK)
+        status = error_nomem(f->err, "what was seen", 0);
+    if (status == ECREC_OK)
         status = trainer_create(c->source.context, &f->state, &settings, f->o.batch_rows * (f->grouped ? 2 : 1), f->o.batch_rows * (f->grouped ? 2 : 1), &f->trainer, f->err);
     if (status == ECREC_OK && fresh) {
         see_numbers(f);

@@ -420,10 +420,45 @@ static int32_t merge_bins(const merger *g)
     return status;
 }
 
+/* What somebody saw lives as long as it lives with him. */
+static int32_t merge_alive(const merger *g)
+{
+    static const char *const tables[] = { "learn.alive.weights", "learn.alive.embeddings", "learn.alive.sightings" };
+    const tensor *period = of(g, g->n, "learn.period");
+    int32_t status = ECREC_OK;
+    for (size_t k = 0; k < g->n && period != NULL; k++)
+        if (*(const double *)of(g, k, "learn.period")->data != *(const double *)period->data)
+            return error_set(g->err, ECREC_ERR_UNSUPPORTED, "delta %zu ended a period (ecrec_expire), which cannot be merged", k);
+    for (size_t i = 0; i < 3 && status == ECREC_OK; i++) {
+        const char *names[2] = { tables[i], tables[i] };
+        const tensor *base = of(g, g->n, tables[i]);
+        tensor *to = NULL;
+        if (base == NULL || !changed(g, tables[i]))
+            continue;
+        status = tensor_fork(base, &to);
+        for (uint64_t c = 0; c < base->chunk_count && status == ECREC_OK; c++) {
+            const uint64_t first = c << base->chunk_shift;
+            for (uint64_t row = first; chunk_changed(g, names, c) && row < first + base->rows_per_chunk && row < base->shape[0] && status == ECREC_OK; row++) {
+                float *own = tensor_row_edit(to, row);
+                status = own != NULL ? ECREC_OK : ECREC_ERR_NOMEM;
+                for (size_t k = 0; k < g->n && own != NULL; k++) {
+                    const float *x = tensor_row(of(g, k, tables[i]), row);
+                    *own = x != NULL && *x > *own ? *x : *own;
+                }
+            }
+        }
+        if (status == ECREC_OK)
+            status = tensor_set_put(g->next, tables[i], to);
+        tensor_release(to);
+    }
+    return status == ECREC_OK ? ECREC_OK : error_nomem(g->err, "learn.alive", 0);
+}
+
 static int32_t check_known(const merger *g)
 {
     static const char *const known[] = { "rank.dense", "learn.dense", "rank.hashed", "learn.hashed", "rank.embeddings", "learn.embeddings",
-                                         "rank.network", "learn.network", "learn.steps", "rank.numbers", "rank.targets", "rank.calibration", "rank.sightings", "rank.bins", "learn.progress",
+                                         "rank.network", "learn.network", "learn.steps", "rank.numbers", "rank.targets", "rank.calibration", "rank.sightings", "rank.bins", "learn.alive.weights", "learn.alive.embeddings", "learn.alive.sightings", "learn.period",
+                                         "learn.progress",
                                          "learn.online", "learn.events", "learn.seen", "learn.cells", "learn.reserve", "learn.reservoir", "learn.drift", "learn.window" };
     for (size_t k = 0; k < g->n; k++)
         for (size_t i = 0; i < tensor_set_count(g->workers[k]); i++) {
@@ -449,7 +484,7 @@ int32_t merge_states(memory *m, const ecrec_schema *schema, uint32_t dimension, 
         status = check_known(&g);
     if (status == ECREC_OK && tensor_set_copy(base, &g.next) != ECREC_OK)
         status = error_nomem(err, "the merged state", 0);
-    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_targets, merge_calibration, merge_progress, merge_memory, merge_sightings, merge_bins };
+    int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_targets, merge_calibration, merge_progress, merge_memory, merge_sightings, merge_bins, merge_alive };
     if (status == ECREC_OK && (status = merge_table(&g, "rank.hashed", "learn.hashed")) == ECREC_OK)
         status = merge_table(&g, "rank.embeddings", "learn.embeddings");
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == ECREC_OK; i++)

@@ -44,10 +44,11 @@ int32_t state_open(learn_state *s, memory *m, const ecrec_schema *schema, uint32
     const struct { const char *name; tensor **to; } dense[] = {
         { "rank.dense", &s->dense }, { "learn.dense", &s->sums }, { "rank.numbers", &s->statistics }, { "rank.network", &s->network },
         { "learn.network", &s->moments }, { "learn.steps", &s->steps }, { "rank.calibration", &s->calibration }, { "rank.targets", &s->targets },
-        { "rank.bins", &s->bins } };
+        { "rank.bins", &s->bins }, { "learn.period", &s->period } };
     const struct { const char *name; tensor **to; } tables[] = {
         { "rank.hashed", &s->hashed }, { "learn.hashed", &s->hashed_sums }, { "rank.embeddings", &s->embeddings },
-        { "learn.embeddings", &s->embedding_sums }, { "rank.sightings", &s->sightings } };
+        { "learn.embeddings", &s->embedding_sums }, { "rank.sightings", &s->sightings },
+        { "learn.alive.weights", &s->alive_weights }, { "learn.alive.embeddings", &s->alive_embeddings }, { "learn.alive.sightings", &s->alive_sightings } };
     int32_t status = ECREC_OK;
     for (size_t i = 0; i < sizeof dense / sizeof *dense && status == ECREC_OK; i++)
         status = copy_dense(s, from, dense[i].name, dense[i].to, err);

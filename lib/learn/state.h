@@ -10,7 +10,7 @@ typedef struct learn_state {
     const ecrec_schema *schema;
     tensor_set *next;
     ranker *now; /* a view of `next` */
-    tensor *dense, *sums, *hashed, *hashed_sums, *statistics, *network, *moments, *steps, *embeddings, *embedding_sums, *sightings, *calibration, *targets, *bins; /* NULL: not there */
+    tensor *dense, *sums, *hashed, *hashed_sums, *statistics, *network, *moments, *steps, *embeddings, *embedding_sums, *sightings, *calibration, *targets, *bins, *period, *alive_weights, *alive_embeddings, *alive_sightings; /* NULL: not there */
 } learn_state;
 
 int32_t state_open(learn_state *s, memory *m, const ecrec_schema *schema, uint32_t dimension, const tensor_set *from, ecrec_error *err);

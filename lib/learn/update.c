@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/random.h"
 #include "base/report.h"
+#include "learn/expiry.h"
 #include "learn/guard.h"
 #include "learn/calibrate.h"
 #include "learn/groups.h"
@@ -179,7 +180,7 @@ static int32_t open_all(learner *l)
         status = error_nomem(l->err, "the sightings", 0);
     if (status == ECREC_OK) {
         rebin_see(&l->state, l->batch, l->order, l->rows);
-        status = open_remembered(l);
+        status = expiry_see(&l->state, &l->data, l->order, l->rows) == ECREC_OK ? open_remembered(l) : error_nomem(l->err, "what was seen", 0);
     }
     return status == ECREC_OK ? trainer_create(c->context, &l->state, &l->settings, STEP_ROWS, l->grouped ? STEP_ROWS : l->options->step_rows != 0 ? l->options->step_rows : 1, &l->trainer, l->err) : status;
 }

@@ -40,6 +40,7 @@ typedef struct field_plan {
     int32_t utc_offset; /* time: minutes */
     uint64_t seed;
     uint32_t admit_after;               /* sightings; 0, 1: at once */
+    uint32_t expire_after;              /* periods; 0: never */
     uint32_t hash_bits;                 /* its values share 2^bits hashes; 0: each has its own */
     const struct vocabulary *vocabulary; /* the schema's, or NULL */
 } field_plan;
@@ -66,7 +67,8 @@ struct ranker {
 size_t ranker_bytes(const ecrec_schema *s);
 int32_t ranker_plan(memory *m, const ecrec_schema *s, uint32_t dimension, ranker **out, ecrec_error *err);
 void ranker_free(ranker *r);
-int ranker_admits(const ranker *r); /* some field admits by sightings */
+int ranker_admits(const ranker *r);  /* some field admits by sightings */
+int ranker_expires(const ranker *r); /* some field's values expire */
 
 typedef struct record {
     const ecrec_batch *batch;

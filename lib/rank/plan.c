@@ -32,12 +32,12 @@ static void make_plan(const ecrec_schema *s, uint32_t dimension, ranker *r)
         field_plan *p = &r->plan[i];
         *p = (field_plan){ .kind = field_form(f->kind), .utc_offset = f->utc_offset, .dense = at, .slot = NO_INDEX, .missing = NO_INDEX, .cosine = NO_INDEX, .compare = f->compare,
                            .number = NO_INDEX, .binned = NO_INDEX, .category = NO_INDEX, .multi = NO_INDEX, .history = NO_INDEX, .embedded = NO_INDEX, .word_ngrams = f->word_ngrams, .char_ngrams = f->char_ngrams,
-                           .seed = field_seed(f), .hash_bits = f->hash_bits, .admit_after = f->admit_after,
+                           .seed = field_seed(f), .hash_bits = f->hash_bits, .admit_after = f->admit_after, .expire_after = f->expire_after,
                            .vocabulary = f->vocabulary };
         if (f->dropped) {
             p->kind = 0;
             p->compare = UINT32_MAX;
-            p->word_ngrams = p->char_ngrams = 0;
+            p->word_ngrams = p->char_ngrams = p->admit_after = p->expire_after = 0;
             continue;
         }
         if (f->bins != 0) { /* numbered behind the other categories, which alone are crossed */
@@ -231,6 +231,14 @@ int ranker_admits(const ranker *r)
     return admits;
 }
 
+int ranker_expires(const ranker *r)
+{
+    int expires = 0;
+    for (uint32_t f = 0; f < r->fields; f++)
+        expires |= r->plan[f].expire_after != 0;
+    return expires;
+}
+
 static int32_t put(tensor_set *set, const char *name, tensor *t)
 {
     const int32_t status = t != NULL ? tensor_set_put(set, name, t) : ECREC_ERR_NOMEM;
@@ -318,6 +326,19 @@ static int32_t put_network(memory *m, const ranker *r, const ecrec_schema *s, te
     return status;
 }
 
+/* Until which period each row lives (learn/expiry.h). */
+static int32_t put_alive(memory *m, const ranker *r, tensor_set *tensors)
+{
+    int32_t status = put(tensors, "learn.period", zeros(m, TYPE_F64, 1, 1));
+    if (status == ECREC_OK)
+        status = put_table(m, tensors, "learn.alive.weights", (uint64_t)1 << r->hash_bits, 1, HASHED_CHUNK);
+    if (status == ECREC_OK && ranker_admits(r))
+        status = put_table(m, tensors, "learn.alive.sightings", (uint64_t)1 << r->hash_bits, 1, HASHED_CHUNK);
+    if (status == ECREC_OK && r->net.width != 0 && r->categories + r->multis != 0)
+        status = put_table(m, tensors, "learn.alive.embeddings", (uint64_t)1 << r->net.embedding_bits, 1, HASHED_CHUNK);
+    return status;
+}
+
 int32_t ranker_init_tensors(memory *m, const ecrec_schema *s, uint32_t dimension, tensor_set *tensors, ecrec_error *err)
 {
     ranker *r = NULL;
@@ -348,6 +369,8 @@ int32_t ranker_init_tensors(memory *m, const ecrec_schema *s, uint32_t dimension
         status = put_table(m, tensors, "rank.sightings", (uint64_t)1 << r->hash_bits, 1, HASHED_CHUNK);
     if (status == ECREC_OK)
         status = put_network(m, r, s, tensors);
+    if (status == ECREC_OK && ranker_expires(r))
+        status = put_alive(m, r, tensors);
     const size_t bytes = (size_t)r->heads * r->width * sizeof(float);
     ranker_free(r);
     return status == ECREC_OK ? ECREC_OK : error_nomem(err, "a ranker's weights", bytes);

@@ -81,6 +81,22 @@ static int32_t bind_network(ranker *r, const tensor_set *tensors, ecrec_error *e
     return status;
 }
 
+/* Only learning looks at them. */
+static int32_t check_alive(const ranker *r, const tensor_set *tensors, ecrec_error *err)
+{
+    tensor *t = NULL;
+    int32_t status = find(tensors, "learn.period", TYPE_F64, LAYOUT_ROWS, 1, 1, &t, err);
+    if (status == ECREC_OK && !(*(const double *)t->data >= 0 && *(const double *)t->data < 0x1p23))
+        status = error_set(err, ECREC_ERR_FORMAT, "tensor \"learn.period\" is no number of periods");
+    if (status == ECREC_OK)
+        status = find(tensors, "learn.alive.weights", TYPE_F32, LAYOUT_CHUNKS, (uint64_t)1 << r->hash_bits, 1, &t, err);
+    if (status == ECREC_OK && ranker_admits(r))
+        status = find(tensors, "learn.alive.sightings", TYPE_F32, LAYOUT_CHUNKS, (uint64_t)1 << r->hash_bits, 1, &t, err);
+    if (status == ECREC_OK && r->net.width != 0 && r->categories + r->multis != 0)
+        status = find(tensors, "learn.alive.embeddings", TYPE_F32, LAYOUT_CHUNKS, (uint64_t)1 << r->net.embedding_bits, 1, &t, err);
+    return status;
+}
+
 static int32_t bind(ranker *r, const ecrec_schema *s, const tensor_set *tensors, ecrec_error *err)
 {
     tensor *sums = NULL, *sum_table = NULL;
@@ -104,6 +120,8 @@ static int32_t bind(ranker *r, const ecrec_schema *s, const tensor_set *tensors,
         status = bind_network(r, tensors, err);
     if (status == ECREC_OK && ranker_admits(r))
         status = find(tensors, "rank.sightings", TYPE_F32, LAYOUT_CHUNKS, (uint64_t)1 << r->hash_bits, 1, &r->sightings, err);
+    if (status == ECREC_OK && ranker_expires(r))
+        status = check_alive(r, tensors, err);
     if (status != ECREC_OK || !r->hashed)
         return status;
     const uint64_t rows = (uint64_t)r->heads << r->hash_bits;
@@ -118,7 +136,8 @@ static int32_t bind(ranker *r, const ecrec_schema *s, const tensor_set *tensors,
 int32_t ranker_check_tables(const tensor_set *tensors, ecrec_error *err)
 {
     static const struct { const char *name; int positive; } tables[] = {
-        { "rank.hashed", 0 }, { "learn.hashed", 1 }, { "rank.embeddings", 0 }, { "learn.embeddings", 1 }, { "rank.sightings", 1 } };
+        { "rank.hashed", 0 }, { "learn.hashed", 1 }, { "rank.embeddings", 0 }, { "learn.embeddings", 1 }, { "rank.sightings", 1 },
+        { "learn.alive.weights", 1 }, { "learn.alive.embeddings", 1 }, { "learn.alive.sightings", 1 } };
     int32_t status = ECREC_OK;
     for (size_t i = 0; i < sizeof tables / sizeof *tables && status == ECREC_OK; i++) {
         const tensor *t = tensor_set_get(tensors, tables[i].name);

@@ -40,6 +40,10 @@ void schema_refresh(ecrec_schema *s)
         }
         if (f->bins != 0)
             mix(&h, &f->bins, sizeof f->bins);
+        if (f->expire_after != 0) {
+            const uint32_t expires[] = { 1, f->expire_after };
+            mix(&h, expires, sizeof expires);
+        }
         if (f->admit_after > 1)
             mix(&h, &f->admit_after, sizeof f->admit_after);
         if (f->dropped)
@@ -91,7 +95,7 @@ int32_t field_kind_of(const char *name)
 
 int field_has_more(const schema_field *f)
 {
-    return f->utc_offset != 0 || f->unused != 0 || f->event_types > 1 || f->hash_bits != 0 || f->hash_seed != 0 || f->vocabulary != NULL || f->dropped || f->admit_after > 1 || f->bins != 0;
+    return f->utc_offset != 0 || f->unused != 0 || f->event_types > 1 || f->hash_bits != 0 || f->hash_seed != 0 || f->vocabulary != NULL || f->dropped || f->admit_after > 1 || f->bins != 0 || f->expire_after != 0;
 }
 
 int network_has_more(const schema_network *n)
@@ -228,6 +232,8 @@ static int32_t check_field(const ecrec_schema *s, const char *name, int32_t kind
         REFUSE("field \"%s\": hash_bits is %u; it and hash_seed are for category, user, item and multi fields, 1 .. %d", name, o->hash_bits, MOST_BITS);
     if (o->admit_after > 255 || (!hashed && o->admit_after != 0))
         REFUSE("field \"%s\": admit_after is %u; it is for category, user, item and multi fields, at most 255 sightings", name, o->admit_after);
+    if (o->expire_after > MOST_PERIODS || (!hashed && o->expire_after != 0))
+        REFUSE("field \"%s\": expire_after is %u; it is for category, user, item and multi fields, at most %d periods", name, o->expire_after, MOST_PERIODS);
     if (o->bins != 0 && (kind != ECREC_FIELD_NUMBER || o->bins < 2 || o->bins > MOST_BINS))
         REFUSE("field \"%s\": bins is %u; it is for number fields, 2 .. %d", name, o->bins, MOST_BINS);
     if (o->word_ngrams > 4)
@@ -242,7 +248,7 @@ static int32_t check_field(const ecrec_schema *s, const char *name, int32_t kind
         REFUSE("field \"%s\": compare_only needs compare", name);
     *f = (schema_field){ .kind = kind, .dimension = o->dimension, .required = o->required, .encoded = text && !o->no_encoding,
                          .word_ngrams = o->word_ngrams, .char_ngrams = o->char_ngrams, .compare = NO_FIELD, .compare_only = o->compare_only,
-                         .hash_bits = o->hash_bits, .admit_after = o->admit_after, .bins = o->bins, .hash_seed = o->hash_seed, .utc_offset = o->utc_offset, .unused = unusable && o->no_encoding,
+                         .hash_bits = o->hash_bits, .admit_after = o->admit_after, .bins = o->bins, .expire_after = o->expire_after, .hash_seed = o->hash_seed, .utc_offset = o->utc_offset, .unused = unusable && o->no_encoding,
                          .event_types = kind != ECREC_FIELD_HISTORY ? 0 : o->event_types != 0 ? o->event_types : 1 };
     memcpy(f->name, name, strlen(name) + 1);
     if (o->compare != NULL) {

@@ -12,7 +12,7 @@
 #include "ecrec/batch.h"
 
 enum { MOST_FIELDS = 4096, MOST_LABELS = 256, MOST_NAME = 255, MOST_DIMENSION = 65536, MOST_CLASSES = 4096 };
-enum { DEFAULT_BITS = 20, LEAST_BITS = 10, MOST_BITS = 28, MOST_PAIRS = 8192, MOST_EVENTS = 1024, MOST_EVENT_TYPES = 64, MOST_HISTORIES = 4, MOST_WIDTH = 256, MOST_POSITIONS = 1024 };
+enum { DEFAULT_BITS = 20, LEAST_BITS = 10, MOST_BITS = 28, MOST_PAIRS = 8192, MOST_EVENTS = 1024, MOST_EVENT_TYPES = 64, MOST_HISTORIES = 4, MOST_WIDTH = 256, MOST_POSITIONS = 1024, MOST_PERIODS = 65535 };
 #define NO_FIELD UINT32_MAX
 
 typedef struct schema_field {
@@ -27,6 +27,7 @@ typedef struct schema_field {
     uint32_t hash_bits;   /* of hashed values; 0: the table's */
     uint64_t hash_seed;
     uint32_t admit_after; /* sightings; 0, 1: at once */
+    uint32_t expire_after; /* periods; 0: never */
     uint32_t bins;        /* NUMBER: 0: standardised */
     struct vocabulary *vocabulary; /* rank/vocabulary.h; NULL: any value; owned */
 } schema_field;

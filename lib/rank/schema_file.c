@@ -11,7 +11,7 @@
 #include "rank/vocabulary.h"
 
 enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2, SETTINGS_VERSION = 3 };
-enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2, SETTING_EVENT_TYPES = 3, SETTING_HASH_BITS = 4, SETTING_HASH_SEED = 5, SETTING_VALUES = 6, SETTING_DROPPED = 7, SETTING_ADMIT = 8, SETTING_BINS = 9, MOST_SETTING = 1 << 29 };
+enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2, SETTING_EVENT_TYPES = 3, SETTING_HASH_BITS = 4, SETTING_HASH_SEED = 5, SETTING_VALUES = 6, SETTING_DROPPED = 7, SETTING_ADMIT = 8, SETTING_BINS = 9, SETTING_EXPIRE = 10, MOST_SETTING = 1 << 29 };
 enum { NETWORK_ATTENTION = 1, NETWORK_GATES = 2, NETWORK_TOWERS = 3, NETWORK_POSITIONS = 4, NETWORK_EXPERTS = 5 };
 enum { LABEL_LOSS = 1, LABEL_LOG_Q = 2, LABEL_KEPT = 3 /* the bits of a float32 */, LABEL_TARGET = 4 };
 
@@ -45,7 +45,7 @@ static int32_t write_settings(const ecrec_schema *s, buffer *b)
     for (uint32_t i = 0; i < s->field_count && status == ECREC_OK; i++) {
         const schema_field *f = &s->fields[i];
         const struct { uint32_t key, value; } settings[] = { { SETTING_UTC_OFFSET, (uint32_t)f->utc_offset }, { SETTING_UNUSED, f->unused },
-            { SETTING_EVENT_TYPES, f->event_types > 1 ? f->event_types : 0 }, { SETTING_HASH_BITS, f->hash_bits }, { SETTING_DROPPED, f->dropped }, { SETTING_ADMIT, f->admit_after > 1 ? f->admit_after : 0 }, { SETTING_BINS, f->bins } };
+            { SETTING_EVENT_TYPES, f->event_types > 1 ? f->event_types : 0 }, { SETTING_HASH_BITS, f->hash_bits }, { SETTING_DROPPED, f->dropped }, { SETTING_ADMIT, f->admit_after > 1 ? f->admit_after : 0 }, { SETTING_BINS, f->bins }, { SETTING_EXPIRE, f->expire_after } };
         uint32_t count = (f->hash_seed != 0) + (f->vocabulary != NULL);
         for (size_t k = 0; k < sizeof settings / sizeof *settings; k++)
             count += settings[k].value != 0;
@@ -275,6 +275,8 @@ static int32_t read_setting(schema_field *f, reader *r, memory *m, ecrec_error *
         f->event_types = (uint32_t)value;
     else if (key == SETTING_ADMIT && hashed && value > 1 && value <= 255)
         f->admit_after = (uint32_t)value;
+    else if (key == SETTING_EXPIRE && hashed && value >= 1 && value <= MOST_PERIODS)
+        f->expire_after = (uint32_t)value;
     else if (key == SETTING_BINS && f->kind == ECREC_FIELD_NUMBER && value >= 2 && value <= MOST_BINS)
         f->bins = (uint32_t)value;
     else if (key == SETTING_DROPPED && value == 1 && f->required == 0)

@@ -55,7 +55,7 @@ static int32_t parse_field(ecrec_schema *s, const json *v, ecrec_error *err)
     const struct { const char *key; uint32_t *to; } flags[] = {
         { "dimension", &o.dimension }, { "required", &o.required }, { "no_encoding", &o.no_encoding },
         { "word_ngrams", &o.word_ngrams }, { "char_ngrams", &o.char_ngrams }, { "hash_bits", &o.hash_bits }, { "admit_after", &o.admit_after }, { "compare_only", &o.compare_only },
-        { "event_types", &o.event_types }, { "bins", &o.bins } };
+        { "event_types", &o.event_types }, { "bins", &o.bins }, { "expire_after", &o.expire_after } };
     const struct { const char *key; const char **to; } names[] = { { "compare", &o.compare }, { "space", &o.space } };
     for (const json *m = v->first; m != NULL; m = m->next) {
         int known = strcmp(m->key, "name") == 0 || strcmp(m->key, "kind") == 0;

@@ -19,9 +19,16 @@ float sightings_of(const tensor *t, uint64_t hash)
     return a < b ? a : b;
 }
 
+void sightings_cells(uint64_t hash, uint64_t cells[2])
+{
+    cells[0] = hash;
+    cells[1] = second(hash);
+}
+
 static int32_t see(tensor *t, uint64_t hash)
 {
-    const uint64_t cells[2] = { hash, second(hash) };
+    uint64_t cells[2];
+    sightings_cells(hash, cells);
     const float next = sightings_of(t, hash) + 1;
     for (int i = 0; i < 2 && next <= MOST_SIGHTINGS; i++) {
         float *c = tensor_row_edit(t, cells[i] & (t->shape[0] - 1));

@@ -10,6 +10,8 @@ enum { MOST_SIGHTINGS = 255 };
 
 /* NULL: nothing was counted. */
 float sightings_of(const tensor *t, uint64_t hash);
+/* Where a value is counted; taken modulo the table's rows. */
+void sightings_cells(uint64_t hash, uint64_t cells[2]);
 /* Every value of n of the batch's rows (order NULL: of the first n) in such fields once more. t (may be NULL) is ours to edit. NOMEM. */
 int32_t sightings_add(tensor *t, const ranker *r, const ecrec_batch *batch, const size_t *order, size_t n);
 

@@ -50,6 +50,11 @@ with ecrec.Context(threads=2) as context, tempfile.TemporaryDirectory() as work:
             told = cut.rebin("x", b)["fields"]["x"]
         assert told["bins"] == 4 and told["bins_before"] == 1 and told["values"] == 100, told
         cut.close()
+        ids = ecrec.Model.ranker(context, {"fields": [{"name": "u", "kind": "user", "expire_after": 1}], "labels": ["y"]})
+        with ecrec.Batch(ids, {"u": ["a", "b"]}, {"y": np.array([1, 0])}) as b:
+            ids.update(b)
+        assert ids.expire()["kept"]["weights"] == 2 and ids.expire()["expired"]["weights"] == 2
+        ids.close()
         ranker.rollback(1)
         assert np.all(ranker.score(batch) == 0.5)
         print(refused("ECREC_ERR_NOT_FOUND", ranker.rollback, 9))

@@ -81,6 +81,7 @@ int32_t extended(world *w)
 int32_t bins(world *w)
 {
     static const double numbers[ROWS] = { 1, 2, 3, 4, 5, 6 };
+    static const uint64_t shops[ROWS] = { 1, 1, 1, 2, 2, 2 };
     ecrec_schema *more = NULL;
     ecrec_model *m = NULL;
     ecrec_batch *b = NULL;
@@ -91,10 +92,15 @@ int32_t bins(world *w)
     o.bins = 3;
     int32_t s = ecrec_schema_extend(w->schema, &more, &w->err);
     s = s ? s : ecrec_schema_add_field(more, "age", ECREC_FIELD_NUMBER, &o, &index, &w->err);
+    ecrec_field_options id = ECREC_FIELD_OPTIONS_INIT;
+    id.expire_after = 1;
+    id.admit_after = 2;
+    s = s ? s : ecrec_schema_add_field(more, "who", ECREC_FIELD_USER, &id, NULL, &w->err);
     s = s ? s : ecrec_ranker_extend(w->ranker, more, &m, &w->err);
     s = s ? s : ecrec_batch_create(more, &b, &w->err);
     s = s ? s : ecrec_batch_reset(b, ROWS, &w->err);
     s = s ? s : ecrec_batch_set_number(b, index, numbers, NULL, &w->err);
+    s = s ? s : ecrec_batch_set_category_u64(b, index + 1, shops, NULL, &w->err);
     s = s ? s : ecrec_batch_set_label(b, 0, labels, NULL, &w->err);
     const uint64_t before = ecrec_model_snapshot(m);
     s = s ? s : ecrec_rebin(m, NULL, b, &report, &w->err);
@@ -103,6 +109,12 @@ int32_t bins(world *w)
     s = s ? s : ecrec_update(m, b, NULL, NULL, &w->err);
     s = s ? s : ecrec_rebin(m, "age", NULL, NULL, &w->err);
     ecrec_report_release(report);
+    report = NULL;
+    for (int i = 0; i < 2; i++) { /* the second one has something to do */
+        s = s ? s : ecrec_expire(m, &report, &w->err);
+        ecrec_report_release(report);
+        report = NULL;
+    }
     ecrec_batch_release(b);
     ecrec_model_release(m);
     ecrec_schema_release(more);

@@ -40,7 +40,7 @@ static void look(world *w, float scores[ROWS])
 
 static void open_world(world *w)
 {
-    static const char json[] = "{\"fields\":[{\"name\":\"t\",\"kind\":\"text\",\"no_encoding\":true,\"word_ngrams\":2,\"char_ngrams\":4},{\"name\":\"c\",\"kind\":\"category\"},"
+    static const char json[] = "{\"fields\":[{\"name\":\"t\",\"kind\":\"text\",\"no_encoding\":true,\"word_ngrams\":2,\"char_ngrams\":4},{\"name\":\"c\",\"kind\":\"category\",\"expire_after\":2,\"admit_after\":2},"
                                "{\"name\":\"n\",\"kind\":\"number\"},{\"name\":\"v\",\"kind\":\"vector\",\"dimension\":2},{\"name\":\"b\",\"kind\":\"number\",\"bins\":5}],\"labels\":[\"y\"],\"hash_bits\":10}";
     memset(w, 0, sizeof *w);
     PROMISE(ecrec_context_create(NULL, &w->context, NULL) == ECREC_OK);
@@ -139,6 +139,13 @@ static void go_back(world *w, reader *r)
     PROMISE(memcmp(then, w->scores, sizeof then) == 0);
 }
 
+/* A period ends. */
+static void expire(world *w)
+{
+    PROMISE(ecrec_expire(w->ranker, NULL, NULL) == ECREC_OK);
+    look(w, w->scores);
+}
+
 /* Cut the numbers in bins anew, from what was seen and some of these rows' too. */
 static void rebin(world *w, reader *r)
 {
@@ -191,7 +198,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 5: go_back(&w, &r); break;
         case 6: save_and_load(&w); break;
         default:
-            if (what & 8)
+            if (what & 16)
+                expire(&w);
+            else if (what & 8)
                 rebin(&w, &r);
             else
                 PROMISE(ecrec_batch_reset(w.batch, ROWS, NULL) == ECREC_OK);
@@ -206,7 +215,7 @@ void fuzz_seeds(fuzz_emit emit, void *opaque)
     unsigned char program[1200];
     unsigned state = 1;
     for (int seed = 0; seed < 12; seed++) {
-        static const unsigned char steps[] = { 0, 8, 16, 24, 48, 3, 15, 5, 6, 3, 7 }; /* text, category, number, vector, label, update, rebin, back, save, update, reset */
+        static const unsigned char steps[] = { 0, 8, 16, 24, 48, 3, 15, 23, 5, 6, 3, 7 }; /* text, category, number, vector, label, update, rebin, expire, back, save, update, reset */
         size_t n = 0;
         for (size_t k = 0; k < sizeof steps && n + 120 < sizeof program; k++) {
             program[n++] = steps[(k + (size_t)(seed > 5 ? seed : 0)) % sizeof steps];

@@ -1,7 +1,8 @@
-/* The ABI of numbers in bins: argument checks, then one call into a room. */
+/* The ABI of what is done to a ranker between updates, numbers cut anew and a period's end: argument checks, then one call into a room. */
 #include "check.h"
 #include "encoder/encoder.h"
 #include "rank/batch.h"
+#include "learn/expiry.h"
 #include "learn/rebin.h"
 
 int32_t ecrec_rebin(ecrec_model *model, const char *field, const ecrec_batch *batch, ecrec_report **report, ecrec_error *err)
@@ -35,6 +36,31 @@ int32_t ecrec_rebin(ecrec_model *model, const char *field, const ecrec_batch *ba
         *report = told;
     }
     batch_view_close(&view);
+    model_update_end(model);
+    return status;
+}
+
+int32_t ecrec_expire(ecrec_model *model, ecrec_report **report, ecrec_error *err)
+{
+    const snapshot *now = NULL;
+    tensor_set *next = NULL;
+    ecrec_report *told = NULL;
+    uint64_t number = 0;
+    CHECK_POINTER(model);
+    if (model->schema == NULL)
+        return error_set(err, ECREC_ERR_UNSUPPORTED, "the model is not a ranker (see ecrec_ranker_create)");
+    int32_t status = model_update_begin(model, &now, err);
+    if (status != ECREC_OK)
+        return status;
+    status = expiry_run(model->context, model->schema, ecrec_model_dimension(model), now->tensors, &next, report != NULL ? &told : NULL, err);
+    if (status == ECREC_OK)
+        status = model_publish(model, next, &number, err);
+    if (status != ECREC_OK) {
+        tensor_set_release(next);
+        ecrec_report_release(told);
+    } else if (report != NULL) {
+        *report = told;
+    }
     model_update_end(model);
     return status;
 }
