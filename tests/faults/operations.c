@@ -807,6 +807,19 @@ static int32_t journal(world *w)
     return s;
 }
 
+static int32_t export_and_merge(world *w, uint64_t from)
+{
+    char *kept[2] = { NULL, NULL }, *merged[2] = { NULL, NULL };
+    const ecrec_sink sink = { (uint32_t)sizeof sink, 0, kept, keep_bytes }, merging = { (uint32_t)sizeof merging, 0, merged, keep_bytes };
+    int32_t s = ecrec_delta_export(w->ranker, from, 0, &sink, &w->err);
+    const void *both[2] = { kept[0], kept[0] };
+    const size_t length = s == ECREC_OK ? (size_t)(kept[1] - kept[0]) : 0, lengths[2] = { length, length };
+    s = s ? s : ecrec_delta_merge(w->ranker, both, lengths, 2, &merging, &w->err);
+    free(kept[0]);
+    free(merged[0]);
+    return s;
+}
+
 static int32_t online(world *w)
 {
     static const uint64_t ids[ROWS] = { 1, 2, 3, 4, 5, 5 };
@@ -830,6 +843,7 @@ static int32_t online(world *w)
     s = s ? s : fill(b, &w->err);
     s = s ? s : ecrec_batch_set_event(b, ids, NULL, &w->err);
     s = s ? s : ecrec_online_configure(w->ranker, &o, &w->err);
+    const uint64_t configured = ecrec_model_snapshot(w->ranker);
     s = s ? s : ecrec_update(w->ranker, b, NULL, NULL, &w->err);
     s = s ? s : ecrec_batch_set_event(b, ids, one, &w->err);
     s = s ? s : ecrec_update(w->ranker, b, &u, &r, &w->err);
@@ -838,6 +852,8 @@ static int32_t online(world *w)
     s = s ? s : ecrec_online_info(w->ranker, &r, &w->err);
     ecrec_report_release(r);
     ecrec_batch_release(b);
+    if (s == ECREC_OK) /* as if two workers had learned it */
+        s = export_and_merge(w, configured);
     assert_int_equal(ecrec_rollback(w->ranker, before, NULL), ECREC_OK);
     return s;
 }
