@@ -17,6 +17,7 @@ typedef __m256i vi;
 #define vf_fma _mm256_fmadd_ps
 #define vf_fnma _mm256_fnmadd_ps
 #define vf_max _mm256_max_ps
+#define vf_abs(x) _mm256_andnot_ps(_mm256_set1_ps(-0.0f), (x))
 #define vf_min _mm256_min_ps
 #define vf_round(x) _mm256_round_ps((x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define vf_first _mm256_cvtss_f32

@@ -17,6 +17,7 @@ typedef __m512i vi;
 #define vf_fma _mm512_fmadd_ps
 #define vf_fnma _mm512_fnmadd_ps
 #define vf_max _mm512_max_ps
+#define vf_abs _mm512_abs_ps
 #define vf_min _mm512_min_ps
 #define vf_round(x) _mm512_roundscale_ps((x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define vf_first _mm512_cvtss_f32

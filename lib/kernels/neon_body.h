@@ -13,6 +13,7 @@ typedef int32x4_t vi;
 #define vf_set vdupq_n_f32
 #define vf_add vaddq_f32
 #define vf_sub vsubq_f32
+#define vf_abs vabsq_f32
 #define vf_mul vmulq_f32
 #define vf_div vdivq_f32
 #define vf_fma(a, b, c) vfmaq_f32((c), (a), (b))

@@ -1,7 +1,7 @@
 /* The fast kernels, written once over a handful of vector operations. A file of an instruction set defines, before it
  * includes this one:
  *   vf, vi             vectors of LANES float or int32
- *   vf_load vf_store vf_set vf_add vf_sub vf_mul vf_div vf_fma(a,b,c)=a*b+c vf_fnma(a,b,c)=c-a*b vf_max vf_min vf_sqrt
+ *   vf_load vf_store vf_set vf_add vf_sub vf_mul vf_div vf_fma(a,b,c)=a*b+c vf_fnma(a,b,c)=c-a*b vf_max vf_min vf_sqrt vf_abs
  *   vf_round(x)        to the nearest integer, half to even
  *   vf_scale(x, n)     x 2^n for an integral float n in -252 .. 252
  *   vf_of_s8(p)        LANES signed bytes from p
@@ -62,11 +62,6 @@ INLINE vf vf_exp(vf x)
     p = vf_less(x, low, vf_set(0), p);
     p = vf_less(high, x, vf_set(INFINITY), p);
     return vf_nan(x, p);
-}
-
-INLINE vf vf_abs(vf x)
-{
-    return vf_max(x, vf_sub(vf_set(0), x));
 }
 
 /* exp for x <= 0 (softmax, after the largest is subtracted): no overflow, -infinity gives 0, NaN stays. */

@@ -21,6 +21,7 @@ typedef __m128i vi;
 #define vf_fma(a, b, c) _mm_add_ps(_mm_mul_ps((a), (b)), (c))
 #define vf_fnma(a, b, c) _mm_sub_ps((c), _mm_mul_ps((a), (b)))
 #define vf_max _mm_max_ps
+#define vf_abs(x) _mm_andnot_ps(_mm_set1_ps(-0.0f), (x))
 #define vf_min _mm_min_ps
 #define vf_first _mm_cvtss_f32
 #define vi_set _mm_set1_epi32
