@@ -19,6 +19,24 @@ static const char json[] =
     "{\"name\":\"past\",\"kind\":\"history\",\"compare\":\"item\",\"dimension\":4,\"event_types\":2}],\"labels\":[\"click\",{\"name\":\"stars\",\"kind\":\"ordinal\",\"classes\":5}],"
     "\"hash_bits\":10,\"network\":{\"width\":2,\"embedding_bits\":10,\"fm\":true}}";
 
+/* The file of this process, with these bytes; kept open, since a file system may sync one that is written anew. */
+static const char *file_of(const uint8_t *data, size_t size)
+{
+    static char path[64];
+    static int file = -1;
+    if (file < 0) {
+        strcpy(path, "/tmp/ecrec-rows-XXXXXX");
+        file = mkstemp(path);
+    }
+    PROMISE(file >= 0 && pwrite(file, data, size, 0) == (ssize_t)size && ftruncate(file, (off_t)size) == 0);
+    return path;
+}
+
+static void remove_file(void)
+{
+    (void)unlink(file_of((const uint8_t *)"", 0));
+}
+
 static ecrec_model *ranker(void)
 {
     static ecrec_model *m;
@@ -26,25 +44,10 @@ static ecrec_model *ranker(void)
     ecrec_schema *schema = NULL;
     if (m != NULL)
         return m;
-    PROMISE(ecrec_context_create(NULL, &context, NULL) == ECREC_OK && ecrec_schema_parse(context, json, strlen(json), &schema, NULL) == ECREC_OK &&
+    PROMISE(atexit(remove_file) == 0 && ecrec_context_create(NULL, &context, NULL) == ECREC_OK && ecrec_schema_parse(context, json, strlen(json), &schema, NULL) == ECREC_OK &&
             ecrec_ranker_create(context, NULL, schema, &m, NULL) == ECREC_OK);
     ecrec_schema_release(schema);
     return m;
-}
-
-/* The file of this process, with these bytes. */
-static const char *file_of(const uint8_t *data, size_t size)
-{
-    static char path[64];
-    if (path[0] == 0) {
-        strcpy(path, "/tmp/ecrec-rows-XXXXXX");
-        const int made = mkstemp(path);
-        PROMISE(made >= 0);
-        close(made);
-    }
-    FILE *f = fopen(path, "wb");
-    PROMISE(f != NULL && fwrite(data, 1, size, f) == size && fclose(f) == 0);
-    return path;
 }
 
 static void read_all(const arguments *a)
