@@ -121,6 +121,9 @@ with ecrec.Context(threads=2) as context, tempfile.TemporaryDirectory() as work:
             small, told = model.quantize()
             assert told["bytes"]["ratio"] < 0.3 and (small.encode(["a red shirt"])[0] @ v[0]) > 0.98
             small.close()
+            small, told = model.quantize(type="bf16")
+            assert told["type"] == "bf16" and 0.45 < told["bytes"]["ratio"] < 0.55 and (small.encode(["a red shirt"])[0] @ v[0]) > 0.9999
+            small.close()
     elif os.environ.get("ECREC_REQUIRE_DATA") == "1":
         sys.exit(77)
 print("ok")
