@@ -70,7 +70,8 @@ def draw(peaks, reads, marks, title):
         end = min(right, most / rate)
         begin = max(left, floor / rate)
         line((begin, begin * rate), (end, end * rate), 'stroke="#555" stroke-dasharray="5 3"')
-        text(x(begin) + 6, y(begin * rate) - 6, f"{name} {rate:.0f} GB/s", 'fill="#555"')
+        turn = math.degrees(math.atan2(y(begin * rate) - y(end * rate), x(end) - x(begin)))
+        out.append(f'<text transform="translate({x(begin):.1f} {y(begin * rate):.1f}) rotate({-turn:.1f})" dx="14" dy="-5" fill="#555">{name} {rate:.0f} GB/s</text>')
     for kind, rate in peaks.items():
         if rate > 0:
             line((max(left, rate / reads["L2"]), rate), (right, rate), f'stroke="{COLOURS[kind]}" stroke-width="2"')
