@@ -134,8 +134,31 @@ void state_see_number(learn_state *l, const field_plan *p, double value)
         state_refreeze(l, p);
 }
 
+/* What this fork of a table has changed. Bits, since they are compared many at a time. */
+static int table_finite(const tensor *t)
+{
+    for (uint64_t b = 0; t != NULL && b < t->block_count; b++) {
+        if (!node_owns(t->directory, b))
+            continue;
+        const table_node *block = tensor_block(t, b);
+        for (uint64_t c = 0; block != NULL && c < CHUNK_BLOCK; c++) {
+            const uint32_t *bits = node_owns(block, c) ? (const uint32_t *)(const void *)block->at[c] : NULL;
+            uint32_t odd = 0;
+            for (size_t i = 0; bits != NULL && i < t->rows_per_chunk * t->row_bytes / sizeof *bits; i++)
+                odd |= (bits[i] & 0x7FFFFFFFu) >= 0x7F800000u;
+            if (odd)
+                return 0;
+        }
+    }
+    return 1;
+}
+
 int32_t state_check(const learn_state *s, ecrec_error *err)
 {
+    const tensor *const tables[] = { s->hashed, s->hashed_sums, s->embeddings, s->embedding_sums };
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (!table_finite(tables[i]))
+            return error_set(err, ECREC_ERR_REJECTED, "a weight of a table, or the sum of its gradients' squares, is no longer a finite number; nothing has changed");
     const tensor *const dense[] = { s->dense, s->sums, s->network, s->moments };
     for (size_t i = 0; i < sizeof dense / sizeof *dense; i++)
         for (size_t k = 0; dense[i] != NULL && k < dense[i]->bytes / sizeof(float); k++)

@@ -23,7 +23,7 @@ static inline float *tensor_floats(const tensor *t)
 /* Take a number into a field's running mean and variance; its frozen ones are renewed when they are too old, or now. */
 void state_see_number(learn_state *s, const field_plan *p, double x);
 void state_refreeze(learn_state *s, const field_plan *p);
-/* Every dense weight is finite. */
+/* Every dense weight is finite, and all that changed in tables. */
 int32_t state_check(const learn_state *s, ecrec_error *err);
 
 /* What training wants to know of a batch's rows again and again. */

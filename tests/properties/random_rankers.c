@@ -15,6 +15,10 @@
 
 enum { MOST_ROWS = 48, MOST_FIELDS = 7, MOST_LABELS_HERE = 3, MOST_OUTPUTS = MOST_LABELS_HERE * 5, MOST_ITEMS = MOST_ROWS * 4 };
 
+static char story[8400]; /* of the ranker that fails */
+#undef CALL
+#define CALL(expression) do { const int32_t code_ = (expression); if (code_ != ECREC_OK) fail_msg("%s: %s: %s: %s", #expression, ecrec_status_name(code_), err.message, story); } while (0)
+
 static uint64_t state;
 static uint32_t below(uint32_t n)
 {
@@ -230,7 +234,6 @@ static ecrec_batch *rows_of(const ecrec_model *m, uint64_t seed, size_t rows)
 
 /* ---- what must hold ---- */
 
-static char story[8400]; /* of the failing one */
 #define HOLDS(what) do { if (!(what)) fail_msg("%s: %s", #what, story); } while (0)
 
 static void scores_of(ecrec_model *m, const ecrec_batch *b, float *scores)
