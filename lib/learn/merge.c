@@ -398,6 +398,9 @@ static int32_t merge_bins(const merger *g)
     tensor *to = NULL;
     if (of(g, g->n, name) == NULL || !changed(g, name))
         return ECREC_OK;
+    for (size_t k = 0; k < g->n; k++)
+        if (bins_check(of(g, k, name), g->err) != ECREC_OK)
+            return ECREC_ERR_FORMAT;
     const double **workers = memory_allocate(g->m, g->n * sizeof *workers);
     int32_t status = workers != NULL ? copy_of(g, name, &to) : error_nomem(g->err, name, 0);
     for (uint32_t f = 0; f < g->plan->fields && status == ECREC_OK; f++) {
@@ -454,6 +457,24 @@ static int32_t merge_alive(const merger *g)
     return status == ECREC_OK ? ECREC_OK : error_nomem(g->err, "learn.alive", 0);
 }
 
+/* What the ranker is made of has the base's shapes, whatever a delta says. */
+static int32_t check_shapes(const merger *g)
+{
+    for (size_t i = 0; i < tensor_set_count(g->base); i++) {
+        const char *name = NULL;
+        const tensor *b = tensor_set_at(g->base, i, &name);
+        const int part = strncmp(name, "rank.", 5) == 0 || strncmp(name, "learn.alive.", 12) == 0 || strcmp(name, "learn.period") == 0 || strcmp(name, "learn.steps") == 0 ||
+                         strcmp(name, "learn.dense") == 0 || strcmp(name, "learn.hashed") == 0 || strcmp(name, "learn.embeddings") == 0 || strcmp(name, "learn.network") == 0;
+        for (size_t k = 0; k < g->n && part; k++) {
+            const tensor *t = of(g, k, name);
+            if (t == NULL || t->type != b->type || t->layout != b->layout || t->rank != b->rank || memcmp(t->shape, b->shape, (size_t)b->rank * sizeof *b->shape) != 0 ||
+                t->rows_per_chunk != b->rows_per_chunk)
+                return error_set(g->err, ECREC_ERR_FORMAT, "delta %zu: tensor \"%s\" does not have the type and shape that the ranker's has", k, name);
+        }
+    }
+    return ECREC_OK;
+}
+
 static int32_t check_known(const merger *g)
 {
     static const char *const known[] = { "rank.dense", "learn.dense", "rank.hashed", "learn.hashed", "rank.embeddings", "learn.embeddings",
@@ -482,6 +503,8 @@ int32_t merge_states(memory *m, const ecrec_schema *schema, uint32_t dimension, 
     g.plan = plan;
     if (status == ECREC_OK)
         status = check_known(&g);
+    if (status == ECREC_OK)
+        status = check_shapes(&g);
     if (status == ECREC_OK && tensor_set_copy(base, &g.next) != ECREC_OK)
         status = error_nomem(err, "the merged state", 0);
     int32_t (*const parts[])(const merger *) = { merge_dense, merge_network, merge_numbers, merge_targets, merge_calibration, merge_progress, merge_memory, merge_sightings, merge_bins, merge_alive };
