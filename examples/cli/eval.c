@@ -247,16 +247,17 @@ static int draw(const evaluated *e, const char *path, const char *name)
 {
     int panels = 0;
     for (uint32_t l = 0; l < ecrec_schema_labels(e->schema); l++)
-        panels += ecrec_schema_label_kind(e->schema, l, NULL) == ECREC_LABEL_BINARY;
+        panels += ecrec_schema_label_kind(e->schema, l, NULL) == ECREC_LABEL_BINARY && !ecrec_schema_label_dropped(e->schema, l);
     if (panels == 0)
         return failed("--svg draws binary labels; the schema has none");
     FILE *f = charts_open(path, 3, panels);
     panels = 0;
     for (uint32_t l = 0, first = 0, classes = 0; f != NULL && l < ecrec_schema_labels(e->schema); l++) {
         const int32_t kind = ecrec_schema_label_kind(e->schema, l, &classes);
-        ecrec_report *report = kind == ECREC_LABEL_BINARY ? measure(e, l, first, 1, name) : NULL;
+        const int drawn = kind == ECREC_LABEL_BINARY && !ecrec_schema_label_dropped(e->schema, l);
+        ecrec_report *report = drawn ? measure(e, l, first, 1, name) : NULL;
         first += kind == ECREC_LABEL_CLASSES ? classes : 1;
-        if (kind != ECREC_LABEL_BINARY)
+        if (!drawn)
             continue;
         if (report == NULL) {
             (void)charts_close(f, path);
@@ -275,23 +276,28 @@ static int draw(const evaluated *e, const char *path, const char *name)
 static int print_all(const evaluated *e, int json, const char *from)
 {
     const uint32_t labels = ecrec_schema_labels(e->schema);
+    int told = 0;
     for (uint32_t l = 0, first = 0, classes = 0; l < labels; l++) {
         const char *name = ecrec_schema_label_name(e->schema, l);
-        ecrec_report *report = measure(e, l, first, 0, from);
+        const uint32_t at = first;
+        first += ecrec_schema_label_kind(e->schema, l, &classes) == ECREC_LABEL_CLASSES ? classes : 1;
+        if (ecrec_schema_label_dropped(e->schema, l))
+            continue;
+        ecrec_report *report = measure(e, l, at, 0, from);
         if (report == NULL)
             return EXIT_FAILED;
         if (json) {
-            fputs(l == 0 ? "{" : ",", stdout);
+            fputs(told++ == 0 ? "{" : ",", stdout);
             print_json_string(stdout, name, strlen(name));
             putchar(':');
             fputs(ecrec_report_json(report), stdout);
-            fputs(l + 1 == labels ? "}\n" : "", stdout);
         } else {
             printf("%s\n%s", name, ecrec_report_text(report));
         }
         ecrec_report_release(report);
-        first += ecrec_schema_label_kind(e->schema, l, &classes) == ECREC_LABEL_CLASSES ? classes : 1;
     }
+    if (json)
+        puts("}");
     return output_close(stdout, NULL);
 }
 

@@ -81,6 +81,11 @@ ECREC_API int32_t ecrec_schema_extend(const ecrec_schema *from, ecrec_schema **s
  * Errors: INVALID (no such field, another is compared with it). One thread. Since 0.1. */
 ECREC_API int32_t ecrec_schema_drop_field(ecrec_schema *schema, const char *name, ecrec_error *err);
 
+/* A label that is learned no more: it keeps its name, its number and its place among the scores, which are NaN (null in Arrow), batches may have its
+ * column, and nobody looks at it; its weights stay as they are. Errors: INVALID (no such label, the last one). One thread. Since 0.1. */
+ECREC_API int32_t ecrec_schema_drop_label(ecrec_schema *schema, const char *name, ecrec_error *err);
+ECREC_API uint32_t ecrec_schema_label_dropped(const ecrec_schema *schema, uint32_t label); /* 1: it was */
+
 enum {
     ECREC_LABEL_BINARY = 1,  /* 0 or 1; logistic loss; its score is a probability */
     ECREC_LABEL_VALUE = 2,   /* any number; squared loss; its score is the value (ECREC_TARGET_*: how it is learned) */

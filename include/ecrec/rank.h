@@ -16,7 +16,7 @@ extern "C" {
 ECREC_API int32_t ecrec_ranker_create(ecrec_context *context, ecrec_model *base, const ecrec_schema *schema,
                                       ecrec_model **ranker, ecrec_error *err);
 /* A ranker for a schema that has more than the given one's, with all that it has learned: fields, labels, pairs and values of
- * vocabularies added at the end, fields dropped (ecrec_schema_extend makes such a schema). What stayed has the same bits; rows without the
+ * vocabularies added at the end, fields and labels dropped (ecrec_schema_extend makes such a schema). What stayed has the same bits; rows without the
  * new fields are scored as before (but for hash collisions in crosses with them, and to rounding in a network), and batches made for
  * the old schema are still good (the call then allocates). A new category's hash_seed, when nobody chose it, is one under which being missing
  * meets no learned weight: ecrec_model_schema has it. The old model is unchanged, with its snapshots; both share what is the same.

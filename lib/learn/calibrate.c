@@ -281,7 +281,7 @@ static const double plain[CALIBRATION_COLUMNS] = { [CALIBRATION_A] = 1 };
 
 static int calibratable(const schema_label *l)
 {
-    return l->kind == ECREC_LABEL_BINARY || l->kind == ECREC_LABEL_CLASSES;
+    return !l->dropped && (l->kind == ECREC_LABEL_BINARY || l->kind == ECREC_LABEL_CLASSES);
 }
 
 static int32_t learn_label(const call *c, const ecrec_calibrate_options *o, item *items, ecrec_error *err)

@@ -36,7 +36,7 @@ int32_t extend_check(const ecrec_schema *from, const ecrec_schema *to, ecrec_err
             REFUSE("field %u is \"%s\" in the ranker and has changed in the schema: only values at the end of its vocabulary may be added", i, from->fields[i].name);
     for (uint32_t i = 0; i < from->label_count; i++) {
         const schema_label *a = &from->labels[i], *b = &to->labels[i];
-        if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->classes != b->classes || a->loss != b->loss || a->log_q != b->log_q || a->target != b->target)
+        if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->classes != b->classes || a->loss != b->loss || a->log_q != b->log_q || a->target != b->target || (a->dropped && !b->dropped))
             REFUSE("label %u is \"%s\" in the ranker and has changed in the schema", i, a->name);
     }
     if (from->hash_bits != to->hash_bits)

@@ -29,6 +29,9 @@ int32_t labels_tell(memory *m, ecrec_report *r, const ecrec_batch *batch, const 
         const uint32_t outputs = label_outputs(label);
         ecrec_evaluation e = ECREC_EVALUATION_INIT;
         char name[256], prefix[300];
+        head += label->dropped ? outputs : 0;
+        if (label->dropped)
+            continue;
         for (size_t i = 0; i < n; i++) {
             labels[i] = column_has(y, list[i]) ? column_float(y, list[i]) : NAN;
             for (uint32_t k = 0; k < outputs; k++)

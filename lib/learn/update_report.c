@@ -130,7 +130,8 @@ int32_t update_tell(const learner *l, int accepted, ecrec_report **out)
         report_number(r, "rate", l->settings.rate * l->scale);
         uint32_t head = 0;
         for (uint32_t label = 0; label < l->labels; label++) {
-            metrics_tell_list(r, l->call->schema, label, l->batch, l->order, l->rows, l->logits + head, l->heads, l->old->calibration, l->items);
+            if (!l->call->schema->labels[label].dropped)
+                metrics_tell_list(r, l->call->schema, label, l->batch, l->order, l->rows, l->logits + head, l->heads, l->old->calibration, l->items);
             head += label_outputs(&l->call->schema->labels[label]);
         }
         if (l->options->served != NULL)

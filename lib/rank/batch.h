@@ -65,7 +65,8 @@ void batch_scale_weights(const float *weights, size_t from, size_t to, float *ou
 
 static inline const batch_column *batch_label(const ecrec_batch *b, uint32_t label)
 {
-    return &b->columns[b->schema->field_count + label];
+    static const batch_column nobodys = { .set = 0 };
+    return b->schema->labels[label].dropped ? &nobodys : &b->columns[b->schema->field_count + label];
 }
 static inline const batch_column *batch_row(const ecrec_batch *b, uint32_t which)
 {

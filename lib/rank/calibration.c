@@ -50,9 +50,9 @@ void calibration_apply(const tensor *t, const ecrec_schema *s, const double *log
     for (uint32_t l = 0; t != NULL && l < t->shape[0]; l++) {
         const double *row = (const double *)t->data + (size_t)l * CALIBRATION_COLUMNS;
         const uint32_t n = label_outputs(&s->labels[l]);
-        if (row[CALIBRATION_METHOD] != ECREC_CALIBRATION_NONE && s->labels[l].kind == ECREC_LABEL_BINARY)
+        if (row[CALIBRATION_METHOD] != ECREC_CALIBRATION_NONE && !s->labels[l].dropped && s->labels[l].kind == ECREC_LABEL_BINARY)
             scores[0] = (float)calibration_probability(row, logits[0]);
-        if (row[CALIBRATION_METHOD] != ECREC_CALIBRATION_NONE && s->labels[l].kind == ECREC_LABEL_CLASSES) {
+        if (row[CALIBRATION_METHOD] != ECREC_CALIBRATION_NONE && !s->labels[l].dropped && s->labels[l].kind == ECREC_LABEL_CLASSES) {
             double most = logits[0], sum = 0;
             for (uint32_t k = 1; k < n; k++)
                 most = logits[k] > most ? logits[k] : most;

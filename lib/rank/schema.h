@@ -37,6 +37,7 @@ typedef struct schema_label {
     int32_t kind;     /* ECREC_LABEL_* */
     uint32_t classes; /* of CLASSES and ORDINAL, else 0 */
     uint32_t loss, log_q, target /* ECREC_TARGET_* */;
+    uint32_t dropped; /* its scores are NaN, and nobody looks at its column */
     float kept;       /* share of the negatives; 0: all */
 } schema_label;
 

@@ -13,7 +13,7 @@
 enum { PLAIN_VERSION = 1, EXTENDED_VERSION = 2, SETTINGS_VERSION = 3 };
 enum { SETTING_UTC_OFFSET = 1, SETTING_UNUSED = 2, SETTING_EVENT_TYPES = 3, SETTING_HASH_BITS = 4, SETTING_HASH_SEED = 5, SETTING_VALUES = 6, SETTING_DROPPED = 7, SETTING_ADMIT = 8, SETTING_BINS = 9, SETTING_EXPIRE = 10, MOST_SETTING = 1 << 29 };
 enum { NETWORK_ATTENTION = 1, NETWORK_GATES = 2, NETWORK_TOWERS = 3, NETWORK_POSITIONS = 4, NETWORK_EXPERTS = 5 };
-enum { LABEL_LOSS = 1, LABEL_LOG_Q = 2, LABEL_KEPT = 3 /* the bits of a float32 */, LABEL_TARGET = 4 };
+enum { LABEL_LOSS = 1, LABEL_LOG_Q = 2, LABEL_KEPT = 3 /* the bits of a float32 */, LABEL_TARGET = 4, LABEL_DROPPED = 5 };
 
 static int32_t write_setting(buffer *b, uint32_t key, uint32_t value)
 {
@@ -79,7 +79,7 @@ static int32_t write_label_settings(const schema_label *l, buffer *b)
 {
     uint32_t kept = 0;
     memcpy(&kept, &l->kept, sizeof kept);
-    const setting settings[] = { { LABEL_LOSS, l->loss }, { LABEL_LOG_Q, l->log_q }, { LABEL_KEPT, kept }, { LABEL_TARGET, l->target } };
+    const setting settings[] = { { LABEL_LOSS, l->loss }, { LABEL_LOG_Q, l->log_q }, { LABEL_KEPT, kept }, { LABEL_TARGET, l->target }, { LABEL_DROPPED, l->dropped } };
     return write_list(settings, sizeof settings / sizeof *settings, b);
 }
 
@@ -214,11 +214,11 @@ static int32_t read_list(const setting_place *settings, size_t n, const char *wh
     return ECREC_OK;
 }
 
-static int32_t read_label_settings(ecrec_label_options *o, reader *r, ecrec_error *err)
+static int32_t read_label_settings(ecrec_label_options *o, uint32_t *dropped, reader *r, ecrec_error *err)
 {
     uint32_t bits = 0;
     float kept = 0;
-    const setting_place settings[] = { { LABEL_LOSS, &o->loss }, { LABEL_LOG_Q, &o->log_q }, { LABEL_KEPT, &bits }, { LABEL_TARGET, &o->target } };
+    const setting_place settings[] = { { LABEL_LOSS, &o->loss }, { LABEL_LOG_Q, &o->log_q }, { LABEL_KEPT, &bits }, { LABEL_TARGET, &o->target }, { LABEL_DROPPED, dropped } };
     const int32_t status = read_list(settings, sizeof settings / sizeof *settings, "a label", r, err);
     memcpy(&kept, &bits, sizeof kept);
     o->negatives_kept = kept;
@@ -309,13 +309,16 @@ static int32_t read_labels(ecrec_schema *s, reader *r, char (*names)[256], uint3
             return damaged(err, r);
     for (uint32_t i = 0; i < labels && status == ECREC_OK; i++) {
         ecrec_label_options o = ECREC_LABEL_OPTIONS_INIT;
+        uint32_t dropped = 0;
         o.kind = version == PLAIN_VERSION ? ECREC_LABEL_BINARY : (int32_t)(read_u32(r) & 0xff);
         o.classes = version == PLAIN_VERSION ? 0 : read_u32(r);
-        if (version >= SETTINGS_VERSION && (status = read_label_settings(&o, r, err)) != ECREC_OK)
+        if (version >= SETTINGS_VERSION && (status = read_label_settings(&o, &dropped, r, err)) != ECREC_OK)
             return status;
-        status = o.kind == 0 ? ECREC_ERR_INVALID : ecrec_schema_add_label_of(s, names[i], &o, NULL, err);
+        status = o.kind == 0 || dropped > 1 ? ECREC_ERR_INVALID : ecrec_schema_add_label_of(s, names[i], &o, NULL, err);
         if (status == ECREC_ERR_INVALID)
             status = damaged(err, r);
+        if (status == ECREC_OK)
+            s->labels[i].dropped = dropped;
     }
     return status;
 }

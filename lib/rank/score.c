@@ -84,7 +84,7 @@ void heads_to_scores(const ecrec_schema *s, const float *thresholds, const doubl
                 for (uint32_t c = 0; c + 1 < l->classes; c++)
                     v += logistic(logits[0] - thresholds[c]);
             }
-            scores[k] = (float)v;
+            scores[k] = l->dropped ? NAN : (float)v;
         }
         if (l->kind == ECREC_LABEL_ORDINAL)
             thresholds += l->classes - 1; /* no thresholds at all: NULL */

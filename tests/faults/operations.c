@@ -960,7 +960,7 @@ const operation operations[] = {
     { "batch", batch, 1, "ecrec_batch_create ecrec_batch_reset ecrec_batch_set_text ecrec_batch_set_category_u64 ecrec_batch_set_number "
                          "ecrec_batch_set_vector ecrec_batch_set_label ecrec_batch_set_weight ecrec_batch_release" },
     { "arrow", arrow_batches, 1, "ecrec_batch_take_arrow ecrec_batch_next_arrow ecrec_score_arrow" },
-    { "extended", extended, 1, "ecrec_schema_extend ecrec_schema_drop_field ecrec_ranker_extend" },
+    { "extended", extended, 1, "ecrec_schema_extend ecrec_schema_drop_field ecrec_schema_drop_label ecrec_schema_label_dropped ecrec_ranker_extend" },
     { "numbers in bins", bins, 1, "ecrec_rebin ecrec_expire" },
     { "bad rows", bad_rows, 1, "ecrec_batch_set_bad_rows ecrec_batch_mark_bad ecrec_batch_bad_rows ecrec_batch_bad_row" },
     { "batch of kinds", batch_of_kinds, 1, "ecrec_schema_add_values ecrec_batch_set_time ecrec_batch_set_position ecrec_batch_set_propensity ecrec_batch_set_event ecrec_batch_set_event_bytes "

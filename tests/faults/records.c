@@ -67,6 +67,9 @@ int32_t extended(world *w)
     s = s ? s : ecrec_schema_add_values(more, "colour", values, lengths, 1, &w->err);
     s = s ? s : ecrec_schema_add_label(more, "buy", NULL, &w->err);
     s = s ? s : ecrec_schema_drop_field(more, "price", &w->err);
+    s = s ? s : ecrec_schema_drop_label(more, ecrec_schema_label_name(more, 0), &w->err);
+    if (s == ECREC_OK)
+        assert_int_equal(ecrec_schema_label_dropped(more, 0), 1);
     s = s ? s : ecrec_ranker_extend(w->ranker, more, &m, &w->err);
     s = s ? s : ecrec_session_create(m, NULL, &session, &w->err);
     s = s ? s : ecrec_score(m, session, w->batch, NULL, scores, 2 * ROWS, &w->err);

@@ -264,6 +264,68 @@ static void test_loses(void **state)
     }
 }
 
+/* A label that is dropped keeps its place, and nothing else: the other's scores have the same bits, and it alone learns on. */
+static void test_label_dropped(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < sizeof networks / sizeof *networks; k++) {
+        static float before[2 * N], after[2 * N], then[2 * N], scores[2 * N];
+        ecrec_error err = ECREC_ERROR_INIT;
+        ecrec_context *context = context_with(1, 0);
+        ecrec_schema *s = make(context, networks[k]), *less = NULL;
+        ecrec_model *ranker = NULL, *extended = NULL, *loaded = NULL;
+        ecrec_session *session = NULL;
+        ecrec_report *report = NULL;
+        ecrec_calibrate_options calibrate = ECREC_CALIBRATE_OPTIONS_INIT;
+        double rows = 0;
+        CALL(ecrec_ranker_create(context, NULL, s, &ranker, &err));
+        ecrec_batch *b = rows_of(s, 0);
+        CALL(ecrec_update(ranker, b, NULL, NULL, &err));
+        CALL(ecrec_calibrate(ranker, b, &calibrate, NULL, &err));
+        logits_of(ranker, b, before);
+        CALL(ecrec_schema_extend(ecrec_model_schema(ranker), &less, &err));
+        REFUSED(ECREC_ERR_INVALID, ecrec_schema_drop_label(less, "nothing", &err));
+        CALL(ecrec_schema_drop_label(less, "click", &err));
+        REFUSED(ECREC_ERR_INVALID, ecrec_schema_drop_label(less, "stars", &err)); /* the last one */
+        assert_true(ecrec_schema_label_dropped(less, 0) == 1 && ecrec_schema_label_dropped(less, 1) == 0 && ecrec_schema_outputs(less) == 2);
+        CALL(ecrec_ranker_extend(ranker, less, &extended, &err));
+        logits_of(extended, b, after); /* the old batch is still good */
+        for (size_t i = 0; i < N; i++)
+            assert_true(isnan(after[2 * i]) && after[2 * i + 1] == before[2 * i + 1]);
+        CALL(ecrec_update(extended, b, NULL, &report, &err));
+        assert_int_equal(ecrec_report_number(report, "labels.stars.rows", &rows, &err), ECREC_OK);
+        assert_int_not_equal(ecrec_report_number(report, "labels.click.rows", &rows, &err), ECREC_OK);
+        ecrec_report_release(report);
+        ecrec_fit_options fit = ECREC_FIT_OPTIONS_INIT;
+        fit.epochs = 2;
+        fit.holdout = 0.25;
+        CALL(ecrec_fit(extended, b, &fit, &report, &err));
+        assert_int_not_equal(ecrec_report_number(report, "labels.click.rows", &rows, &err), ECREC_OK);
+        ecrec_report_release(report);
+        REFUSED(ECREC_ERR_INVALID, ecrec_calibrate(extended, b, &calibrate, NULL, &err)); /* stars has no probability */
+        logits_of(extended, b, after);
+        assert_true(after[1] != before[1]);
+        CALL(ecrec_model_save(extended, temporary("dropped.ecrec"), &err));
+        CALL(ecrec_model_load(context, temporary("dropped.ecrec"), NULL, &loaded, &err));
+        assert_true(ecrec_schema_label_dropped(ecrec_model_schema(loaded), 0) == 1);
+        logits_of(loaded, b, then);
+        assert_memory_equal(after, then, sizeof after);
+        CALL(ecrec_session_create(loaded, NULL, &session, &err));
+        CALL(ecrec_score(loaded, session, b, NULL, scores, 2 * N, &err));
+        assert_true(isnan(scores[0]) && scores[1] >= 0 && scores[1] <= 2);
+        logits_of(ranker, b, then); /* the old ranker is as it was */
+        assert_memory_equal(before, then, sizeof then);
+        ecrec_session_release(session);
+        ecrec_batch_release(b);
+        ecrec_schema_release(less);
+        ecrec_schema_release(s);
+        ecrec_model_release(loaded);
+        ecrec_model_release(extended);
+        ecrec_model_release(ranker);
+        ecrec_context_release(context);
+    }
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -304,6 +366,6 @@ static void test_refused(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = { cmocka_unit_test(test_gains), cmocka_unit_test(test_loses), cmocka_unit_test(test_refused) };
+    static const struct CMUnitTest tests[] = { cmocka_unit_test(test_gains), cmocka_unit_test(test_loses), cmocka_unit_test(test_label_dropped), cmocka_unit_test(test_refused) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
