@@ -98,6 +98,35 @@ static int32_t look_up(embedding_steps *e)
     return ECREC_OK;
 }
 
+static int32_t own_slots(const learn_state *s, const uint64_t *slots, size_t n, float **to)
+{
+    return tensor_float_rows(s->embeddings, slots, n, to) == ECREC_OK ? tensor_float_rows(s->embedding_sums, slots, n, to) : ECREC_ERR_NOMEM;
+}
+
+int32_t embedding_steps_own(const embedding_steps *e, const learn_rows *rows, const size_t *order, size_t first, size_t n)
+{
+    enum { AT_ONCE = 256 };
+    uint64_t slots[AT_ONCE];
+    float *to[AT_ONCE];
+    const ranker *r = e->state->now;
+    const uint64_t mask = ((uint64_t)1 << r->net.embedding_bits) - 1;
+    size_t count = 0;
+    int32_t status = ECREC_OK;
+    if (e->state->embeddings == NULL)
+        return ECREC_OK;
+    for (size_t i = 0; i < n && status == ECREC_OK; i++) {
+        const uint64_t *c = rows_categories(rows, r, order != NULL ? order[first + i] : first + i);
+        for (uint32_t k = 0; k < r->categories && status == ECREC_OK; k++) {
+            slots[count++] = c[k] & mask;
+            if (count == AT_ONCE) {
+                status = own_slots(e->state, slots, count, to);
+                count = 0;
+            }
+        }
+    }
+    return status == ECREC_OK && count != 0 ? own_slots(e->state, slots, count, to) : status;
+}
+
 static size_t row_of(const embedding_steps *e, size_t i)
 {
     return e->order != NULL ? e->order[e->first + i] : e->first + i;

@@ -32,6 +32,8 @@ int32_t embedding_steps_create(embedding_steps *e, memory *m, learn_state *state
 void embedding_steps_destroy(embedding_steps *e);
 /* Look the rows of a mini-batch up; one that was never learned from is started at small random values of its own. NOMEM. */
 int32_t embedding_steps_resolve(embedding_steps *e, const learn_rows *rows, const size_t *order, size_t first, size_t n, ecrec_error *err);
+/* The rows of several mini-batches' categories made the state's own ahead of them, together: one by one each would wait for memory. NOMEM. */
+int32_t embedding_steps_own(const embedding_steps *e, const learn_rows *rows, const size_t *order, size_t first, size_t n);
 /* The embedding of row i's category c, for the pass. */
 static inline const float *embedding_of(const embedding_steps *e, size_t i, uint32_t c)
 {

@@ -507,6 +507,8 @@ int32_t trainer_step(trainer *t, const learn_rows *rows, const size_t *order, si
                      double *loss, double *weight, ecrec_error *err)
 {
     int32_t status = first_order_resolve(&t->first, rows, order, first, n, err);
+    if (status == ECREC_OK && t->mini < n && embedding_steps_own(&t->embeddings, rows, order, first, n) != ECREC_OK)
+        status = error_nomem(err, "the touched embeddings", 0);
     for (size_t at = 0, size; at < n && status == ECREC_OK; at += size) {
         size = n - at < t->mini ? n - at : t->mini;
         mini_batch b = { t, rows, order, first + at, size, at, { 0, 0, 0 }, { t->options.modality_dropout, t->options.seed, (uint64_t)t->first.step }, 0, outcomes };

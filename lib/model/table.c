@@ -16,6 +16,7 @@ struct table_store {
     pthread_mutex_t lock;
     uint64_t tables; /* under the lock */
     slabs chunks, blocks;
+    table_node *spare; /* a directory given up, for the next one; all have as many entries */
     memory *m;
 };
 
@@ -79,10 +80,12 @@ static void lift_child(table_node *n)
 
 static void free_node(table_store *s, table_node *n)
 {
-    if (n->blocks)
-        memory_release(s->m, n, directory_bytes(n->count));
-    else
+    if (!n->blocks)
         slabs_give(&s->blocks, n);
+    else if (s->spare == NULL)
+        s->spare = n;
+    else
+        memory_release(s->m, n, directory_bytes(n->count));
 }
 
 static void settle(table_store *s, table_node *n);
@@ -170,11 +173,19 @@ static void settle(table_store *s, table_node *n)
 
 /* ---- tables ---- */
 
-static table_node *make_directory(table_store *s, uint64_t count)
+/* Of the entries of `from`, or (NULL) of none. */
+static table_node *make_directory(table_store *s, uint64_t count, const table_node *from)
 {
-    table_node *d = memory_zero(s->m, directory_bytes(count));
+    table_node *d = s->spare != NULL ? s->spare : memory_allocate(s->m, directory_bytes(count));
     if (d == NULL)
         return NULL;
+    s->spare = NULL;
+    memset(d, 0, sizeof *d);
+    if (from != NULL)
+        memcpy(d->at, from->at, (size_t)count * sizeof *d->at);
+    else
+        memset(d->at, 0, (size_t)count * sizeof *d->at);
+    memset(d->at + count, 0, bit_words(count) * sizeof(_Atomic uint64_t));
     atomic_init(&d->references, 1);
     d->count = (uint32_t)count;
     d->blocks = 1;
@@ -230,7 +241,7 @@ int32_t tensor_chunked(memory *m, int32_t type, uint64_t rows, uint64_t columns,
     tensor *t = NULL;
     table_node *d = NULL;
     int32_t status = shape_table(m, type, rows, columns, rows_per_chunk, &t);
-    if (status == ECREC_OK && ((t->store = make_store(m, t)) == NULL || (d = make_directory(t->store, t->block_count)) == NULL))
+    if (status == ECREC_OK && ((t->store = make_store(m, t)) == NULL || (d = make_directory(t->store, t->block_count, NULL)) == NULL))
         status = ECREC_ERR_NOMEM;
     if (status != ECREC_OK) {
         tensor_release(t);
@@ -267,6 +278,8 @@ void table_release(tensor *t)
     pthread_mutex_unlock(&s->lock);
     if (left != 0)
         return;
+    if (s->spare != NULL)
+        memory_release(s->m, s->spare, directory_bytes(s->spare->count));
     slabs_close(&s->chunks);
     slabs_close(&s->blocks);
     pthread_mutex_destroy(&s->lock);
@@ -280,9 +293,8 @@ static int own_directory(tensor *t)
     table_node *d = t->directory, *fresh;
     if (atomic_load_explicit(&d->references, memory_order_acquire) == 1 && atomic_load_explicit(&d->children, memory_order_acquire) == 0)
         return 1;
-    if ((fresh = make_directory(t->store, t->block_count)) == NULL)
+    if ((fresh = make_directory(t->store, t->block_count, d)) == NULL)
         return 0;
-    memcpy(fresh->at, d->at, (size_t)t->block_count * sizeof *d->at);
     link_child(d, fresh);
     set_directory(t, fresh);
     if (atomic_fetch_sub_explicit(&d->references, 1, memory_order_acq_rel) == 1)
