@@ -14,6 +14,7 @@ typedef __m256i vi;
 #define vf_sub _mm256_sub_ps
 #define vf_mul _mm256_mul_ps
 #define vf_div _mm256_div_ps
+#define vf_sqrt _mm256_sqrt_ps
 #define vf_fma _mm256_fmadd_ps
 #define vf_fnma _mm256_fnmadd_ps
 #define vf_max _mm256_max_ps

@@ -14,6 +14,7 @@ typedef __m512i vi;
 #define vf_sub _mm512_sub_ps
 #define vf_mul _mm512_mul_ps
 #define vf_div _mm512_div_ps
+#define vf_sqrt _mm512_sqrt_ps
 #define vf_fma _mm512_fmadd_ps
 #define vf_fnma _mm512_fnmadd_ps
 #define vf_max _mm512_max_ps

@@ -94,6 +94,8 @@ typedef struct gemm_bf16_call {
     const void *next; /* as in gemm_f32_call */
 } gemm_bf16_call;
 
+typedef struct adam_factors { float rate, root, keep, first, second, least; } adam_factors;
+
 typedef struct kernels {
     const char *name; /* "portable", "avx2", ... */
     uint32_t level;   /* ECREC_CPU_* */
@@ -122,6 +124,13 @@ typedef struct kernels {
     /* out[r] += scales[ids[r]] * row ids[r] of a table of bytes, n values a row: a product and a sum, each rounded. Rows lie `stride`
      * bytes apart; those wanted soon are fetched meanwhile. */
     void (*gather_s8)(size_t rows, size_t n, const uint32_t *ids, const int8_t *table, size_t stride, const float *scales, float *out);
+    /* Rows of tables (learn/optimiser.h); each operation rounded on its own, the same bits at every level.
+     * out += by[r] * from[r] for each of the rows in order, n values a row; from[r] NULL: none. */
+    void (*sum_rows)(size_t rows, size_t n, const float *const *from, const float *by, float *out);
+    /* sum += g^2; w = w * keep - rate * g / sqrt(start + sum) */
+    void (*step_adagrad)(size_t n, float *w, float *sum, const float *g, float rate, float keep, float start);
+    /* m += first (g - m); v += second (g^2 - v); w = w * keep - rate * m / (sqrt(v) * root + least) */
+    void (*step_adam)(size_t n, float *w, float *m, float *v, const float *g, const adam_factors *f);
     /* The inner tile of the blocked product (matmul.h): c[tile_m x tile_n] (+)= a b, where a's value at row r and inner index i is
      * a[r * row + i * step] and b is packed, k x tile_n */
     uint32_t tile_m, tile_n;

@@ -16,6 +16,7 @@ typedef int32x4_t vi;
 #define vf_abs vabsq_f32
 #define vf_mul vmulq_f32
 #define vf_div vdivq_f32
+#define vf_sqrt vsqrtq_f32
 #define vf_fma(a, b, c) vfmaq_f32((c), (a), (b))
 #define vf_fnma(a, b, c) vfmsq_f32((c), (a), (b))
 #define vf_round vrndnq_f32

@@ -322,10 +322,34 @@ static void column_peaks(size_t rows, size_t columns, const float *x, size_t str
             out[c] = x[r * stride + c] > out[c] ? x[r * stride + c] : out[c];
 }
 
+static void sum_rows(size_t rows, size_t n, const float *const *from, const float *by, float *out)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < n && from[r] != NULL; i++)
+            out[i] += by[r] * from[r][i];
+}
+
+static void step_adagrad(size_t n, float *w, float *sum, const float *g, float rate, float keep, float start)
+{
+    for (size_t i = 0; i < n; i++) {
+        sum[i] += g[i] * g[i];
+        w[i] = w[i] * keep - rate * g[i] / sqrtf(start + sum[i]);
+    }
+}
+
+static void step_adam(size_t n, float *w, float *m, float *v, const float *g, const adam_factors *f)
+{
+    for (size_t i = 0; i < n; i++) {
+        m[i] += f->first * (g[i] - m[i]);
+        v[i] += f->second * (g[i] * g[i] - v[i]);
+        w[i] = w[i] * f->keep - f->rate * m[i] / (sqrtf(v[i]) * f->root + f->least);
+    }
+}
+
 const kernels *kernels_portable(void)
 {
     static const kernels table = { "portable", ECREC_CPU_PORTABLE, gemm_f32, gemm_s8, quantize_rows, attention, layer_norm,
-                                   rms_norm, activate, exponential, softmax, dot_f32, dot_s8, axpy_f32, gather_s8, 4, PANEL, tile_f32,
+                                   rms_norm, activate, exponential, softmax, dot_f32, dot_s8, axpy_f32, gather_s8, sum_rows, step_adagrad, step_adam, 4, PANEL, tile_f32,
                                    dots, dots_s8, column_peaks, gemm_s4, gemm_widened, round_rows, NULL, NULL };
     return &table;
 }

@@ -187,4 +187,5 @@ INLINE float panel_sum(const vf *v)
 
 #include "kernels/simd_product.h"
 #include "kernels/simd_rows.h"
+#include "kernels/simd_steps.h"
 #include "kernels/simd_attention.h"

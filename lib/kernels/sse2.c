@@ -18,6 +18,7 @@ typedef __m128i vi;
 #define vf_sub _mm_sub_ps
 #define vf_mul _mm_mul_ps
 #define vf_div _mm_div_ps
+#define vf_sqrt _mm_sqrt_ps
 #define vf_fma(a, b, c) _mm_add_ps(_mm_mul_ps((a), (b)), (c))
 #define vf_fnma(a, b, c) _mm_sub_ps((c), _mm_mul_ps((a), (b)))
 #define vf_max _mm_max_ps

@@ -203,10 +203,12 @@ void embedding_multi(const embedding_steps *e, size_t i, uint32_t multi, float *
     const multi_span s = span_of(e, i, multi);
     const uint32_t width = e->state->now->net.width;
     memset(out, 0, width * sizeof *out);
-    for (size_t k = s.from; k < s.to; k++) {
-        const float *w = e->weights[e->index[s.at + k - s.from]], value = e->rows->multi_values[k];
-        for (uint32_t d = 0; d < width; d++)
-            out[d] += value * w[d];
+    enum { AT_ONCE = 32 };
+    const float *from[AT_ONCE];
+    for (size_t k = s.from, n = 0; k < s.to; k += n) {
+        for (n = 0; n < AT_ONCE && k + n < s.to; n++)
+            from[n] = e->weights[e->index[s.at + k + n - s.from]];
+        e->table->sum_rows(n, width, from, e->rows->multi_values + k, out);
     }
 }
 
@@ -233,9 +235,7 @@ float *embedding_event_gradients(embedding_steps *e, size_t i, uint32_t history)
 static void add_gradient(embedding_steps *e, uint32_t index, float value, const float *from)
 {
     const uint32_t width = e->state->now->net.width;
-    float *to = e->gradients + (size_t)index * width;
-    for (uint32_t k = 0; k < width; k++)
-        to[k] += value * from[k];
+    e->table->sum_rows(1, width, &from, &value, e->gradients + (size_t)index * width);
 }
 
 void embedding_steps_learn(embedding_steps *e, const float *dx0, size_t n, double step)
@@ -271,9 +271,9 @@ void embedding_steps_learn(embedding_steps *e, const float *dx0, size_t n, doubl
         } else if (o->hashed == HASHED_ADAM) {
             for (uint32_t k = 0; k < width; k++)
                 sum[k] += g[k] * g[k];
-            adam_step(width, w, e->zs[u], e->vs[u], g, o->embedding_rate, o->embedding_decay, step);
+            adam_step(e->table, width, w, e->zs[u], e->vs[u], g, o->embedding_rate, o->embedding_decay, step);
         } else {
-            adagrad_step(width, w, sum, g, o->embedding_rate, o->embedding_decay, o->start);
+            adagrad_step(e->table, width, w, sum, g, o->embedding_rate, o->embedding_decay, o->start);
         }
     }
 }

@@ -286,7 +286,7 @@ static int32_t learn_hashed(const first_order *f, size_t i, uint32_t head, doubl
             ftrl_step(1, w, sum, z, &g, o->rate, o->decay, o->l1, o->start);
         } else if (o->hashed == HASHED_ADAM) {
             *sum += g * g;
-            adam_step(1, w, z, v, &g, o->rate, o->decay, f->step);
+            adam_step(f->table, 1, w, z, v, &g, o->rate, o->decay, f->step);
         } else {
             adagrad_one(w, sum, g, (float)o->rate, (float)(1 - o->rate * o->decay), o->start);
         }

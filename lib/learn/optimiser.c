@@ -6,11 +6,9 @@
 #define BETA_2 0.999f
 #define EPSILON 1e-8f
 
-void adagrad_step(size_t n, float *w, float *sum, const float *g, double rate, double decay, float start)
+void adagrad_step(const kernels *table, size_t n, float *w, float *sum, const float *g, double rate, double decay, float start)
 {
-    const float eta = (float)rate, keep = (float)(1 - rate * decay);
-    for (size_t i = 0; i < n; i++)
-        adagrad_one(&w[i], &sum[i], g[i], eta, keep, start);
+    table->step_adagrad(n, w, sum, g, (float)rate, (float)(1 - rate * decay), start);
 }
 
 void ftrl_step(size_t n, float *w, float *sum, float *z, const float *g, double rate, double decay, double l1, float start)
@@ -27,13 +25,9 @@ void ftrl_step(size_t n, float *w, float *sum, float *z, const float *g, double 
     }
 }
 
-void adam_step(size_t n, float *w, float *m, float *v, const float *g, double rate, double decay, double step)
+void adam_step(const kernels *table, size_t n, float *w, float *m, float *v, const float *g, double rate, double decay, double step)
 {
     const double first = 1 - pow(BETA_1, step), second = 1 - pow(BETA_2, step);
-    const float eta = (float)(rate / first), root = (float)(1 / sqrt(second)), keep = (float)(1 - rate * decay);
-    for (size_t i = 0; i < n; i++) {
-        m[i] += (1 - BETA_1) * (g[i] - m[i]);
-        v[i] += (1 - BETA_2) * (g[i] * g[i] - v[i]);
-        w[i] = w[i] * keep - eta * m[i] / (sqrtf(v[i]) * root + EPSILON);
-    }
+    const adam_factors f = { (float)(rate / first), (float)(1 / sqrt(second)), (float)(1 - rate * decay), 1 - BETA_1, 1 - BETA_2, EPSILON };
+    table->step_adam(n, w, m, v, g, &f);
 }

@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/kernels.h"
+
 /* What the sums of squares begin with: it keeps the first steps of a coordinate from being of full size eta. */
 #define SUM_START 0.05f
 
 /* AdaGrad (Duchi, Hazan and Singer, JMLR 12, 2011): step = g / sqrt(start + sum of g^2). */
-void adagrad_step(size_t n, float *w, float *sum, const float *g, double rate, double decay, float start);
+void adagrad_step(const kernels *table, size_t n, float *w, float *sum, const float *g, double rate, double decay, float start);
 /* The same on one weight; keep = 1 - rate * decay. */
 static inline void adagrad_one(float *w, float *sum, float g, float rate, float keep, float start)
 {
@@ -23,6 +25,6 @@ static inline void adagrad_one(float *w, float *sum, float g, float rate, float 
 void ftrl_step(size_t n, float *w, float *sum, float *z, const float *g, double rate, double decay, double l1, float start);
 /* Adam (Kingma and Ba, ICLR 2015), betas .9 and .999, epsilon 1e-8; `step` counts from 1. On rows of tables it is the lazy form: only
  * rows that the mini-batch has are touched. */
-void adam_step(size_t n, float *w, float *m, float *v, const float *g, double rate, double decay, double step);
+void adam_step(const kernels *table, size_t n, float *w, float *m, float *v, const float *g, double rate, double decay, double step);
 
 #endif

@@ -329,7 +329,7 @@ static void flat_task(void *argument, uint32_t index)
     float *w = tensor_floats(t->state->network) + from, *m = tensor_floats(t->state->moments) + from, *v = m + size, *g = t->gradients.flat + from;
     for (size_t i = 0; i < n && s->scale != 1; i++)
         g[i] *= (float)s->scale;
-    adam_step(n, w, m, v, g, t->options.network_rate, t->options.network_decay, s->step);
+    adam_step(t->table, n, w, m, v, g, t->options.network_rate, t->options.network_decay, s->step);
 }
 
 static void learn_network(mini_batch *b)

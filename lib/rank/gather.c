@@ -3,14 +3,13 @@
 
 #include "rank/modality.h"
 
-typedef struct multi_sum { const tensor *table; uint64_t mask; uint32_t width; float *to; } multi_sum;
+typedef struct multi_sum { const tensor *table; const kernels *kernels; uint64_t mask; uint32_t width; float *to; } multi_sum;
 
 static void add_embedding(void *opaque, uint64_t hash, float value)
 {
     const multi_sum *s = opaque;
     const float *from = tensor_row(s->table, hash & s->mask);
-    for (uint32_t i = 0; from != NULL && i < s->width; i++)
-        s->to[i] += value * from[i];
+    s->kernels->sum_rows(1, s->width, &from, &value, s->to);
 }
 
 size_t attention_room_take(attention_room *room, const ranker *r, void *memory)
@@ -67,7 +66,7 @@ static void gather_field(const ranker *r, const kernels *table, const record *re
     const field_plan *p = &r->plan[field];
     const uint64_t mask = ((uint64_t)1 << n->embedding_bits) - 1;
     if (p->multi != NO_INDEX) {
-        multi_sum sum = { r->embeddings, mask, n->width, to };
+        multi_sum sum = { r->embeddings, table, mask, n->width, to };
         memset(to, 0, n->width * sizeof *to);
         record_multi(r, field, rec->batch, rec->row, add_embedding, &sum);
         return;

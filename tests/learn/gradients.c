@@ -5,6 +5,7 @@
 
 #include "base/context.h"
 #include "base/random.h"
+#include "kernels/select.h"
 #include "learn/backward.h"
 #include "learn/losses.h"
 #include "learn/optimiser.h"
@@ -391,7 +392,7 @@ static void optimisers(void **unused)
         const double g = gradients[i];
         s += g * g;
         ref = ref - 0.1 * g / sqrt(0.05 + s) - 0.1 * 0.01 * ref;
-        adagrad_step(1, &w, &sum, &gradients[i], 0.1, 0.01, 0.05f);
+        adagrad_step(kernels_portable(), 1, &w, &sum, &gradients[i], 0.1, 0.01, 0.05f);
         assert_true(fabs(w - ref) < 1e-6);
     }
     assert_true(fabs(w - 0.4234979) < 1e-5);
@@ -410,7 +411,7 @@ static void optimisers(void **unused)
         mr = 0.9 * mr + 0.1 * g;
         vr = 0.999 * vr + 0.001 * g * g;
         ref = ref - 0.01 * (mr / (1 - pow(0.9, i + 1))) / (sqrt(vr / (1 - pow(0.999, i + 1))) + 1e-8) - 0.01 * 0.1 * ref;
-        adam_step(1, &w, &m, &v, &gradients[i], 0.01, 0.1, i + 1);
+        adam_step(kernels_portable(), 1, &w, &m, &v, &gradients[i], 0.01, 0.1, i + 1);
         assert_true(fabs(w - ref) < 2e-6);
     }
 }
