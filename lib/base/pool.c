@@ -21,11 +21,14 @@ struct pool {
     uint32_t inside;      /* workers that may still touch the job, under the lock */
 };
 
-static void work(pool *p)
+typedef void (*task_fn)(void *argument, uint32_t index);
+
+/* The job is given, not read from the pool: its owner may say there that it is over while one who took the last index has not yet begun with it. */
+static void work(pool *p, task_fn task, void *argument, uint32_t count)
 {
-    uint32_t i, count = p->count;
+    uint32_t i;
     while ((i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed)) < count) {
-        p->task(p->argument, i);
+        task(argument, i);
         atomic_fetch_add_explicit(&p->finished, 1, memory_order_release);
     }
 }
@@ -52,12 +55,15 @@ static void *worker(void *opaque)
         if (p->stopping)
             break;
         seen = atomic_load(&p->job);
-        int take_part = p->task != NULL;
+        const task_fn task = p->task;
+        void *argument = p->argument;
+        const uint32_t count = p->count;
+        const int take_part = task != NULL;
         p->inside += (uint32_t)take_part;
         pthread_mutex_unlock(&p->lock);
         if (!take_part)
             continue; /* came too late: the job is over */
-        work(p);
+        work(p, task, argument, count);
         pthread_mutex_lock(&p->lock);
         if (--p->inside == 0)
             pthread_cond_broadcast(&p->done);
@@ -135,7 +141,7 @@ void pool_run(void *opaque, void (*task)(void *argument, uint32_t index), void *
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
 
-    work(p);
+    work(p, task, argument, count);
     for (int spin = 0; spin < SPINS && atomic_load_explicit(&p->finished, memory_order_acquire) < count; spin++)
         relax();
 
