@@ -222,13 +222,13 @@ static void readers_beside_all_that_writes(void **unused)
     s.rankers[REPLICA] = shop_load(s.context, model_file);
     s.rankers[KEEPER] = shop_load(s.context, model_file);
     CALL(ecrec_journal_open(s.rankers[KEEPER], journal_file, &(ecrec_journal_options){ (uint32_t)sizeof(ecrec_journal_options), ECREC_SYNC_GROUP, 0, 0 }, NULL, &err));
+    uint64_t at = hold(s.rankers[TRAINER], "sent", 0);
     for (int i = 0; i < READERS; i++) {
         readers[i] = (reader){ &s, i < 4 ? TRAINER : i < 6 ? REPLICA : KEEPER };
         assert_int_equal(pthread_create(&threads[i], NULL, read_scores, &readers[i]), 0);
     }
     assert_int_equal(pthread_create(&other, NULL, look_on, &s), 0);
     const double started = seconds();
-    uint64_t at = hold(s.rankers[TRAINER], "sent", 0);
     uint32_t turn = 1;
     for (; (seconds() - started < span || turn < 20) && atomic_load(&s.trouble) == NULL; turn++) {
         train(&s, turn, &at);
