@@ -3,7 +3,7 @@
 
 #include "base/context.h"
 #include "check.h"
-#include "learn/evaluate.h"
+#include "measure/evaluate.h"
 
 int32_t ecrec_evaluate_rows(ecrec_context *context, const ecrec_evaluation *evaluation, ecrec_report **report, ecrec_error *err)
 {

@@ -3,7 +3,7 @@
 
 #include "base/report.h"
 #include "check.h"
-#include "learn/impressions.h"
+#include "stream/impressions.h"
 
 void ecrec_impressions_options_init(ecrec_impressions_options *options)
 {

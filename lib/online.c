@@ -4,7 +4,7 @@
 #include "check.h"
 #include "encoder/encoder.h"
 #include "learn/forget.h"
-#include "learn/online.h"
+#include "stream/online.h"
 
 static int32_t check_ranker(const ecrec_model *model, ecrec_error *err)
 {

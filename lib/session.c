@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "check.h"
 #include "encoder/pictures.h"
-#include "learn/online.h"
+#include "stream/online.h"
 
 int32_t check_session(const ecrec_model *model, const ecrec_session *session, ecrec_error *err)
 {

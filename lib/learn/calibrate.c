@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/sort.h"
-#include "learn/metrics.h"
+#include "measure/metrics.h"
 #include "rank/features.h"
 
 enum { NEWTON_STEPS = 50 };

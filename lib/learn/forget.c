@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/format.h"
-#include "learn/online.h"
+#include "stream/online.h"
 
 typedef struct forgetting {
     const forget_call *call;

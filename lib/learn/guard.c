@@ -4,7 +4,7 @@
 
 #include "learn/groups.h"
 #include "learn/losses.h"
-#include "learn/metrics.h"
+#include "measure/metrics.h"
 #include "rank/targets.h"
 
 /* A class's probability as it is served. */

@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "base/format.h"
-#include "learn/evaluate.h"
-#include "learn/metrics.h"
+#include "measure/evaluate.h"
+#include "measure/metrics.h"
 #include "rank/features.h"
 
 int32_t labels_tell(memory *m, ecrec_report *r, const ecrec_batch *batch, const size_t *list, size_t n, const double *logits, const float *thresholds, const tensor *calibration,

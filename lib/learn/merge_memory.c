@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "learn/online.h"
+#include "stream/online.h"
 
 enum { STREAM_MERGE = 4 };
 

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/report.h"
-#include "learn/metrics.h"
+#include "measure/metrics.h"
 #include "rank/bins.h"
 
 void rebin_see(learn_state *s, const ecrec_batch *batch, const size_t *order, size_t n)

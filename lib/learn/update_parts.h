@@ -3,8 +3,8 @@
 #define ECREC_LIB_LEARN_UPDATE_PARTS_H
 
 #include "learn/guard.h"
-#include "learn/metrics.h"
-#include "learn/observe.h"
+#include "measure/metrics.h"
+#include "stream/observe.h"
 #include "learn/trainer.h"
 #include "learn/update.h"
 

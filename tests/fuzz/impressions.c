@@ -1,7 +1,7 @@
 /* Bytes are the file of an impression log, read from memory. When the first byte is 'c', all checksums that can be found are put right first.
  * What opens can be added to, taken from and opened again, to the same rows. */
 #include "fuzz.h"
-#include "learn/impressions.h"
+#include "stream/impressions.h"
 #include "memory_file.h"
 #include "support.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "learn/online.h"
+#include "stream/online.h"
 #include "model/model.h"
 #include "support.h"
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "faulty.h"
-#include "learn/impressions.h"
+#include "stream/impressions.h"
 #include "shop.h"
 
 #define HOUR ((int64_t)3600 * 1000000)

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "learn/impressions.h"
+#include "stream/impressions.h"
 #include "shop.h"
 
 #define HOUR ((int64_t)3600 * 1000000)

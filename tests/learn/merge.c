@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "learn/online.h"
+#include "stream/online.h"
 #include "model/model.h"
 #include "support.h"
 

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "learn/cells.h"
-#include "learn/drift.h"
-#include "learn/events.h"
-#include "learn/online.h"
+#include "stream/cells.h"
+#include "stream/drift.h"
+#include "stream/events.h"
+#include "stream/online.h"
 #include "model/model.h"
 #include "support.h"
 

@@ -1,9 +1,9 @@
-#include "learn/observe.h"
+#include "stream/observe.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "learn/metrics.h"
+#include "measure/metrics.h"
 #include "rank/targets.h"
 
 typedef struct seen { double loss, error, prediction, label; } seen;

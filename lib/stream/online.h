@@ -5,13 +5,13 @@
  * "learn.online" u64 {1, ONLINE_WORDS}: settings and counters (doubles as their bits); "learn.events", "learn.seen": events.h;
  * "learn.cells": cells.h; "learn.reserve", "learn.reservoir" u64 {rows, 1}: first cell + 1 of each row, 0: none; "learn.drift" f64 {labels,
  * ADWIN_SIZE + PAGE_HINKLEY_SIZE}; "learn.window" f64 {labels, WINDOW_COLUMNS}. */
-#ifndef ECREC_LIB_LEARN_ONLINE_H
-#define ECREC_LIB_LEARN_ONLINE_H
+#ifndef ECREC_LIB_STREAM_ONLINE_H
+#define ECREC_LIB_STREAM_ONLINE_H
 
 #include "ecrec/online.h"
-#include "learn/cells.h"
-#include "learn/drift.h"
-#include "learn/events.h"
+#include "stream/cells.h"
+#include "stream/drift.h"
+#include "stream/events.h"
 #include "rank/rows.h"
 
 enum {

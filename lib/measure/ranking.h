@@ -1,6 +1,6 @@
 /* Metrics of rows ranked within groups: grouped AUC, hit rate, NDCG, reciprocal rank. */
-#ifndef ECREC_LIB_LEARN_RANKING_H
-#define ECREC_LIB_LEARN_RANKING_H
+#ifndef ECREC_LIB_MEASURE_RANKING_H
+#define ECREC_LIB_MEASURE_RANKING_H
 
 #include <stddef.h>
 #include <stdint.h>

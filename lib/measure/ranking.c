@@ -1,4 +1,4 @@
-#include "learn/ranking.h"
+#include "measure/ranking.h"
 
 #include <math.h>
 #include <string.h>

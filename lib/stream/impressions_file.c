@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "learn/impressions.h"
+#include "stream/impressions.h"
 #include "model/file.h"
 
 #define MAGIC "ECIMPRS\n"

@@ -1,4 +1,4 @@
-#include "learn/evaluate.h"
+#include "measure/evaluate.h"
 
 #include <math.h>
 #include <string.h>
@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "base/format.h"
 #include "base/sort.h"
-#include "learn/metrics.h"
-#include "learn/ranking.h"
+#include "measure/metrics.h"
+#include "measure/ranking.h"
 #include "rank/schema.h"
 
 enum { MOST_BINS = 200, MOST_CURVE_POINTS = 2000, MOST_SLICES = 100, MOST_CONFUSED = 32, MOST_AT = 1000000 };

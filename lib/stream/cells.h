@@ -1,8 +1,8 @@
 /* Rows of bytes of any length in one table of cells of 64 bytes, so that a snapshot shares what an update does not touch. A row is a
  * chain of cells; what is dropped is zeroed and used again. Tensor u64 {cells, 8}: the first word is the next cell + 1 (0: last) and,
  * from bit 32 on, how many bytes this one holds. */
-#ifndef ECREC_LIB_LEARN_CELLS_H
-#define ECREC_LIB_LEARN_CELLS_H
+#ifndef ECREC_LIB_STREAM_CELLS_H
+#define ECREC_LIB_STREAM_CELLS_H
 
 #include "model/tensor.h"
 

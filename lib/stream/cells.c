@@ -1,4 +1,4 @@
-#include "learn/cells.h"
+#include "stream/cells.h"
 
 #include <string.h>
 

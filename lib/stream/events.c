@@ -1,4 +1,4 @@
-#include "learn/events.h"
+#include "stream/events.h"
 
 uint64_t events_table_size(uint64_t window)
 {

@@ -1,7 +1,7 @@
 /* The ids of the last events, each once: a ring in the order they came, and a hash table that finds them in it. An id is known as long as
  * fewer than `window` new ones came after it. Tensors u64: ring {window, 1}, table {2^k >= 2 window, 1} of places in the ring + 1. */
-#ifndef ECREC_LIB_LEARN_EVENTS_H
-#define ECREC_LIB_LEARN_EVENTS_H
+#ifndef ECREC_LIB_STREAM_EVENTS_H
+#define ECREC_LIB_STREAM_EVENTS_H
 
 #include "model/tensor.h"
 

@@ -1,6 +1,6 @@
 /* Metrics of probabilities against binary labels. */
-#ifndef ECREC_LIB_LEARN_METRICS_H
-#define ECREC_LIB_LEARN_METRICS_H
+#ifndef ECREC_LIB_MEASURE_METRICS_H
+#define ECREC_LIB_MEASURE_METRICS_H
 
 #include "base/memory.h"
 #include "base/report.h"

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "learn/impressions.h"
+#include "stream/impressions.h"
 
 /* One row of what is given: which impression, and its labels. */
 typedef struct chosen {

@@ -1,6 +1,6 @@
 /* The metrics of scored rows as parts of a report. */
-#ifndef ECREC_LIB_LEARN_EVALUATE_H
-#define ECREC_LIB_LEARN_EVALUATE_H
+#ifndef ECREC_LIB_MEASURE_EVALUATE_H
+#define ECREC_LIB_MEASURE_EVALUATE_H
 
 #include "base/memory.h"
 #include "base/report.h"

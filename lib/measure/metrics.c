@@ -1,4 +1,4 @@
-#include "learn/metrics.h"
+#include "measure/metrics.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "learn/drift.h"
+#include "stream/drift.h"
 
 #include <math.h>
 #include <stdint.h>

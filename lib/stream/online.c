@@ -1,4 +1,4 @@
-#include "learn/online.h"
+#include "stream/online.h"
 
 #include <math.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/report.h"
-#include "learn/metrics.h"
+#include "measure/metrics.h"
 
 enum { VERSION = 1, STORE_CHUNK = 64 };
 enum { MOST_WINDOW_IDS = 1 << 26, MOST_RESERVE = 1 << 20, MOST_RESERVOIR = 1 << 24 };

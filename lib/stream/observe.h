@@ -1,8 +1,8 @@
 /* Progressive validation: each row is looked at as it was scored before it was learned from; windows and drift detectors see it so. */
-#ifndef ECREC_LIB_LEARN_OBSERVE_H
-#define ECREC_LIB_LEARN_OBSERVE_H
+#ifndef ECREC_LIB_STREAM_OBSERVE_H
+#define ECREC_LIB_STREAM_OBSERVE_H
 
-#include "learn/online.h"
+#include "stream/online.h"
 #include "rank/features.h"
 
 typedef struct found_drift { uint32_t label, detector; size_t row; drift_found what; } found_drift;

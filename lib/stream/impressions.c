@@ -1,4 +1,4 @@
-#include "learn/impressions.h"
+#include "stream/impressions.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * (32 bytes: u32 magic, u32 kind, u64 length, u64 checksum of the record before, u64 checksum of these and the payload; then the payload):
  *   ADD: u32 n, n times an impression (impression_write); LABELS: i64 now, u32 label, u32 n, n times u64 event, f32 value;
  *   DONE: u32 n, u32 labels, n times u64 event, u8 deliveries, u8 flags of each label; COUNTS: u64 COUNT_SIZE times. */
-#ifndef ECREC_LIB_LEARN_IMPRESSIONS_H
-#define ECREC_LIB_LEARN_IMPRESSIONS_H
+#ifndef ECREC_LIB_STREAM_IMPRESSIONS_H
+#define ECREC_LIB_STREAM_IMPRESSIONS_H
 
 #include "base/bytes.h"
 #include "ecrec/impressions.h"

@@ -5,8 +5,8 @@
  * variance; delta' = delta / ln n). Looked at every 32 values.
  * Page-Hinkley: Page, "Continuous inspection schemes", Biometrika 1954: the sum of x - mean - tolerance, above its least by more than a
  * threshold. */
-#ifndef ECREC_LIB_LEARN_DRIFT_H
-#define ECREC_LIB_LEARN_DRIFT_H
+#ifndef ECREC_LIB_STREAM_DRIFT_H
+#define ECREC_LIB_STREAM_DRIFT_H
 
 #include <stddef.h>
 
