@@ -10,4 +10,4 @@ there=$("$qemu" -cpu "$cpu" "$program" 0)
 echo "here, $level alone:"; echo "$here"
 echo "$cpu:"; echo "$there"
 results() { grep ' first ' <<<"$1"; }
-[ "$(results "$here" | wc -l)" = 5 ] && [ "$(results "$here")" = "$(results "$there")" ]
+[ "$(results "$here" | wc -l)" = 6 ] && [ "$(results "$here")" = "$(results "$there")" ]

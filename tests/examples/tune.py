@@ -124,7 +124,7 @@ def main():
     check("a space of one's own", all(set(t["settings"]) == {"rate", "optimiser", "dropout"} and t["settings"]["rate"] == 0.05 and t["settings"]["optimiser"] == "ftrl" for t in told), told)
     longest = [t["score"] for t in told if t["epochs"] == 2]
     check("a larger AUC is better", longest == sorted(longest, reverse=True) and told[0]["score"] == told[0]["auc"])
-    check("a metric that is not there", "labels.no.auc" in run("tune", "r0.ecrec", "-i", "rows.jsonl", "-o", "x.ecrec", "--metric", "labels.no.auc", code=1))
+    check("a metric that is not there", "labels.no.auc" in run("tune", "r0.ecrec", "-i", "rows.jsonl", "-o", "x.ecrec", "--metric", "labels.no.auc", code=2))
 
 
 with tempfile.TemporaryDirectory() as place:
