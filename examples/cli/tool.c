@@ -72,8 +72,9 @@ int arguments_parse(arguments *a, int argc, char **argv, const char *const *know
             if (a->count == 32)
                 return usage_error(a->command, "too many options");
             a->names[a->count] = *k;
-            if (takes && equals == NULL && ++i == argc)
-                return usage_error(a->command, "%s needs a value", argv[argc - 1]);
+            if (takes && equals == NULL && (++i == argc || strncmp(argv[i], "--", 2) == 0))
+                return usage_error(a->command, i < argc ? "%s needs a value (as %s=%s where it begins with two dashes)" : "%s needs a value", argv[i - 1], argv[i - 1],
+                                   i < argc ? argv[i] : "");
             a->values[a->count++] = !takes ? "" : equals != NULL ? equals + 1 : argv[i];
         }
         if (!found)
