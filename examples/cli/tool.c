@@ -73,8 +73,7 @@ int arguments_parse(arguments *a, int argc, char **argv, const char *const *know
                 return usage_error(a->command, "too many options");
             a->names[a->count] = *k;
             if (takes && equals == NULL && (++i == argc || strncmp(argv[i], "--", 2) == 0))
-                return usage_error(a->command, i < argc ? "%s needs a value (as %s=%s where it begins with two dashes)" : "%s needs a value", argv[i - 1], argv[i - 1],
-                                   i < argc ? argv[i] : "");
+                return usage_error(a->command, "%s needs a value", argv[i - 1]);
             a->values[a->count++] = !takes ? "" : equals != NULL ? equals + 1 : argv[i];
         }
         if (!found)
