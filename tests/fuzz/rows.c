@@ -100,7 +100,7 @@ void fuzz_seeds(fuzz_emit emit, void *opaque)
         "{\"title\":null}\n\n{}\n",
         "\x83title,shop,price,look,tags,when,item,past,click,stars,weight\n\"red, \"\"very\"\" red\",north,1e3,1 2 3,a b:2,2024-02-28,17,a b,1,4,1\nx,,,,,,,,0,0,\n\"two\nlines\",s,1,1 2 3,,,,,1,1,1\n",
         "\x82title\tshop\tprice\tclick\nred\tnorth\t1.5\t1\nblue\t-\t2\t0\n\tx\t\t1\n",
-        "\x84" "1 price:2.5 tags:1\n0 3:1\n",
+        "\2041 price:2.5 tags:1\n0 3:1\n",
         "\x80{\"price\":1}\n{\"price\":\"x\"}\nnothing\n",
         "\x80title,click\na,1\n",
     };
