@@ -23,6 +23,16 @@ static int configure(const arguments *a, ecrec_model *model)
     return !any || ecrec_online_configure(model, &o, &err) == ECREC_OK ? 0 : failed_with(&err);
 }
 
+/* Prints the report, and releases it. 0. */
+static int told(const arguments *a, ecrec_report *report)
+{
+    fputs(has(a, "json") ? ecrec_report_json(report) : ecrec_report_text(report), stdout);
+    if (has(a, "json"))
+        putchar('\n');
+    ecrec_report_release(report);
+    return 0;
+}
+
 /* --forget FIELD=VALUE */
 static int forget(const arguments *a, ecrec_model *model)
 {
@@ -41,11 +51,7 @@ static int forget(const arguments *a, ecrec_model *model)
         return failed("--forget: the ranker has no field \"%s\"", name);
     if (ecrec_forget(model, field, equals + 1, strlen(equals + 1), &report, &err) != ECREC_OK)
         return failed_with(&err);
-    fputs(has(a, "json") ? ecrec_report_json(report) : ecrec_report_text(report), stdout);
-    if (has(a, "json"))
-        putchar('\n');
-    ecrec_report_release(report);
-    return 0;
+    return told(a, report);
 }
 
 /* --rebin */
@@ -57,11 +63,7 @@ static int rebin(const arguments *a, ecrec_model *model)
         return 0;
     if (ecrec_rebin(model, NULL, NULL, &report, &err) != ECREC_OK)
         return failed_with(&err);
-    fputs(has(a, "json") ? ecrec_report_json(report) : ecrec_report_text(report), stdout);
-    if (has(a, "json"))
-        putchar('\n');
-    ecrec_report_release(report);
-    return 0;
+    return told(a, report);
 }
 
 /* --expire */
@@ -73,11 +75,7 @@ static int expire(const arguments *a, ecrec_model *model)
         return 0;
     if (ecrec_expire(model, &report, &err) != ECREC_OK)
         return failed_with(&err);
-    fputs(has(a, "json") ? ecrec_report_json(report) : ecrec_report_text(report), stdout);
-    if (has(a, "json"))
-        putchar('\n');
-    ecrec_report_release(report);
-    return 0;
+    return told(a, report);
 }
 
 int online_begin(const arguments *a, ecrec_model *model, ecrec_update_options *o)
